@@ -1,0 +1,86 @@
+"""What the room's devices report, in device terms: frozen records with the unit in every name.
+
+Every message carries ``device`` (the name the configuration gives the device) and ``t_ns``,
+the host's stamp at arrival: nanoseconds since the start of the run. ``ticks`` is the device's
+own counter, as it came; mapping it to host time is the controller's work, not the driver's.
+Every value in a message is finite: a driver that decodes anything else reports `BadSample`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+Triple = tuple[float, float, float]
+"""x, y, z in millimetres, in the reporting device's frame."""
+
+
+class Message(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Common to everything a device reports."""
+
+    device: str
+    t_ns: int
+
+
+class MarkerFrame(Message, frozen=True, gc=False, tag=True):
+    """One exposure of the marker camera: every marker, in the camera's frame.
+
+    ``ticks`` counts frames. A marker the camera did not see is ``None``. ``errors_mm`` is the
+    camera's own estimate of each marker's error (empty: it gives none).
+    """
+
+    ticks: int
+    markers_mm: tuple[Triple | None, ...]
+    errors_mm: tuple[float, ...] = ()
+
+
+class BeltSample(Message, frozen=True, gc=False, tag=True):
+    """One sample of the breathing belt, in arbitrary units (counts or volts)."""
+
+    ticks: int
+    value_au: float
+
+
+class FiducialShot(Message, frozen=True, gc=False, tag=True):
+    """One stereo X-ray pair, located: every fiducial in the fixed frame (IEC 61217).
+
+    ``ticks`` is the exposure moment in nanoseconds of the imager's clock. A fiducial not found
+    is ``None``. ``shot_id`` repeats the number of the request that caused the exposure.
+    """
+
+    ticks: int
+    shot_id: int
+    fiducials_mm: tuple[Triple | None, ...]
+
+
+class ActuatorStatus(Message, frozen=True, gc=False, tag=True):
+    """Where couch or robot is, by its own encoders, in the fixed frame.
+
+    ``fault`` is the device's own complaint, empty when it has none.
+    """
+
+    position_mm: Triple
+    fault: str = ""
+
+
+class BeamStatus(Message, frozen=True, gc=False, tag=True):
+    """The gate's read-back: is the beam on, and did the lease lapse by itself."""
+
+    on: bool
+    lapsed: bool = False
+
+
+class BadSample(Message, frozen=True, gc=False, tag=True):
+    """Something arrived that is no sample: what was wrong, and with which value."""
+
+    what: str
+    value: str
+
+
+Sample = MarkerFrame | BeltSample | FiducialShot | ActuatorStatus | BeamStatus | BadSample
+
+
+def is_finite(values: Triple) -> bool:
+    """Tell whether all three coordinates are finite numbers."""
+    return math.isfinite(values[0]) and math.isfinite(values[1]) and math.isfinite(values[2])

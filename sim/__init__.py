@@ -1,0 +1,1 @@
+"""A treatment room made of numbers: the patient and a twin of every device."""

@@ -1,0 +1,1 @@
+"""The tumour-tracking controller."""

@@ -1,0 +1,1 @@
+"""The controller proper: synchronous, deterministic, without clock, I/O or randomness."""

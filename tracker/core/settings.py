@@ -1,0 +1,190 @@
+"""Every setting of the controller, with unit in the name, bounds in the type and a reason beside it.
+
+The records are read from TOML by `tracker.config`; a value outside its bounds never gets here.
+Unless a field's comment names a source, the default is a choice of this project.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from hal.messages import Triple
+
+Positive = Annotated[float, Meta(gt=0)]
+Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Common to every section: frozen, named, and no unknown key."""
+
+
+class Timing(Settings, frozen=True, kw_only=True):
+    """The controller's beat and how far ahead it must see."""
+
+    tick_hz: Annotated[float, Meta(ge=10, le=500)] = 100.0
+    latency_ms: Annotated[float, Meta(ge=0, le=800)] = 150.0
+    """Demand sent to motion done: what the predictor has to bridge."""
+
+
+class Camera(Settings, frozen=True, kw_only=True):
+    """The marker camera and where it hangs."""
+
+    device: Name = "camera"
+    rate_hz: Annotated[float, Meta(ge=5, le=500)] = 60.0
+    delay_ms: Annotated[float, Meta(ge=0, le=500)] = 20.0
+    """Exposure to arrival; the regression of ticks on arrivals cannot see a constant."""
+    noise_mm: Annotated[float, Meta(gt=0, le=5)] = 0.1
+    position_mm: Triple = (0.0, -2000.0, 1500.0)
+    """Origin of the camera frame in the fixed frame."""
+    rotation_deg: Triple = (180.0, 0.0, 0.0)
+    """Camera frame to fixed frame: turned about X, then Y, then Z of the fixed frame."""
+
+
+class Belt(Settings, frozen=True, kw_only=True):
+    """The breathing belt; its unit is unknown, so gain and offset are estimated."""
+
+    enabled: bool = True
+    device: Name = "belt"
+    rate_hz: Annotated[float, Meta(ge=5, le=1000)] = 100.0
+    delay_ms: Annotated[float, Meta(ge=0, le=500)] = 5.0
+    noise_au: Annotated[float, Meta(gt=0)] = 2.0
+    gain_drift_per_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.001
+    """Random walk of gain and offset, as a share of the gain per square root of a second."""
+
+
+class Imager(Settings, frozen=True, kw_only=True):
+    """The stereo X-ray imager and when it exposes."""
+
+    device: Name = "imager"
+    noise_mm: Annotated[float, Meta(gt=0, le=5)] = 0.3
+    """Standard deviation of one fiducial along one axis."""
+    interval_s: Annotated[float, Meta(ge=1, le=120)] = 20.0
+    overdue_s: Annotated[float, Meta(ge=2, le=300)] = 60.0
+    """Hazard H08; the default is unverified."""
+    answer_within_s: Annotated[float, Meta(gt=0, le=30)] = 3.0
+    fiducials_mm: tuple[Triple, ...] = ((0.0, 12.0, 4.0), (9.0, -6.0, -3.0), (-8.0, -5.0, 6.0))
+    """The fiducials around the target's reference point, in the patient frame, as planned."""
+    rigid_residual_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
+    """Hazard H09: mean migration is 1.5 mm."""
+
+
+class Actuator(Settings, frozen=True, kw_only=True):
+    """Couch or robot: what it can do, as the controller may use it."""
+
+    kind: Literal["couch", "robot"] = "couch"
+    device: Name = "couch"
+    limit_mm: Annotated[float, Meta(gt=0, le=200)] = 50.0
+    """Largest excursion per axis from the start pose."""
+    speed_mm_s: Annotated[float, Meta(gt=0, le=500)] = 20.0
+    acceleration_mm_s2: Annotated[float, Meta(gt=0, le=5000)] = 200.0
+    jerk_mm_s3: Annotated[float, Meta(gt=0, le=1e6)] = 10000.0
+    status_delay_ms: Annotated[float, Meta(ge=0, le=200)] = 5.0
+    follow_error_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
+    """Hazard H13: demand, as it should have arrived by now, against encoder."""
+    follow_time_ms: Annotated[float, Meta(ge=0, le=2000)] = 100.0
+
+
+class Gate(Settings, frozen=True, kw_only=True):
+    """The beam gate and the length of the beam's lease."""
+
+    device: Name = "gate"
+    lease_ms: Annotated[float, Meta(ge=20, le=250)] = 100.0
+    readback_ms: Annotated[float, Meta(ge=20, le=2000)] = 200.0
+    """Hazard H19: how long permit and read-back may disagree (gate delays included)."""
+
+
+class Fusion(Settings, frozen=True, kw_only=True):
+    """The Kalman filter over markers and belt."""
+
+    acceleration_mm_s2: Annotated[float, Meta(gt=0, le=1000)] = 60.0
+    """Spectral strength of the common breathing motion, as acceleration per root hertz."""
+    own_acceleration_mm_s2: Annotated[float, Meta(gt=0, le=1000)] = 10.0
+    """The same for what a marker does on its own."""
+    gate_sigma: Annotated[float, Meta(ge=2, le=20)] = 5.0
+    history_ms: Annotated[float, Meta(ge=50, le=2000)] = 300.0
+    """How old a late sample may be and still be applied at its own time."""
+    learning_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
+    """Quiet breathing watched before directions and gains of markers and belt are fixed."""
+    stale_ms: Annotated[float, Meta(ge=20, le=1000)] = 100.0
+    """Hazard H01: age of the newest surrogate sample."""
+    sigma_mm: Annotated[float, Meta(gt=0, le=20)] = 1.5
+    """Largest standard deviation of the fused amplitude the beam is allowed with."""
+
+
+class Correlation(Settings, frozen=True, kw_only=True):
+    """The model from surrogate to target."""
+
+    models: tuple[str, ...] = ("linear", "quadratic", "dual")
+    modelling_shots: Annotated[int, Meta(ge=4, le=15)] = 8
+    """Shots before the model may steer."""
+    modelling_interval_s: Annotated[float, Meta(ge=0.5, le=30)] = 2.5
+    capacity_shots: Annotated[int, Meta(ge=5, le=60)] = 15
+    phase_coverage: Annotated[float, Meta(ge=0, le=1)] = 0.75
+    """Share of the breathing cycle's bins that must hold a shot before the model may steer."""
+    extrapolation: Annotated[float, Meta(ge=0, le=2)] = 0.4
+    """Hazard H06: how far outside the range of the shots, as a share of it."""
+    extrapolation_ms: Annotated[float, Meta(ge=0, le=5000)] = 0.0
+    residual_rebuild_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
+    """Hazard H07: rebuild (Vero's practice)."""
+    residual_hold_mm: Annotated[float, Meta(gt=0, le=20)] = 5.0
+    """Hazard H07: hold at once (upper bound used in LARK)."""
+    memory_s: Annotated[float, Meta(ge=5, le=10000)] = 120.0
+    """A shot's weight falls to 1/e in this time."""
+
+
+class Prediction(Settings, frozen=True, kw_only=True):
+    """Which predictor, on what, and how often it learns."""
+
+    predictor: str = "rls"
+    where: Literal["surrogate", "target"] = "target"
+    learn_hz: Annotated[float, Meta(ge=2, le=100)] = 25.0
+    settle_ms: Annotated[float, Meta(ge=0, le=200)] = 20.0
+    """A moment is learned once it is this old, so that its late samples are in."""
+    parameters: dict[str, float] = {}
+
+
+class Session(Settings, frozen=True, kw_only=True):
+    """Whose session it is and how it goes."""
+
+    patient_id: str = "PHANTOM"
+    plan_id: str = "DEMO"
+    orientation: Literal["HFS", "HFP", "FFS", "FFP"] = "HFS"
+    resume: Literal["automatic", "operator"] = "automatic"
+    """Whether a hold that has cleared ends by itself."""
+    resume_after_s: Annotated[float, Meta(ge=0, le=60)] = 0.5
+
+
+class Gating(Settings, frozen=True, kw_only=True):
+    """When the beam is held although everything works."""
+
+    tolerance_mm: Annotated[float, Meta(gt=0, le=20)] = 5.0
+    """Largest radius of the predicted 95 % error region the beam is allowed with."""
+    speed_mm_s: Annotated[float, Meta(gt=0, le=500)] = 60.0
+    """Hazard H04 and H12: no breathing moves a marker faster."""
+    envelope_mm: Annotated[float, Meta(gt=0, le=200)] = 50.0
+    """Hazard H04: no breathing moves a marker or the target further."""
+    frozen_samples: Annotated[int, Meta(ge=3, le=1000)] = 10
+    """Hazard H02: this many bit-identical samples are a stuck sensor."""
+    prediction_error_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
+    """Hazard H11, over half a second."""
+    overrun_ms: Annotated[float, Meta(gt=0, le=1000)] = 100.0
+    """Hazard H16: lateness of a tick."""
+
+
+class Controller(Settings, frozen=True, kw_only=True):
+    """The whole of the controller's configuration, one field a section."""
+
+    session: Session = Session()
+    timing: Timing = Timing()
+    camera: Camera = Camera()
+    belt: Belt = Belt()
+    imager: Imager = Imager()
+    actuator: Actuator = Actuator()
+    gate: Gate = Gate()
+    fusion: Fusion = Fusion()
+    correlation: Correlation = Correlation()
+    prediction: Prediction = Prediction()
+    gating: Gating = Gating()

@@ -1,0 +1,1 @@
+"""Runs without hardware: simulate, replay, bench and tune."""
