@@ -1,0 +1,1 @@
+"""Prediction of breathing motion: methods, their mixture, and how sure they are."""

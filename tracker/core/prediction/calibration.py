@@ -1,0 +1,238 @@
+"""How sure a prediction is: an error covariance, calibrated online by adaptive conformal inference.
+
+The region is the joint ellipsoid ``e' C^-1 e <= chi2(0.95, channels)`` of the covariance C given
+out with a prediction. Its shape is the exponentially weighted second moment of matured errors;
+its size follows two rules. A fast one widens it as soon as recent errors are larger than the
+usual ones, and after a gap. A slow one is adaptive conformal inference (Gibbs & Candes 2021) on
+the logarithm of the size: every truth outside its region adds ``gain * 0.95``, every one inside
+takes off ``gain * 0.05``, so that over any stretch the share outside can differ from 0.05 by at
+most (bounds of the logarithm) / (gain * number of truths), whatever the errors look like.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.core.prediction.compiled import compiled
+from tracker.core.prediction.stream import (
+    GAP,
+    HEAD,
+    HORIZON,
+    NEWEST,
+    PERIOD,
+    SAMPLES,
+    SEGMENT,
+    Stream,
+    next_labelled,
+)
+
+Reals = NDArray[np.float64]
+
+MISS_RATE = 0.05
+_GAIN = 0.1
+_LOG_SIZE_BOUND = 3.0
+_SHAPE_MEMORY_S = 40.0
+_FAST_MEMORY_S = 0.7
+_AFTER_GAP = 9.0  # variance factor of the first predictions after a gap
+_RANGE_MEMORY_S = 90.0
+_BEYOND_RANGE = 0.5  # of the recent range: predictions farther outside are cut
+_SHRINKAGE = 0.1
+
+# places in Calibration.level
+LOG_SIZE, FAST, SCORED, QUANTILE = range(4)
+
+
+class Calibration(NamedTuple):
+    """The shared part of every predictor's state that knows its errors.
+
+    ``level`` (4,): logarithm of the size, recent squared error relative to the expected one, number
+    of scored predictions, the 0.95 quantile of chi squared. ``shape`` (channels, channels):
+    second moment of the errors. ``issued`` (ring, channels, channels): the covariance given
+    out with each slot's prediction. ``low``, ``high`` (channels,): recent range of positions.
+    ``error``, ``white`` (channels,), ``factor`` (channels, channels): work space.
+    """
+
+    level: Reals
+    shape: Reals
+    issued: Reals
+    low: Reals
+    high: Reals
+    error: Reals
+    white: Reals
+    factor: Reals
+
+
+def chi2_quantile(channels: int) -> float:
+    """The 0.95 quantile of chi squared with ``channels`` degrees of freedom."""
+    # Newton on the regularised incomplete gamma function, from Wilson and Hilferty's start
+    half = 0.5 * channels
+    ninth = 2.0 / (9.0 * channels)
+    value = channels * (1.0 - ninth + 1.6448536269514722 * math.sqrt(ninth)) ** 3
+    for _ in range(20):
+        x = 0.5 * value
+        term = total = 1.0 / half
+        for n in range(1, 500):
+            term *= x / (half + n)
+            total += term
+        log_density = -x + half * math.log(x) - math.lgamma(half)
+        value -= 2.0 * (total * math.exp(log_density) - 0.95) / (math.exp(log_density) / x)
+    return value
+
+
+def begin_calibration(channels: int, stream: Stream) -> Calibration:
+    """Nothing scored yet: the region is that of one unit and the range seen so far."""
+    ring = stream.times.size
+    return Calibration(
+        level=np.array([0.0, 1.0, 0.0, chi2_quantile(channels)]),
+        shape=np.eye(channels),
+        issued=np.zeros((ring, channels, channels)),
+        low=np.zeros(channels),
+        high=np.zeros(channels),
+        error=np.zeros(channels),
+        white=np.zeros(channels),
+        factor=np.zeros((channels, channels)),
+    )
+
+
+@compiled
+def score(stream: Stream, calibration: Calibration, slot: int) -> None:
+    """Learn from the error of the prediction made at ``slot`` now that its label is known."""
+    level, shape, error = calibration.level, calibration.shape, calibration.error
+    channels = error.size
+    for channel in range(channels):
+        error[channel] = stream.label[channel] - stream.predicted[slot, channel]
+    distance = squared_distance(
+        calibration.issued[slot], error, calibration.factor, calibration.white
+    )
+    missed = distance > level[QUANTILE]
+    step = _GAIN * ((1.0 if missed else 0.0) - MISS_RATE)
+    level[LOG_SIZE] = min(max(level[LOG_SIZE] + step, -_LOG_SIZE_BOUND), _LOG_SIZE_BOUND)
+    expected = 0.0
+    found = 0.0
+    for channel in range(channels):
+        expected += shape[channel, channel]
+        found += error[channel] * error[channel]
+    period_s = stream.clock[PERIOD] * 1e-9
+    if level[SCORED] > 0.0 and expected > 0.0:
+        weight = min(1.0, period_s / _FAST_MEMORY_S)
+        level[FAST] += weight * (min(found / expected, 100.0) - level[FAST])
+    level[SCORED] += 1.0
+    weight = max(1.0 / level[SCORED], min(1.0, period_s / _SHAPE_MEMORY_S))
+    for row in range(channels):
+        for column in range(channels):
+            shape[row, column] += weight * (error[row] * error[column] - shape[row, column])
+
+
+@compiled
+def score_all(stream: Stream, calibration: Calibration) -> None:
+    """``score`` every label that has come due, for methods that do not train on labels."""
+    while True:
+        slot = next_labelled(stream)
+        if slot < 0:
+            return
+        score(stream, calibration, slot)
+
+
+@compiled
+def squared_distance(covariance: Reals, error: Reals, factor: Reals, white: Reals) -> float:
+    """``e' C^-1 e`` by Cholesky; ``factor`` and ``white`` are work space."""
+    size = error.size
+    distance = 0.0
+    for row in range(size):
+        for column in range(row + 1):
+            value = covariance[row, column]
+            for k in range(column):
+                value -= factor[row, k] * factor[column, k]
+            if row == column:
+                factor[row, row] = math.sqrt(max(value, 1e-300))
+            else:
+                factor[row, column] = value / factor[column, column]
+        rest = error[row]
+        for k in range(row):
+            rest -= factor[row, k] * white[k]
+        white[row] = rest / factor[row, row]
+        distance += white[row] * white[row]
+    return distance
+
+
+@compiled
+def publish(stream: Stream, calibration: Calibration, slot: int) -> None:
+    """Cut the prediction of ``slot`` to the possible, and fix the region given out with it."""
+    clock = stream.clock
+    position, predicted = stream.positions[slot], stream.predicted[slot]
+    low, high = calibration.low, calibration.high
+    forget = min(1.0, clock[PERIOD] * 1e-9 / _RANGE_MEMORY_S)
+    first = clock[SAMPLES] == 1
+    for channel in range(position.size):
+        value = position[channel]
+        low[channel] = value if first else low[channel] + forget * (value - low[channel])
+        high[channel] = value if first else high[channel] + forget * (value - high[channel])
+        low[channel] = min(low[channel], value)
+        high[channel] = max(high[channel], value)
+        room = _BEYOND_RANGE * (high[channel] - low[channel])
+        guess = predicted[channel]
+        if not np.isfinite(guess):
+            guess = value
+        predicted[channel] = min(max(guess, low[channel] - room), high[channel] + room)
+    if clock[SEGMENT] == 1 and not first:
+        calibration.level[FAST] = max(calibration.level[FAST], _AFTER_GAP)
+    _issue(calibration, slot)
+
+
+@compiled
+def _issue(calibration: Calibration, slot: int) -> None:
+    level, shape = calibration.level, calibration.shape
+    issued = calibration.issued[slot]
+    channels = shape.shape[0]
+    size = math.exp(2.0 * level[LOG_SIZE]) * max(1.0, level[FAST])
+    for row in range(channels):
+        for column in range(channels):
+            issued[row, column] = (1.0 - _SHRINKAGE) * size * shape[row, column]
+        span = calibration.high[row] - calibration.low[row]
+        reach = max(abs(calibration.high[row]), abs(calibration.low[row]))
+        floor = (1e-4 * span + 1e-9 * reach + 1e-12) ** 2
+        issued[row, row] = size * shape[row, row] + floor
+        if level[SCORED] == 0.0:
+            issued[row, row] += 1.0 + span * span
+
+
+@compiled
+def answer(
+    stream: Stream, calibration: Calibration, at_ns: int, mean: Reals, covariance: Reals
+) -> bool:
+    """Write the prediction for ``at_ns``; False before the first sample. Changes no state.
+
+    At exactly one horizon after the newest sample this is the trained prediction. Later asks
+    go on along the slope of the predictions made so far, earlier ones come back along the line
+    to the newest sample.
+    """
+    clock = stream.clock
+    if clock[SAMPLES] == 0:
+        return False
+    slot = clock[HEAD]
+    ring = stream.times.size
+    ahead = at_ns - clock[NEWEST]
+    beyond = float(ahead - clock[HORIZON])
+    grow = 1.0
+    if beyond > 0.0:
+        grow = (1.0 + beyond / max(float(clock[HORIZON]), float(clock[PERIOD]))) ** 2
+        grow = min(grow, 100.0)
+    older = (slot - 1) % ring
+    step_ns = float(stream.times[slot] - stream.times[older])
+    go_on = min(beyond, 2.0 * float(clock[PERIOD]))
+    for channel in range(mean.size):
+        guess = stream.predicted[slot, channel]
+        if beyond > 0.0:
+            if clock[SEGMENT] > 1 and step_ns <= clock[GAP]:
+                guess += (guess - stream.predicted[older, channel]) * go_on / step_ns
+        elif beyond < 0.0:
+            begin = stream.positions[slot, channel]
+            guess = begin + (guess - begin) * max(float(ahead), 0.0) / clock[HORIZON]
+        mean[channel] = guess
+        for other in range(mean.size):
+            covariance[channel, other] = grow * calibration.issued[slot, channel, other]
+    return True

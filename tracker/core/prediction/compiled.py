@@ -1,0 +1,39 @@
+"""How every kernel here is compiled: nopython, strict floating point, cached beside its source.
+
+Numba renews a cached kernel when its own file changes, but not when a kernel it calls has
+changed in another file. The stamp of the cache is therefore that of the whole folder: edit one
+kernel and all of them are compiled again, so that what runs is always what is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def _folder_stamp() -> tuple[tuple[str, int, int], ...]:
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+
+
+_STAMP = (_folder_stamp(), numba.__version__, sys.version)
+
+
+def compiled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Compile ``function`` on first call (or load it from the cache) and release the GIL in it.
+
+    Division by zero gives an infinity as in numpy and never an exception; the order of
+    floating point operations is the written one, so one machine always gives the same bits.
+    """
+    dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if cache_file is not None and hasattr(cache_file, "_source_stamp"):
+        setattr(cache_file, "_source_stamp", _STAMP)  # noqa: B010 - a private name of numba
+    return cast("Callable[_Arguments, _Result]", dispatcher)

@@ -1,0 +1,69 @@
+"""Hold: the position one horizon from now is the newest one. The floor under everything else."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.core.prediction.calibration import (
+    Calibration,
+    answer,
+    begin_calibration,
+    publish,
+    score_all,
+)
+from tracker.core.prediction.compiled import compiled
+from tracker.core.prediction.stream import Stream, admit, begin_stream
+
+Reals = NDArray[np.float64]
+
+
+class HoldParameters(NamedTuple):
+    """Hold has none; numba needs one place in the record."""
+
+    none: float = 0.0
+
+
+class HoldState(NamedTuple):
+    """Samples seen and errors made."""
+
+    stream: Stream
+    calibration: Calibration
+
+
+def begin(parameters: HoldParameters, channels: int, rate_hz: float, horizon_ns: int) -> HoldState:
+    """Nothing seen yet."""
+    del parameters
+    stream = begin_stream(channels, rate_hz, horizon_ns, 1)
+    return HoldState(stream, begin_calibration(channels, stream))
+
+
+@compiled
+def step(parameters: HoldParameters, state: HoldState, t_ns: int, position: Reals) -> int:
+    """Take one sample; 0, or why it was refused (see ``stream.refusal``)."""
+    stream, calibration = state
+    slot = admit(stream, t_ns, position)
+    if slot < 0:
+        return slot
+    score_all(stream, calibration)
+    stream.predicted[slot] = position
+    publish(stream, calibration, slot)
+    return 0
+
+
+@compiled
+def run(
+    parameters: HoldParameters,
+    state: HoldState,
+    times_ns: NDArray[np.int64],
+    positions: Reals,
+    asked_ns: NDArray[np.int64],
+    means: Reals,
+    covariances: Reals,
+) -> None:
+    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    for i in range(times_ns.size):
+        step(parameters, state, times_ns[i], positions[i])
+        answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])
