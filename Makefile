@@ -1,0 +1,60 @@
+# Everything starts from Debian 12 with python3, pip and make; nothing is installed outside .venv.
+#   make demo   a tracked patient and its report        make check  lint, types, import contracts
+#   make test   all checks and tests                    make lock   renew locks/ after pyproject.toml
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# The venv is made without a pip of its own, since Debian keeps the one for venvs in a package
+# of its own (python3-venv); the pip of PYTHON installs into it.
+PIP     = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation
+LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --strip-extras \
+          --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+.PHONY: demo test check lock clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/runtime.stamp
+	$(BIN)/tidetrack demo
+
+test: check
+	@if [ -x tests/peers/setup.sh ]; then tests/peers/setup.sh; fi
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than 3.11; name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null || \
+	  { echo "$(PYTHON) has no pip; on Debian: apt-get install python3-pip"; exit 1; }
+	$(PYTHON) -m venv --without-pip $(VENV)
+
+# setuptools comes first and by itself: it builds the few packages that have no wheel, and this one.
+$(VENV)/build.stamp: locks/build.lock | $(BIN)/python
+	$(INSTALL) -r locks/build.lock
+	@touch $@
+
+$(VENV)/runtime.stamp: locks/runtime.lock pyproject.toml $(VENV)/build.stamp
+	@echo "installing what locks/runtime.lock names into $(VENV), once"
+	$(INSTALL) -r locks/runtime.lock
+	$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: locks/dev.lock $(VENV)/runtime.stamp
+	@echo "installing what locks/dev.lock names into $(VENV), once"
+	$(INSTALL) -r locks/dev.lock
+	@touch $@
+
+lock: $(VENV)/dev.stamp
+	$(LOCK) -o locks/build.lock locks/build.in
+	$(LOCK) -c locks/build.lock -o locks/runtime.lock pyproject.toml
+	$(LOCK) -c locks/runtime.lock --extra dev --extra bench -o locks/dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) out build *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache
+	find hal sim tracker tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,184 @@
+"""The command `tidetrack`: a table of commands, and how each one's errors reach a person.
+
+A command is a module with ``add_arguments(parser)`` and ``run(args) -> int``. It is imported
+when it is asked for, so that no command waits for what another one needs.
+
+Exit codes: 0 done, 1 done and the answer is no (a replay that differs), 2 wrong use or input,
+130 interrupted. Trouble of a known kind is one line on stderr for each thing wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NamedTuple, NoReturn, Protocol, cast
+
+
+class Command(NamedTuple):
+    """One command: the module behind it, what it does in one line, and an example."""
+
+    module: str
+    does: str
+    example: str
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "tracker.offline.demo",
+        "track a simulated liver patient and write a report worth looking at",
+        "tidetrack demo",
+    ),
+    "simulate": Command(
+        "tracker.offline.simulate",
+        "track a recorded or generated breath in a simulated room",
+        "tidetrack simulate lark_091.csv --config couch.toml --report out/lark_091",
+    ),
+    "replay": Command(
+        "tracker.offline.replay",
+        "run a journal through the same engine again and compare every output",
+        "tidetrack replay out/demo/session.mcap",
+    ),
+    "report": Command(
+        "tracker.report.command",
+        "rebuild the report of a session from its journal",
+        "tidetrack report out/demo/session.mcap",
+    ),
+    "check": Command(
+        "tracker.offline.check",
+        "say whether a configuration is right, or every key that is wrong",
+        "tidetrack check config/couch.toml",
+    ),
+    "bench": Command(
+        "tracker.offline.bench",
+        "score predictors on recorded traces, each knowing only the past",
+        "tidetrack bench recordings/ --horizons-ms 200 400 --json bench.json",
+    ),
+}
+
+KNOWN_ERRORS = (
+    ("tracker.config", "ConfigurationError"),
+    ("tracker.journal", "JournalError"),
+    ("sim.recording", "RecordingError"),
+)
+"""Errors whose message is for the person at the terminal: (module, class)."""
+
+
+class CommandModule(Protocol):
+    """What the module of a command offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's arguments."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; returns the exit code."""
+        ...
+
+
+class UsageError(Exception):
+    """The command line is wrong; the message says how."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (by default the process's own); returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe has gone (… | head). Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except Exception as error:
+        lines = _for_people(error)
+        if lines is None:
+            raise
+        print("\n".join(lines), file=sys.stderr)
+        return 2
+
+
+def _dispatch(arguments: list[str]) -> int:
+    match arguments:
+        case [] | ["-h" | "--help" | "help", *_]:
+            print(_overview())
+            return 0 if arguments else 2
+        case ["--version" | "-V", *_]:
+            print(f"tidetrack {_version()}")
+            return 0
+        case [name, *rest]:
+            return _run(name, rest)
+        case _:
+            raise AssertionError(arguments)
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    command = COMMANDS.get(name)
+    if command is None:
+        what = "option" if name.startswith("-") else "command"
+        near = get_close_matches(name, COMMANDS, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(COMMANDS)}"
+        raise UsageError(f"tidetrack: unknown {what} {name}; {advice}")
+    module = cast(CommandModule, importlib.import_module(command.module))
+    parser = _Parser(
+        prog=f"tidetrack {name}",
+        description=command.does[0].upper() + command.does[1:] + ".",
+        epilog=f"example: {command.example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    try:
+        args = parser.parse_args(arguments)
+    except SystemExit:  # --help has been printed
+        return 0
+    return module.run(args)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("tidetrack")
+    except importlib.metadata.PackageNotFoundError:
+        return "of a checkout that is not installed"
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.does}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: tidetrack COMMAND [ARGUMENT…]",
+            "",
+            "Real-time respiratory tumour tracking. Research software, not a medical device.",
+            "",
+            *lines,
+            "",
+            "tidetrack COMMAND --help tells more, tidetrack --version the version.",
+            "example: tidetrack demo",
+        ]
+    )
+
+
+def _for_people(error: Exception) -> tuple[str, ...] | None:
+    """The lines that tell of an error of a known kind; ``None`` for a defect of the program."""
+    for module, name in KNOWN_ERRORS:
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(error, kind):
+            return tuple(getattr(error, "problems", ())) or (str(error),)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (f"{os.fsdecode(error.filename)}: {error.strerror}",)
+    return None

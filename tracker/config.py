@@ -1,0 +1,276 @@
+"""A configuration file, read whole and either right or refused with every wrong key at once.
+
+The settings records say what each key may be (`tracker.core.settings`, `sim.scenario.Room`);
+the table `RULES` says what must hold between two keys, or needs a list of names to be judged.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sim.scenario import Room
+from tracker.core.settings import Controller
+from tracker.document import Problem, document_problems, shown
+
+SHIPPED = Path(__file__).parent / "defaults"
+"""The folder of the configurations that come with the program."""
+
+
+class ConfigurationError(Exception):
+    """A configuration is not usable; ``problems`` holds one line for each thing wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What one configuration file says, and the file itself for the journal's header.
+
+    ``room`` is ``None`` when the file has no [room]: such a file is for real hardware.
+    """
+
+    controller: Controller
+    room: Room | None
+    text: str
+    path: Path | None
+    sha256: str
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    room: Room | None = None
+
+
+def load_configuration(path: Path | str) -> Configuration:
+    """Read a configuration file; raises `ConfigurationError` naming everything wrong with it."""
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigurationError([f"{path}: no such file; {_shipped()}"]) from None
+    except IsADirectoryError:
+        raise ConfigurationError([f"{path}: is a directory; name a .toml file"]) from None
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
+        raise ConfigurationError([f"{path}:{line}: {what}; save the file as UTF-8"]) from None
+    return parse_configuration(text, name=str(path), path=path)
+
+
+def parse_configuration(
+    text: str, name: str = "configuration", path: Path | None = None
+) -> Configuration:
+    """Read a configuration from its text; ``name`` stands before each problem."""
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # mostly tomllib.TOMLDecodeError
+        raise ConfigurationError([_syntax_problem(name, text, error)]) from None
+    problems = list(document_problems(table, Controller, _Document))
+    wrong = frozenset(_key(problem.path) for problem in problems)
+    sections = {key: value for key, value in table.items() if key != "room"}
+    try:
+        # With the wrong keys left out, so that the rules between the others are looked at too.
+        controller = msgspec.convert(_without(sections, wrong), Controller)
+        problems.extend(_rule_problems(controller, wrong))
+        if problems:
+            raise ConfigurationError([f"{name}: {path}: {what}" for path, what in problems])
+        room = msgspec.convert({"room": table.get("room")}, _Document).room
+    except msgspec.ValidationError as error:
+        raise ConfigurationError([f"{name}: {error}"]) from None
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Configuration(controller, room, text, path, digest)
+
+
+def _shipped() -> str:
+    names = sorted(file.stem for file in SHIPPED.glob("*.toml"))
+    return f"shipped with the program, in {SHIPPED}: {', '.join(names)}"
+
+
+def _syntax_problem(name: str, text: str, error: Exception) -> str:
+    found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+    what = str(error).split(" (at ")[0]
+    what = what[:1].lower() + what[1:]
+    lines = text.splitlines() or [""]
+    number = min(int(found[1]), len(lines)) if found else len(lines)
+    return f"{name}:{number}: not TOML: {what}: {shown(lines[number - 1].strip())}; correct it"
+
+
+def _key(path: str) -> str:
+    """The section and key a path lies in: timing.tick_hz, imager.fiducials_mm."""
+    return ".".join(path.split("[", maxsplit=1)[0].split(".")[:2])
+
+
+def _without(sections: Mapping[str, Any], wrong: frozenset[str]) -> dict[str, dict[str, Any]]:
+    return {
+        section: {key: item for key, item in table.items() if f"{section}.{key}" not in wrong}
+        for section, table in sections.items()
+        if section not in wrong
+    }
+
+
+Amount = Callable[[Controller], float]
+
+
+class Rule(NamedTuple):
+    """What must hold for ``key`` in the light of the keys it ``reads``; a line for each breach."""
+
+    key: str
+    breaches: Callable[[Controller], Iterator[str]]
+    reads: tuple[str, ...]
+
+
+def _at_least(key: str, least: Amount, why: str, *reads: str) -> Rule:
+    def breaches(controller: Controller) -> Iterator[str]:
+        value, limit = _number_at(controller, key), least(controller)
+        if value < limit:
+            yield f"too small: {value:g}, at least {limit:g} ({why}); raise it"
+
+    return Rule(key, breaches, (key, *reads))
+
+
+def _at_most(key: str, most: Amount, why: str, *reads: str) -> Rule:
+    def breaches(controller: Controller) -> Iterator[str]:
+        value, limit = _number_at(controller, key), most(controller)
+        if value > limit:
+            yield f"too large: {value:g}, at most {limit:g} ({why}); lower it"
+
+    return Rule(key, breaches, (key, *reads))
+
+
+def _number_at(controller: Controller, key: str) -> float:
+    section, _, name = key.partition(".")
+    return float(getattr(getattr(controller, section), name))
+
+
+def _models(controller: Controller) -> Iterator[str]:
+    models = controller.correlation.models
+    if not models:
+        yield f"is empty; name at least one of {', '.join(CORRELATION_MODELS)}"
+    for model in models:
+        if model not in CORRELATION_MODELS:
+            near = difflib.get_close_matches(model, CORRELATION_MODELS, n=1)
+            advice = f'did you mean "{near[0]}"?' if near else "remove it"
+            yield f'"{model}" is not one of {", ".join(CORRELATION_MODELS)}; {advice}'
+    for model in sorted({model for model in models if models.count(model) > 1}):
+        yield f'"{model}" is named {models.count(model)} times; name it once'
+
+
+def _predictor(controller: Controller) -> Iterator[str]:
+    from tracker.core.prediction.registry import METHODS  # loads the compiler, which takes long
+
+    name = controller.prediction.predictor
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, n=1)
+        advice = f'did you mean "{near[0]}"?' if near else "choose one of them"
+        yield f'"{name}" is not one of {", ".join(METHODS)}; {advice}'
+
+
+def _predictor_parameters(controller: Controller) -> Iterator[str]:
+    from tracker.core.prediction.registry import METHODS, parameter_record
+
+    prediction = controller.prediction
+    if prediction.predictor not in METHODS:
+        return
+    for key, value in prediction.parameters.items():
+        try:
+            parameter_record(prediction.predictor, {key: value})
+        except ValueError as error:
+            yield f"{error}; change or remove it"
+
+
+def _fiducials(controller: Controller) -> Iterator[str]:
+    fiducials = controller.imager.fiducials_mm
+    if not fiducials:
+        yield "is empty; give the planned place of at least one fiducial"
+    for place in sorted({place for place in fiducials if fiducials.count(place) > 1}):
+        yield f"{list(place)} is there {fiducials.count(place)} times; give each fiducial its own"
+
+
+def _device_names(controller: Controller) -> Iterator[str]:
+    names = {section: getattr(controller, section).device for section in DEVICES}
+    for section, name in names.items():
+        first = next(other for other in DEVICES if names[other] == name)
+        if first != section:
+            yield f'{section}.device is "{name}" as is {first}.device; give each its own name'
+
+
+DEVICES = ("camera", "belt", "imager", "actuator", "gate")
+CORRELATION_MODELS = ("linear", "quadratic", "dual")
+
+RULES: tuple[Rule, ...] = (
+    Rule("device", _device_names, tuple(f"{section}.device" for section in DEVICES)),
+    _at_least(
+        "imager.overdue_s",
+        lambda c: c.imager.interval_s,
+        "imager.interval_s: else every shot is overdue",
+        "imager.interval_s",
+    ),
+    _at_least(
+        "gate.lease_ms",
+        lambda c: 2e3 / c.timing.tick_hz,
+        "two ticks of timing.tick_hz: else one late tick takes the beam",
+        "timing.tick_hz",
+    ),
+    _at_least(
+        "fusion.history_ms",
+        lambda c: c.camera.delay_ms + (c.belt.delay_ms if c.belt.enabled else 0.0),
+        "camera.delay_ms + belt.delay_ms: else late samples are lost",
+        "camera.delay_ms",
+        "belt.delay_ms",
+        "belt.enabled",
+    ),
+    _at_least(
+        "fusion.stale_ms",
+        lambda c: c.camera.delay_ms + 1e3 / c.camera.rate_hz,
+        "camera.delay_ms + one camera frame: else every sample is stale",
+        "camera.delay_ms",
+        "camera.rate_hz",
+    ),
+    _at_least(
+        "correlation.capacity_shots",
+        lambda c: c.correlation.modelling_shots,
+        "correlation.modelling_shots: all of them are kept",
+        "correlation.modelling_shots",
+    ),
+    _at_least(
+        "correlation.residual_hold_mm",
+        lambda c: c.correlation.residual_rebuild_mm,
+        "correlation.residual_rebuild_mm: a rebuild comes before a hold",
+        "correlation.residual_rebuild_mm",
+    ),
+    _at_most(
+        "prediction.learn_hz",
+        lambda c: c.timing.tick_hz,
+        "timing.tick_hz: a predictor learns at a tick",
+        "timing.tick_hz",
+    ),
+    Rule("imager.fiducials_mm", _fiducials, ("imager.fiducials_mm",)),
+    Rule("correlation.models", _models, ("correlation.models",)),
+    Rule("prediction.predictor", _predictor, ("prediction.predictor",)),
+    Rule(
+        "prediction.parameters",
+        _predictor_parameters,
+        ("prediction.parameters", "prediction.predictor"),
+    ),
+)
+
+
+def _rule_problems(controller: Controller, wrong: frozenset[str]) -> Iterator[Problem]:
+    """Breaches of every rule whose keys have a value of their own to be judged by."""
+    for rule in RULES:
+        if not any(key in wrong or key.partition(".")[0] in wrong for key in rule.reads):
+            yield from (Problem(rule.key, breach) for breach in rule.breaches(controller))

@@ -1,0 +1,35 @@
+"""`tidetrack check`: a configuration is right, or every wrong key is named at once."""
+
+from __future__ import annotations
+
+import argparse
+
+from tracker.config import Configuration, ConfigurationError, load_configuration
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a configuration in TOML")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check every file; the right ones are printed, the wrong ones raised together."""
+    problems: list[str] = []
+    for file in args.files:
+        try:
+            print(_summary(file, load_configuration(file)))
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return 0
+
+
+def _summary(file: str, configuration: Configuration) -> str:
+    controller = configuration.controller
+    room = "no room, for hardware" if configuration.room is None else "simulated room"
+    return (
+        f"{file}: right: {controller.actuator.kind}, latency {controller.timing.latency_ms:g} ms,"
+        f" predictor {controller.prediction.predictor}, {room};"
+        f" sha256 {configuration.sha256[:12]}"
+    )
