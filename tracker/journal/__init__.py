@@ -1,0 +1,35 @@
+"""The record of a run: everything that moved the controller and everything it answered, in order.
+
+`JournalWriter` writes it, `read_journal` reads it, `verify` checks that nothing in it changed.
+The file is an MCAP file, described in ``docs/reference/journal.md``.
+"""
+
+from tracker.journal.contents import (
+    Digest,
+    Header,
+    JournalError,
+    Seal,
+    Truth,
+    encode_record,
+    make_header,
+)
+from tracker.journal.reader import Entry, Journal, TornTail, read_journal
+from tracker.journal.verify import Verification, verify
+from tracker.journal.writer import JournalWriter
+
+__all__ = [
+    "Digest",
+    "Entry",
+    "Header",
+    "Journal",
+    "JournalError",
+    "JournalWriter",
+    "Seal",
+    "TornTail",
+    "Truth",
+    "Verification",
+    "encode_record",
+    "make_header",
+    "read_journal",
+    "verify",
+]

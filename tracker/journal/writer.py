@@ -1,0 +1,337 @@
+"""Writing a journal: one small append per record, safe against a kill at any byte.
+
+The file is plain MCAP without chunks or compression, so that whatever reached the file reads back
+up to the last whole record. Messages are packed by hand, which takes a tenth of the time the
+``mcap`` package takes for it; everything else is written with that package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+import mcap
+import msgspec
+from mcap.data_stream import RecordBuilder
+from mcap.opcode import Opcode
+from mcap.records import (
+    Channel,
+    DataEnd,
+    Metadata,
+    MetadataIndex,
+    Statistics,
+    SummaryOffset,
+)
+from mcap.records import Header as McapHeader
+from mcap.records import Schema as McapSchema
+from mcap.writer import MCAP0_MAGIC
+
+from hal.events import Event
+from tracker.core.types import Output
+from tracker.journal.contents import (
+    CLOSING_NAME,
+    CONTENTS,
+    FORMAT,
+    HEADER_NAME,
+    PROFILE,
+    Digest,
+    Header,
+    JournalError,
+    Seal,
+    Truth,
+    encode_record,
+    header_to_text,
+    refuse_not_finite,
+)
+from tracker.journal.framing import MESSAGE, MESSAGE_BODY, MESSAGE_CODE
+from tracker.journal.schemas import schema_of
+
+Durability = Literal["buffered", "process", "power"]
+"""What a kill can cost: the last thousand records; nothing; nothing, and a power cut one second."""
+
+SEAL_EVERY = 1000
+
+
+class JournalWriter:
+    """Writes one run's journal; a context manager that closes it also when the run fails.
+
+    An existing file is refused unless ``overwrite``. Every method raises `JournalError` when
+    the record cannot be written, and the run must not go on then.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        header: Header,
+        *,
+        overwrite: bool = False,
+        durability: Durability = "buffered",
+        seal_every: int = SEAL_EVERY,
+    ) -> None:
+        self._path = path
+        self._durability: Durability = durability
+        self._seal_every = seal_every
+        self._next_seal = seal_every
+        self._rows: dict[type[Any], tuple[int, Callable[[Any], int]]] = {
+            content.type: (channel, content.time_of) for channel, content in enumerate(CONTENTS, 1)
+        }
+        self._counts = [0] * (len(CONTENTS) + 1)
+        self._records = 0
+        self._first_ns: int | None = None
+        self._last_ns = 0
+        self._now_ns = 0
+        self._pending: list[bytes] = []
+        self._offset = 0
+        self._crc = 0
+        self._sha256 = hashlib.sha256()
+        self._digest = Digest()
+        self._metadata: list[MetadataIndex] = []
+        self._failed = False
+        opening = header_to_text(header)
+        self._file = _open(path, overwrite)
+        self._pending.append(MCAP0_MAGIC + _bytes_of(_opening_records()))
+        try:
+            self._drain()
+            self._put_metadata(HEADER_NAME, opening)
+            self._drain()
+        except JournalError:
+            self._file.close()
+            raise
+
+    def event(self, event: Event) -> None:
+        """Append an event; call it before the event is handled."""
+        if event.t_ns > self._now_ns:
+            self._now_ns = event.t_ns
+        self._append(event)
+        if self._durability != "buffered":
+            self._drain()
+
+    def outputs(self, outputs: Iterable[Output]) -> None:
+        """Append what the engine returned for the event appended last, in its order."""
+        for output in outputs:
+            self._digest.add_encoded(self._append(output))
+        if self._durability != "buffered":
+            self._drain()
+
+    def truth(self, record: msgspec.Struct) -> None:
+        """Append what the simulator knows: a record named and shaped like `Truth`."""
+        if type(record) not in self._rows:
+            self._admit_truth(record)
+        self._append(record)
+
+    def flush(self) -> None:
+        """Hand everything appended so far to the operating system."""
+        self._drain()
+
+    def close(self, closing: dict[str, str] | None = None) -> None:
+        """End the journal with ``closing`` remarks, a seal and the index; twice does no harm."""
+        if self._file.closed:
+            return
+        try:
+            if self._failed:
+                return
+            if closing:
+                self._drain()
+                self._put_metadata(CLOSING_NAME, closing)
+            self._seal()
+            self._drain()
+            self._pending.append(_bytes_of([DataEnd(data_section_crc=self._crc)]))
+            self._drain()
+            self._pending.append(self._summary())
+            self._drain()
+            if self._durability == "power":
+                os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the outputs so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    @property
+    def records(self) -> int:
+        """How many records (events, outputs, truth, seals) were appended."""
+        return self._records
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _append(self, record: Any) -> bytes:
+        data = encode_record(record)
+        if b"null" in data:
+            refuse_not_finite(record)
+        channel, time_of = self._rows[type(record)]
+        log_ns = time_of(record)
+        if log_ns < 0:
+            log_ns = 0  # MCAP's times are unsigned; the record itself keeps the true one
+        if log_ns > self._last_ns:
+            self._last_ns = log_ns
+        if self._first_ns is None or log_ns < self._first_ns:
+            self._first_ns = log_ns
+        head = MESSAGE.pack(
+            MESSAGE_CODE,
+            MESSAGE_BODY.size + len(data),
+            channel,
+            self._records & 0xFFFFFFFF,
+            log_ns,
+            self._now_ns,
+        )
+        self._pending.append(head)
+        self._pending.append(data)
+        self._records += 1
+        self._counts[channel] += 1
+        if self._records >= self._next_seal:
+            self._seal()
+        return data
+
+    def _seal(self) -> None:
+        self._drain()
+        self._next_seal = self._records + 1 + self._seal_every
+        self._append(
+            Seal(t_ns=self._now_ns, records=self._records, sha256=self._sha256.hexdigest())
+        )
+        if self._durability == "power":
+            self._drain()
+            os.fsync(self._file.fileno())
+
+    def _admit_truth(self, record: msgspec.Struct) -> None:
+        try:
+            msgspec.json.decode(encode_record(record), type=Truth)
+        except msgspec.ValidationError as error:
+            raise JournalError(
+                f"{self._path}: the simulator's truth is not as the journal expects it: {error}"
+            ) from error
+        self._rows[type(record)] = self._rows[Truth]
+
+    def _put_metadata(self, name: str, text: dict[str, str]) -> None:
+        """Append a metadata record; nothing may be pending, for the index needs its offset."""
+        data = _bytes_of([Metadata(name=name, metadata=text)])
+        self._metadata.append(MetadataIndex(offset=self._offset, length=len(data), name=name))
+        self._pending.append(data)
+
+    def _drain(self) -> None:
+        """Write what is pending, and take it into the running checks."""
+        if not self._pending:
+            return
+        if self._failed:
+            raise JournalError(f"{self._path}: writing failed before; this journal is at its end")
+        block = b"".join(self._pending)
+        self._pending.clear()
+        self._sha256.update(block)
+        self._crc = zlib.crc32(block, self._crc)
+        self._offset += len(block)
+        try:
+            left = memoryview(block)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self._failed = True
+            raise JournalError(
+                f"{self._path}: the journal cannot be written ({error.strerror});"
+                " a run that is not recorded cannot go on"
+            ) from error
+
+    def _summary(self) -> bytes:
+        """The index at the end, as the MCAP specification lays it out, with footer and magic."""
+        statistics = Statistics(
+            attachment_count=0,
+            channel_count=len(CONTENTS),
+            channel_message_counts={
+                channel: count for channel, count in enumerate(self._counts) if count
+            },
+            chunk_count=0,
+            message_count=self._records,
+            message_end_time=self._last_ns,
+            message_start_time=self._first_ns or 0,
+            metadata_count=len(self._metadata),
+            schema_count=len(CONTENTS),
+        )
+        groups = [
+            (Opcode.SCHEMA, _bytes_of(_schemas())),
+            (Opcode.CHANNEL, _bytes_of(_channels())),
+            (Opcode.STATISTICS, _bytes_of([statistics])),
+            (Opcode.METADATA_INDEX, _bytes_of(self._metadata)),
+        ]
+        start = self._offset
+        offsets: list[SummaryOffset] = []
+        body = b""
+        for code, data in groups:
+            offsets.append(SummaryOffset(code, start + len(body), len(data)))
+            body += data
+        offset_start = start + len(body)
+        body += _bytes_of(offsets)
+        foot = struct.pack("<BQQQ", Opcode.FOOTER, 20, start, offset_start)
+        crc = zlib.crc32(foot, zlib.crc32(body))
+        return body + foot + struct.pack("<I", crc) + MCAP0_MAGIC
+
+
+class _Writable(Protocol):
+    def write(self, stream: RecordBuilder) -> None: ...
+
+
+def _bytes_of(parts: Iterable[_Writable]) -> bytes:
+    builder = RecordBuilder()
+    for part in parts:
+        part.write(builder)
+    return bytes(builder.end())
+
+
+def _schemas() -> list[McapSchema]:
+    return [
+        McapSchema(
+            id=index,
+            name=f"tidetrack.{content.type.__name__}",
+            encoding="jsonschema",
+            data=schema_of(content.type),
+        )
+        for index, content in enumerate(CONTENTS, 1)
+    ]
+
+
+def _channels() -> list[Channel]:
+    return [
+        Channel(
+            id=index,
+            topic=content.topic,
+            message_encoding="json",
+            metadata={},
+            schema_id=index,
+        )
+        for index, content in enumerate(CONTENTS, 1)
+    ]
+
+
+def _opening_records() -> list[_Writable]:
+    library = f"tidetrack journal {FORMAT}; mcap {mcap.__version__}"
+    return [McapHeader(profile=PROFILE, library=library), *_schemas(), *_channels()]
+
+
+def _open(path: Path, overwrite: bool) -> io.FileIO:
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+        return io.FileIO(path, "wb" if overwrite else "xb")
+    except FileExistsError as error:
+        raise JournalError(
+            f"{path}: exists already, nothing was written; name another file or overwrite it"
+        ) from error
+    except OSError as error:
+        raise JournalError(
+            f"{path}: cannot be written ({error.strerror}); name a file you may write"
+        ) from error
