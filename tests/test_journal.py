@@ -46,6 +46,11 @@ def outputs_of(moment: int) -> tuple[Output, ...]:
     )
 
 
+def truth_of(moment: int) -> Truth:
+    here = (1.0, 2.0, 3.0)
+    return Truth(moment, here, here, here, here, 0.5, beam_on=True, scored=False)
+
+
 def write(path: Path, ticks: int = 60, **options: Any) -> str:
     """Write a small journal with events, outputs and truth; return its digest."""
     with JournalWriter(path, make_header(CONFIGURATION, 7, {"trace": "t"}), **options) as journal:
@@ -53,7 +58,7 @@ def write(path: Path, ticks: int = 60, **options: Any) -> str:
             journal.event(MarkerFrame("camera", moment, moment, ((1.5, -0.0, 1e-300), None)))
             journal.event(Tick(moment, moment))
             journal.outputs(outputs_of(moment))
-            journal.truth(Truth(moment, *[(1.0, 2.0, 3.0)] * 4, 0.5, True, False))
+            journal.truth(truth_of(moment))
         journal.close({"realtime_factor": "12.5"})
         return journal.digest
 
@@ -306,7 +311,7 @@ def test_digest_is_over_outputs_only_and_needs_no_journal(tmp_path: Path) -> Non
 
 def test_numpy_numbers_are_written_as_numbers() -> None:
     plain = SurrogateState(1, 0.1, 0.2, 0.3)
-    strange = SurrogateState(np.int64(1), np.float64(0.1), np.float64(0.2), np.float64(0.3))  # type: ignore[arg-type]
+    strange = SurrogateState(np.int64(1), np.float64(0.1), np.float64(0.2), np.float64(0.3))
     assert encode_record(strange) == encode_record(plain)
 
 
@@ -340,7 +345,9 @@ def records(content: Any) -> st.SearchStrategy[Any]:
 KINDS = [content for content in CONTENTS if content.kind != "seal"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(batch=st.tuples(*[records(content) for content in KINDS]))
 def test_every_type_comes_back_as_it_went(batch: tuple[Any, ...], tmp_path: Path) -> None:
     path = tmp_path / "session.mcap"

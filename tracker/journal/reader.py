@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -87,7 +87,7 @@ class Journal(msgspec.Struct, frozen=True):
 
     def entries(self) -> Iterator[Entry]:
         """The records in their order, up to the tear; `JournalError` at one that is damaged."""
-        decoders = {
+        decoders: dict[int, tuple[Kind, Callable[[bytes], Any]]] = {
             channel: (content.kind, msgspec.json.Decoder(content.type).decode)
             for channel, content in self.channels.items()
         }
