@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 # The venv is made without a pip of its own, since Debian keeps the one for venvs in a package
 # of its own (python3-venv); the pip of PYTHON installs into it.
 PIP     = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
-INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation
+INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation --use-pep517
 LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --strip-extras \
           --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 

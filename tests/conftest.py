@@ -35,12 +35,12 @@ def _open_sockets() -> set[str]:
     """The process's sockets by number; empty where the system does not list them."""
     links: set[str] = set()
     try:
-        descriptors = list(os.scandir("/proc/self/fd"))
+        descriptors = list(Path("/proc/self/fd").iterdir())
     except OSError:
         return links
     for descriptor in descriptors:
         try:
-            target = os.readlink(descriptor.path)
+            target = str(descriptor.readlink())
         except OSError:  # closed meanwhile
             continue
         if target.startswith("socket:"):
