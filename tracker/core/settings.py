@@ -80,11 +80,19 @@ class Actuator(Settings, frozen=True, kw_only=True):
     """Largest excursion per axis from the start pose."""
     speed_mm_s: Annotated[float, Meta(gt=0, le=500)] = 20.0
     acceleration_mm_s2: Annotated[float, Meta(gt=0, le=5000)] = 200.0
-    jerk_mm_s3: Annotated[float, Meta(gt=0, le=1e6)] = 10000.0
     status_delay_ms: Annotated[float, Meta(ge=0, le=200)] = 5.0
     follow_error_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
     """Hazard H13: demand, as it should have arrived by now, against encoder."""
     follow_time_ms: Annotated[float, Meta(ge=0, le=2000)] = 100.0
+
+
+class Guard(Settings, frozen=True, kw_only=True):
+    """The guard's own limits, per axis, on what is about to be sent; wider than the actuator's."""
+
+    position_mm: Annotated[float, Meta(gt=0, le=210)] = 52.0
+    speed_mm_s: Annotated[float, Meta(gt=0, le=600)] = 25.0
+    acceleration_mm_s2: Annotated[float, Meta(gt=0, le=12000)] = 500.0
+    step_mm: Annotated[float, Meta(gt=0, le=50)] = 2.0
 
 
 class Gate(Settings, frozen=True, kw_only=True):
@@ -117,7 +125,7 @@ class Fusion(Settings, frozen=True, kw_only=True):
 class Correlation(Settings, frozen=True, kw_only=True):
     """The model from surrogate to target."""
 
-    models: tuple[str, ...] = ("linear", "quadratic", "dual")
+    models: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity")
     modelling_shots: Annotated[int, Meta(ge=4, le=15)] = 8
     """Shots before the model may steer."""
     modelling_interval_s: Annotated[float, Meta(ge=0.5, le=30)] = 2.5
@@ -131,15 +139,13 @@ class Correlation(Settings, frozen=True, kw_only=True):
     """Hazard H07: rebuild (Vero's practice)."""
     residual_hold_mm: Annotated[float, Meta(gt=0, le=20)] = 5.0
     """Hazard H07: hold at once (upper bound used in LARK)."""
-    memory_s: Annotated[float, Meta(ge=5, le=10000)] = 120.0
-    """A shot's weight falls to 1/e in this time."""
 
 
 class Prediction(Settings, frozen=True, kw_only=True):
     """Which predictor, on what, and how often it learns."""
 
     predictor: str = "rls"
-    where: Literal["surrogate", "target"] = "target"
+    where: Literal["surrogate", "target"] = "surrogate"
     learn_hz: Annotated[float, Meta(ge=2, le=100)] = 25.0
     settle_ms: Annotated[float, Meta(ge=0, le=200)] = 20.0
     """A moment is learned once it is this old, so that its late samples are in."""
@@ -183,6 +189,7 @@ class Controller(Settings, frozen=True, kw_only=True):
     belt: Belt = Belt()
     imager: Imager = Imager()
     actuator: Actuator = Actuator()
+    guard: Guard = Guard()
     gate: Gate = Gate()
     fusion: Fusion = Fusion()
     correlation: Correlation = Correlation()

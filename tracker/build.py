@@ -1,0 +1,38 @@
+"""From settings to an engine: the one place where parts are chosen."""
+
+from __future__ import annotations
+
+from tracker.core.engine import Engine
+from tracker.core.foresight import Foresight
+from tracker.core.guard import Guard, GuardLimits
+from tracker.core.prediction.protocol import Predictor
+from tracker.core.prediction.registry import make_predictor
+from tracker.core.settings import Controller
+from tracker.core.steering import Steering
+
+
+def build_engine(settings: Controller) -> Engine:
+    """Build the controller of one room; raises ``ValueError`` for predictor parameters unfit."""
+
+    def predictor(channels: int) -> Predictor:
+        learn_ns = round(1e9 / settings.prediction.learn_hz)
+        ahead_ms = settings.timing.latency_ms + settings.prediction.settle_ms
+        return make_predictor(
+            settings.prediction.predictor,
+            channels=channels,
+            rate_hz=settings.prediction.learn_hz,
+            horizon_ns=max(round(ahead_ms * 1e6), learn_ns),
+            parameters=settings.prediction.parameters,
+        )
+
+    guard = settings.guard
+    return Engine(
+        settings,
+        Foresight(settings.prediction, predictor),
+        Steering(settings.actuator),
+        Guard(
+            GuardLimits(
+                guard.position_mm, guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm
+            )
+        ),
+    )

@@ -1,0 +1,371 @@
+"""The engine: one synchronous function of timed events, from sample to demand and permit.
+
+`Engine.handle` takes one event and returns what follows from it. Samples are taken in as they
+come; everything is decided at a `Tick`, in this order: breathing state, imaging, target now and
+at the moment a demand takes effect, what is wrong, session, demand past the guard, permit.
+It reads no clock and knows not whether the run is live, simulated or replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hal.events import (
+    Event,
+    LinkChanged,
+    Request,
+    SendDemand,
+    SendExpose,
+    SendHold,
+    SendPermit,
+    SendStop,
+    Tick,
+)
+from hal.messages import (
+    ActuatorStatus,
+    BadSample,
+    BeamStatus,
+    BeltSample,
+    FiducialShot,
+    MarkerFrame,
+    Triple,
+)
+from tracker.core import session as table
+from tracker.core.actuator_track import ActuatorTrack
+from tracker.core.correlation import TargetState
+from tracker.core.faults import FAULTS, FaultBook, Reaction
+from tracker.core.foresight import Foresight
+from tracker.core.frames import PatientPoint
+from tracker.core.fusion import BreathingState
+from tracker.core.guard import Guard
+from tracker.core.imaging import Imaging
+from tracker.core.modelling import Modelling
+from tracker.core.session import State, Trigger
+from tracker.core.settings import Controller
+from tracker.core.steering import Steering, wanted_position
+from tracker.core.surrogate import Surrogate
+from tracker.core.types import (
+    Covariance,
+    Notice,
+    Output,
+    SessionChanged,
+    SurrogateState,
+    TargetEstimate,
+    TargetPrediction,
+)
+from tracker.core.watch import Conditions, Watch
+
+_REPEAT_HOLD_NS = 500_000_000
+_AT_REST: Triple = (0.0, 0.0, 0.0)
+_STEERING_STATES = (State.TRACKING, State.HOLDING)
+
+
+class Engine:
+    """The controller of one treatment room."""
+
+    def __init__(
+        self, settings: Controller, foresight: Foresight, steering: Steering, guard: Guard
+    ) -> None:
+        """Put the parts together; the session is IDLE and the beam held."""
+        self._settings = settings
+        self._surrogate = Surrogate(settings)
+        self._modelling = Modelling(settings)
+        self._foresight = foresight
+        self._steering = steering
+        self._guard = guard
+        self._imaging = Imaging(settings)
+        self._watch = Watch(settings)
+        self._faults = FaultBook()
+        self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
+        self._couch = self._track if settings.actuator.kind == "couch" else None
+        self._state = State.IDLE
+        self._latency_ns = round(settings.timing.latency_ms * 1e6)
+        self._lease_ns = round(settings.gate.lease_ms * 1e6)
+        self._resume_ns = round(settings.session.resume_after_s * 1e9)
+        self._moving = False
+        self._held_ns = -1
+        self._clear_since_ns = -1
+        self._conditions: Conditions = {}
+        self._handlers: dict[type, Callable[..., list[Output]]] = {
+            MarkerFrame: self._take_frame,
+            BeltSample: self._take_belt,
+            FiducialShot: self._take_shot,
+            ActuatorStatus: self._take_actuator,
+            BeamStatus: self._take_beam,
+            BadSample: self._take_bad,
+            LinkChanged: self._take_link,
+            Request: self._take_request,
+            Tick: self._tick,
+        }
+
+    @property
+    def state(self) -> State:
+        """What the session is doing."""
+        return self._state
+
+    def handle(self, event: Event) -> list[Output]:
+        """Take one event and return everything that follows from it, in order."""
+        return self._handlers[type(event)](event)
+
+    # Samples ----------------------------------------------------------------------------------
+
+    def _take_frame(self, frame: MarkerFrame) -> list[Output]:
+        self._surrogate.take_frame(frame, self._couch)
+        return []
+
+    def _take_belt(self, sample: BeltSample) -> list[Output]:
+        self._surrogate.take_belt(sample)
+        return []
+
+    def _take_actuator(self, status: ActuatorStatus) -> list[Output]:
+        self._track.add(status.t_ns, status.position_mm)
+        self._watch.actuator_fault = status.fault
+        return []
+
+    def _take_beam(self, status: BeamStatus) -> list[Output]:
+        self._watch.beam_on = status.on
+        self._watch.beam_status_ns = status.t_ns
+        return []
+
+    def _take_bad(self, sample: BadSample) -> list[Output]:
+        self._surrogate.bad = (sample.t_ns, f"{sample.device}: {sample.what} {sample.value}".strip())
+        return [Notice(sample.t_ns, "warning", f"{sample.device}: {sample.what} {sample.value}")]
+
+    def _take_link(self, link: LinkChanged) -> list[Output]:
+        level = "info" if link.up else "warning"
+        words = "is connected" if link.up else "lost its connection"
+        return [Notice(link.t_ns, level, f"{link.device} {words}. {link.detail}".rstrip())]
+
+    def _take_shot(self, shot: FiducialShot) -> list[Output]:
+        self._imaging.answered(shot.shot_id)
+        if self._state in (State.IDLE, State.STOPPED):
+            return []
+        couch = _AT_REST if self._couch is None else self._couch.at(shot.ticks)
+        breathing = self._surrogate.state_at(shot.ticks)
+        taken = self._modelling.take(shot, couch, breathing)
+        watch = self._watch
+        watch.fiducials_moved = taken.fiducials_moved
+        watch.model_wrong = taken.model_wrong
+        watch.model_doubtful = taken.model_doubtful
+        if taken.used:
+            self._imaging.last_good_ns = shot.ticks
+        return taken.outputs
+
+    # Requests ---------------------------------------------------------------------------------
+
+    def _take_request(self, request: Request) -> list[Output]:
+        now = request.t_ns
+        try:
+            trigger = Trigger(request.name)
+        except ValueError:
+            trigger = None
+        if trigger not in table.REQUESTS:
+            return [Notice(now, "warning", f"request {request.name!r} is unknown; nothing done")]
+        if table.after(self._state, trigger) is table.REFUSED:
+            possible = ", ".join(t.value for t in table.allowed(self._state))
+            return [
+                Notice(
+                    now,
+                    "warning",
+                    f"{request.name} is not possible while {self._state}; possible: {possible}",
+                )
+            ]
+        if trigger is Trigger.START:
+            blocking = self._faults.names(Reaction.REFUSE_START)
+            if blocking:
+                why = "; ".join(FAULTS[name].sentence for name in blocking)
+                return [Notice(now, "warning", f"start refused. {why}")]
+        if trigger is Trigger.RESUME:
+            out: list[Output] = [*self._faults.release(now, self._standing(self._conditions))]
+            blocking = self._faults.names(Reaction.HOLD)
+            if blocking:
+                why = "; ".join(FAULTS[name].sentence for name in blocking)
+                return [*out, Notice(now, "warning", f"resume refused. {why}")]
+            return [*out, *self._change(now, trigger)]
+        if trigger is Trigger.HOLD:
+            self._conditions = {"operator hold": f"by {request.who}"}
+            found = self._faults.update(now, self._conditions)
+            return [*found, *self._change(now, trigger), self._hold(now)]
+        if trigger is Trigger.EXPOSE:
+            self._imaging.asap = True
+            return []
+        return self._change(now, trigger)
+
+    @staticmethod
+    def _standing(conditions: Conditions) -> Conditions:
+        """Conditions that still stand when a person resumes: all but their own hold."""
+        return {name: detail for name, detail in conditions.items() if name != "operator hold"}
+
+    def _change(self, now: int, trigger: Trigger) -> list[Output]:
+        """Move the session along its table and do what entering the new state means."""
+        before = self._state
+        after = table.after(before, trigger)
+        if after is table.REFUSED or after is before:
+            return []
+        self._state = after
+        out: list[Output] = [SessionChanged(now, before, after, trigger)]
+        if after is State.MODELLING:
+            self._surrogate.forget()
+            self._surrogate.learn_from(now)
+            self._modelling.forget()
+            self._foresight.forget()
+            self._imaging.forget()
+        elif after in (State.STOPPED, State.IDLE):
+            out.extend(self._end(now, before))
+        elif after is State.HOLDING:
+            self._clear_since_ns = -1
+            out.append(self._hold(now))
+        return out
+
+    def _end(self, now: int, before: State) -> list[Output]:
+        """Leave the beam off and the actuator still."""
+        out: list[Output] = [self._hold(now)]
+        if self._moving or before in _STEERING_STATES:
+            out.append(SendStop(now, self._settings.actuator.device))
+        self._moving = False
+        if self._state is State.IDLE:
+            out.extend(self._faults.clear(now))
+            self._watch.refusal = ""
+        return out
+
+    def _hold(self, now: int) -> SendHold:
+        self._watch.permit_until_ns = min(self._watch.permit_until_ns, now)
+        self._held_ns = now
+        reasons = self._faults.names(Reaction.HOLD) or (self._state.value,)
+        return SendHold(now, self._settings.gate.device, reasons)
+
+    # The tick ---------------------------------------------------------------------------------
+
+    def _tick(self, tick: Tick) -> list[Output]:
+        now = tick.t_ns
+        if self._state in (State.IDLE, State.STOPPED):
+            return []
+        out: list[Output] = []
+        if not self._surrogate.ready:
+            self._surrogate.finish_learning(now)
+        breathing = self._surrogate.state_at(now)
+        if breathing is not None:
+            out.append(_surrogate_state(breathing))
+        self._expose(now, breathing, out)
+        estimate, prediction = self._see_ahead(now, breathing, out)
+        wanted = None
+        if prediction is not None:
+            wanted = wanted_position(
+                self._settings.actuator.kind,
+                PatientPoint(*prediction.position_mm),
+                self._settings.session.orientation,
+            )
+        found: Conditions = {}
+        self._watch.loop(found, now - tick.due_ns)
+        self._watch.surrogate(found, now, self._surrogate, breathing)
+        self._watch.model(found, now, self._modelling.model, breathing, self._imaging)
+        if self._modelling.model is not None:
+            self._watch.target(found, now, estimate, prediction)
+        self._watch.actuator(found, now, self._track, wanted if self._moving else None)
+        self._watch.gate(found, now)
+        self._conditions = found
+        out.extend(self._faults.update(now, found))
+        self._advance_session(now, out)
+        if self._state in _STEERING_STATES:
+            self._steer(now, wanted, "surrogate lost" in found, out)
+        self._permit(now, out)
+        return out
+
+    def _expose(self, now: int, breathing: BreathingState | None, out: list[Output]) -> None:
+        if not self._surrogate.ready:
+            return
+        rebuild = bool(self._watch.model_wrong) or "extrapolating" in self._conditions
+        modelling = self._state is State.MODELLING
+        shot = self._imaging.due(now, breathing, modelling=modelling, rebuild=rebuild)
+        if shot is not None:
+            out.append(SendExpose(now, self._settings.imager.device, shot))
+
+    def _see_ahead(
+        self, now: int, breathing: BreathingState | None, out: list[Output]
+    ) -> tuple[TargetState | None, TargetState | None]:
+        """Estimate the target now and predict it for when a demand sent now takes effect."""
+        model = self._modelling.model
+        if breathing is None or self._surrogate.filter is None:
+            return None, None
+        self._foresight.learn(now, self._surrogate.filter, model)
+        if model is None:
+            return None, None
+        estimate = model.target_at(
+            now,
+            breathing.amplitude_mm,
+            breathing.velocity_mm_s,
+            breathing.amplitude_variance,
+            breathing.velocity_variance,
+            breathing.cross_variance,
+        )
+        out.append(TargetEstimate(now, estimate.position_mm, _covariance(estimate)))
+        at = now + self._latency_ns
+        prediction = self._foresight.predict(at, model, estimate)
+        if prediction is not None:
+            out.append(TargetPrediction(now, at, prediction.position_mm, _covariance(prediction)))
+            self._watch.predicted(at, prediction.position_mm)
+        return estimate, prediction
+
+    def _advance_session(self, now: int, out: list[Output]) -> None:
+        """Let the session follow model and faults."""
+        if self._state is State.MODELLING and self._modelling.complete:
+            out.extend(self._change(now, Trigger.MODEL_READY))
+        worst = self._faults.worst
+        if worst is Reaction.STOP:
+            out.extend(self._change(now, Trigger.FAULT_STOP))
+        elif worst is Reaction.HOLD:
+            self._clear_since_ns = -1
+            if self._state is State.TRACKING:
+                out.extend(self._change(now, Trigger.FAULT_HOLD))
+        elif self._state is State.HOLDING and self._settings.session.resume == "automatic":
+            if self._clear_since_ns < 0:
+                self._clear_since_ns = now
+            if now - self._clear_since_ns >= self._resume_ns:
+                out.extend(self._change(now, Trigger.FAULTS_CLEARED))
+
+    def _steer(self, now: int, wanted: Triple | None, blind: bool, out: list[Output]) -> None:
+        """Send the next demand past the guard; without sight of the target, stand still."""
+        if blind or wanted is None:
+            if self._moving:
+                self._moving = False
+                out.append(SendStop(now, self._settings.actuator.device))
+            return
+        if not self._moving:
+            position = self._track.newest_mm
+            if position is None:
+                return
+            self._moving = True
+            self._watch.forget_motion()
+            self._steering.start(now, position)
+            self._guard.start(now, position)
+            return
+        demand = self._steering.toward(now, wanted)
+        refusal = self._guard.judge(now, demand)
+        if refusal is not None:
+            self._watch.refusal = refusal
+            self._conditions["demand refused"] = refusal
+            out.extend(self._faults.update(now, self._conditions))
+            out.extend(self._change(now, Trigger.FAULT_STOP))
+            return
+        self._watch.demanded(now, demand)
+        out.append(SendDemand(now, self._settings.actuator.device, demand))
+
+    def _permit(self, now: int, out: list[Output]) -> None:
+        """Renew the beam's lease, or say again that it is held."""
+        if self._state is State.TRACKING and self._moving:
+            until = now + self._lease_ns
+            self._watch.permit_until_ns = until
+            out.append(SendPermit(now, self._settings.gate.device, until))
+        elif self._state is State.HOLDING and now - self._held_ns >= _REPEAT_HOLD_NS:
+            out.append(self._hold(now))
+
+
+def _surrogate_state(state: BreathingState) -> SurrogateState:
+    return SurrogateState(
+        state.t_ns, state.amplitude_mm, state.velocity_mm_s, state.amplitude_variance**0.5
+    )
+
+
+def _covariance(state: TargetState) -> Covariance:
+    a, b, c = state.variance_mm2
+    return (a, 0.0, 0.0, b, 0.0, c)

@@ -1,0 +1,122 @@
+"""The frames positions are given in, and every conversion between them.
+
+Frames follow IEC 61217. *Fixed*: origin at the isocentre, +X to the right of a person facing the
+gantry, +Y toward the gantry, +Z up. *Table*: axes of the fixed frame, moving with the couch.
+*Patient*: +X left, +Y superior, +Z anterior, moving with the couch. *Camera*: the camera's own.
+A position's frame is its type, so a value in the wrong frame is a type error.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+from hal.messages import Triple
+
+Orientation = Literal["HFS", "HFP", "FFS", "FFP"]
+Rows = tuple[Triple, Triple, Triple]
+
+
+class FixedPoint(NamedTuple):
+    """A position in the fixed frame."""
+
+    x_mm: float
+    y_mm: float
+    z_mm: float
+
+
+class TablePoint(NamedTuple):
+    """A position relative to the table top."""
+
+    x_mm: float
+    y_mm: float
+    z_mm: float
+
+
+class PatientPoint(NamedTuple):
+    """A position in the patient: left, superior, anterior."""
+
+    left_mm: float
+    superior_mm: float
+    anterior_mm: float
+
+
+class CameraPoint(NamedTuple):
+    """A position in the camera's own frame."""
+
+    x_mm: float
+    y_mm: float
+    z_mm: float
+
+
+_PATIENT_SIGNS: dict[Orientation, Triple] = {
+    "HFS": (1.0, 1.0, 1.0),
+    "HFP": (-1.0, 1.0, -1.0),
+    "FFS": (-1.0, -1.0, 1.0),
+    "FFP": (1.0, -1.0, -1.0),
+}
+"""Signs of left, superior, anterior along table X, Y, Z: head or feet first, supine or prone.
+
+Head first supine: the patient looks up, head toward the gantry, so left is +X, superior is +Y and
+anterior is +Z. Prone turns by 180 degrees about Y, feet first by 180 degrees about Z.
+"""
+
+
+def rotation(angles_deg: Triple) -> Rows:
+    """Give the matrix that turns about X, then Y, then Z of the fixed frame (right-handed)."""
+    a, b, c = (math.radians(angle) for angle in angles_deg)
+    ca, sa, cb, sb, cc, sc = math.cos(a), math.sin(a), math.cos(b), math.sin(b), math.cos(c), math.sin(c)
+    return (
+        (cc * cb, cc * sb * sa - sc * ca, cc * sb * ca + sc * sa),
+        (sc * cb, sc * sb * sa + cc * ca, sc * sb * ca - cc * sa),
+        (-sb, cb * sa, cb * ca),
+    )
+
+
+class CameraPose(NamedTuple):
+    """Where the camera hangs: its axes (as rows of the matrix to the fixed frame) and origin."""
+
+    rows: Rows
+    origin: FixedPoint
+
+    @staticmethod
+    def of(position_mm: Triple, rotation_deg: Triple) -> CameraPose:
+        """Build a pose from a position in the fixed frame and three angles."""
+        return CameraPose(rotation(rotation_deg), FixedPoint(*position_mm))
+
+    def to_fixed(self, point: CameraPoint) -> FixedPoint:
+        """Bring a camera position into the fixed frame."""
+        x, y, z = point
+        (a, b, c), (d, e, f), (g, h, i) = self.rows
+        ox, oy, oz = self.origin
+        return FixedPoint(
+            a * x + b * y + c * z + ox, d * x + e * y + f * z + oy, g * x + h * y + i * z + oz
+        )
+
+    def from_fixed(self, point: FixedPoint) -> CameraPoint:
+        """Bring a fixed position into the camera's frame."""
+        x, y, z = (point[k] - self.origin[k] for k in range(3))
+        (a, b, c), (d, e, f), (g, h, i) = self.rows
+        return CameraPoint(a * x + d * y + g * z, b * x + e * y + h * z, c * x + f * y + i * z)
+
+
+def fixed_to_table(point: FixedPoint, couch: FixedPoint) -> TablePoint:
+    """Take away the couch's displacement."""
+    return TablePoint(point[0] - couch[0], point[1] - couch[1], point[2] - couch[2])
+
+
+def table_to_fixed(point: TablePoint, couch: FixedPoint) -> FixedPoint:
+    """Add the couch's displacement."""
+    return FixedPoint(point[0] + couch[0], point[1] + couch[1], point[2] + couch[2])
+
+
+def table_to_patient(point: TablePoint, orientation: Orientation) -> PatientPoint:
+    """Turn table axes into left, superior, anterior."""
+    sx, sy, sz = _PATIENT_SIGNS[orientation]
+    return PatientPoint(sx * point[0], sy * point[1], sz * point[2])
+
+
+def patient_to_table(point: PatientPoint, orientation: Orientation) -> TablePoint:
+    """Turn left, superior, anterior into table axes."""
+    sx, sy, sz = _PATIENT_SIGNS[orientation]
+    return TablePoint(sx * point[0], sy * point[1], sz * point[2])

@@ -1,0 +1,71 @@
+"""From a stereo shot to the target's position: the fiducials as a rigid body against the plan.
+
+With three or more fiducials found, rotation and translation are fitted (Kabsch 1976) and the
+largest distance left over is judged; with two, their distance is judged and only a translation
+fitted; a single one cannot be judged and is refused. The target's reference point is the plan's
+origin, carried along by the fit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hal.messages import FiducialShot, Triple, is_finite
+from tracker.core.frames import FixedPoint, Orientation, fixed_to_table, table_to_patient
+
+_FEWEST = 2
+
+
+class Located(NamedTuple):
+    """The target in the patient frame (mm), and how well the fiducials fitted the plan."""
+
+    position_mm: Triple
+    residual_mm: float
+    fiducials: int
+
+
+def locate(
+    shot: FiducialShot,
+    couch_mm: Triple,
+    plan_mm: tuple[Triple, ...],
+    orientation: Orientation,
+    residual_limit_mm: float,
+) -> Located | str:
+    """Find the target in a shot, or say in a sentence why it cannot be trusted."""
+    if len(shot.fiducials_mm) != len(plan_mm):
+        return f"{len(shot.fiducials_mm)} fiducials reported, {len(plan_mm)} planned"
+    planned: list[Triple] = []
+    seen: list[Triple] = []
+    couch = FixedPoint(*couch_mm)
+    for index, (fiducial, plan) in enumerate(zip(shot.fiducials_mm, plan_mm, strict=True)):
+        if fiducial is None:
+            continue
+        if not is_finite(fiducial):
+            return f"fiducial {index + 1} is at {fiducial}"
+        planned.append(plan)
+        seen.append(
+            table_to_patient(fixed_to_table(FixedPoint(*fiducial), couch), orientation)
+        )
+    if len(seen) < min(_FEWEST, len(plan_mm)):
+        return f"{len(seen)} of {len(plan_mm)} fiducials found, at least {_FEWEST} needed"
+    p, q = np.array(planned), np.array(seen)
+    p_mean, q_mean = p.mean(axis=0), q.mean(axis=0)
+    turn = _kabsch(p - p_mean, q - q_mean) if len(seen) >= 3 else np.eye(3)
+    left_over = (q - q_mean) - (p - p_mean) @ turn.T
+    residual = float(np.sqrt((left_over**2).sum(axis=1)).max())
+    if len(seen) == 2:
+        residual = abs(math.dist(planned[0], planned[1]) - math.dist(seen[0], seen[1]))
+    if residual > residual_limit_mm:
+        return f"fiducials fit the plan to {residual:.1f} mm, limit {residual_limit_mm:g} mm"
+    x, y, z = (q_mean - turn @ p_mean).tolist()
+    return Located((x, y, z), residual, len(seen))
+
+
+def _kabsch(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Give the rotation (3, 3) that best turns centred points ``p`` onto ``q`` (both (n, 3))."""
+    u, _, vt = np.linalg.svd(p.T @ q)
+    sign = np.sign(np.linalg.det(vt.T @ u.T))
+    return vt.T @ np.diag([1.0, 1.0, sign]) @ u.T

@@ -1,0 +1,88 @@
+"""A device's own counter mapped to host time by regression, so that transport jitter drops out.
+
+A two-state Kalman filter (host time at the current tick, length of a tick) follows the arrivals;
+an arrival far from where the line says is late, or the clock jumped. Late ones do not bend the
+line; after `JUMP_AFTER` in a row that agree with each other, the line is started again there.
+Ideas: Klipper's clock synchronisation (secondary clock by regression), Mills' NTP filters.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+JUMP_AFTER = 8
+"""Consecutive arrivals off the line before it is believed that the clock jumped."""
+
+
+class TickTime(NamedTuple):
+    """When a tick happened in host time, and whether the clock seems to have jumped."""
+
+    t_ns: int
+    jumped: bool
+
+
+class Timebase:
+    """One device's clock: nominal tick length, constant delay, and the line fitted so far."""
+
+    def __init__(self, tick_ns: float, delay_ns: int, jitter_ns: float = 2e6) -> None:
+        """Start with the nominal tick length; ``delay_ns`` lies between a tick and its arrival."""
+        self._nominal_ns = tick_ns
+        self._delay_ns = delay_ns
+        self._variance = jitter_ns * jitter_ns
+        self._gate_ns = 5.0 * jitter_ns
+        self._ticks: int | None = None
+        self._base_ns = 0
+        self._offset = 0.0
+        self._tick_ns = tick_ns
+        self._p00 = self._p01 = self._p11 = 0.0
+        self._off_line = 0
+        self.last_residual_ns = 0.0
+
+    @property
+    def drift_ppm(self) -> float:
+        """How much longer than nominal the device's tick is, in parts per million of host time."""
+        return (self._tick_ns / self._nominal_ns - 1.0) * 1e6
+
+    def _start(self, ticks: int, arrival_ns: int) -> None:
+        self._ticks = ticks
+        self._base_ns = arrival_ns
+        self._offset = 0.0
+        self._tick_ns = self._nominal_ns
+        self._p00 = self._variance
+        self._p01 = 0.0
+        self._p11 = (self._nominal_ns * 2e-4) ** 2
+        self._off_line = 0
+
+    def stamp(self, ticks: int, arrival_ns: int) -> TickTime:
+        """Say when ``ticks`` happened; raises ``ValueError`` when the counter does not advance."""
+        if self._ticks is None:
+            self._start(ticks, arrival_ns)
+            return TickTime(arrival_ns - self._delay_ns, jumped=False)
+        steps = ticks - self._ticks
+        if steps <= 0:
+            raise ValueError(
+                f"counter went from {self._ticks} to {ticks}; it must advance; sample dropped"
+            )
+        self._ticks = ticks
+        offset = self._offset + steps * self._tick_ns
+        p00 = self._p00 + steps * (2.0 * self._p01 + steps * self._p11) + steps * 1e6
+        p01 = self._p01 + steps * self._p11
+        p11 = self._p11 + steps * (self._nominal_ns * 1e-8) ** 2
+        residual = (arrival_ns - self._base_ns) - offset
+        self.last_residual_ns = residual
+        jumped = False
+        if abs(residual) > self._gate_ns:
+            self._off_line += 1
+            if self._off_line >= JUMP_AFTER:
+                self._start(ticks, arrival_ns)
+                return TickTime(arrival_ns - self._delay_ns, jumped=True)
+        else:
+            self._off_line = 0
+            s = p00 + self._variance
+            k0, k1 = p00 / s, p01 / s
+            offset += k0 * residual
+            self._tick_ns += k1 * residual
+            p00, p01, p11 = (1.0 - k0) * p00, (1.0 - k0) * p01, p11 - k1 * p01
+        self._offset, self._p00, self._p01, self._p11 = offset, p00, p01, p11
+        t_ns = self._base_ns + round(offset) - self._delay_ns
+        return TickTime(min(t_ns, arrival_ns), jumped)
