@@ -1,0 +1,219 @@
+"""Twin of a KUKA controller with RSI: the UDP client that owns the clock.
+
+Each cycle it closes the one before (answered, or late), lets the robot follow, and sends the
+next telegram. Like the controller it takes a reply only with the IPOC it sent last and the
+configured SENTYPE, keeps what HOLDON keeps when there is none, clamps corrections (POSCORR),
+counts late and invalid replies in one running total, and breaks RSI off beyond Timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hal.errors import DeviceError, ProtocolError
+from hal.events import Command
+from hal.messages import BadSample, Sample, Triple
+from hal.rsi.codec import Telegram, robot_form, sensor_form
+from hal.rsi.configuration import POSE, EthernetConfiguration
+
+Dynamics = Callable[[int, Triple], Triple]
+"""(now_ns, asked offset in mm) → offset the robot has at that moment."""
+
+_AXES = ("X", "Y", "Z")
+
+
+def follows_at_once(_now_ns: int, offset_mm: Triple) -> Triple:
+    """The robot nobody has: it is where it was asked to be."""
+    return offset_mm
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """How this controller is set up.
+
+    ``lower_mm`` and ``upper_mm`` are POSCORR's clamps; ``monitor_mm`` is POSCORRMON's MaxTrans,
+    beyond which the robot stops. With ``restart_ns`` an operator starts RSI again that long after
+    it broke off; ``None``: nobody does.
+    """
+
+    cycle_ns: int = 4_000_000
+    timeout_packets: int = 100
+    lower_mm: Triple = (-20.0, -20.0, -20.0)
+    upper_mm: Triple = (20.0, 20.0, 20.0)
+    monitor_mm: float = float("inf")
+    start_mm: Triple = (1620.0, -35.5, 1910.25)
+    start_deg: Triple = (0.0, 90.0, 0.0)
+    first_ipoc: int = 4208163
+    restart_ns: int | None = None
+
+
+class RobotTwin:
+    """`hal.ports.Conversation` from the controller's side. Datagrams."""
+
+    def __init__(
+        self,
+        device: str,
+        configuration: EthernetConfiguration,
+        settings: ControllerSettings | None = None,
+        dynamics: Dynamics = follows_at_once,
+    ) -> None:
+        self._device = device
+        self._settings = settings or ControllerSettings()
+        self._dynamics = dynamics
+        self._robot = robot_form(configuration)
+        self._sensor = sensor_form(configuration)
+        self._only_send = configuration.only_send
+        self._holds = _holds(configuration)
+        self._sends = tuple(
+            (f"{element.name}.{attribute}" if attribute else element.name)
+            for element in configuration.sends
+            if element.kind != "STRING"
+            for attribute in element.attributes
+        )
+        self._ipoc = self._settings.first_ipoc
+        self._due_ns: int | None = None
+        self._restart_due_ns: int | None = None
+        self._reply: Telegram | None = None
+        self._telegram = b""
+        self._waiting = False
+        self.pendant = "RSI off"
+        self.text = ""
+        self.faulty_packets = 0
+        self.cycles = 0
+        self.clamped = False
+        self.asked_mm: Triple = (0.0, 0.0, 0.0)
+        self.offset_mm: Triple = (0.0, 0.0, 0.0)
+
+    @property
+    def ready(self) -> bool:
+        """Whether RSI is on."""
+        return self._due_ns is not None
+
+    @property
+    def wake_ns(self) -> int | None:
+        """The next cycle, or the moment somebody starts RSI again."""
+        return self._due_ns if self._due_ns is not None else self._restart_due_ns
+
+    def begin(self, now_ns: int) -> None:
+        """RSI_ON(#ABSOLUTE): corrections and the late count start from zero."""
+        self._due_ns = now_ns
+        self._restart_due_ns = None
+        self._reply = None
+        self._waiting = False
+        self._telegram = b""
+        self.faulty_packets = self.cycles = 0
+        self.clamped = False
+        self.asked_mm = (0.0, 0.0, 0.0)
+        self.pendant = "RSI on"
+
+    def stop(self, now_ns: int, why: str = "RSI_OFF") -> None:
+        """RSI_OFF, or whatever else ends the run; the controller falls silent."""
+        self._due_ns = None
+        self._waiting = False
+        self.pendant = why
+        after = self._settings.restart_ns
+        self._restart_due_ns = None if after is None else now_ns + after
+
+    def receive(self, data: bytes, now_ns: int) -> list[Sample]:
+        """Take a reply; anything but the one to the last telegram is dropped."""
+        if not self.ready or self._only_send:
+            return []
+        try:
+            reply = self._sensor.decode(data)
+        except ProtocolError as error:
+            return [BadSample(self._device, now_ns, "RSI reply", str(error))]
+        if not self._waiting or reply.ipoc != self._ipoc:
+            value = f"IPOC {reply.ipoc}, expected {self._ipoc}"
+            return [BadSample(self._device, now_ns, "RSI reply late or invalid", value)]
+        self._reply = reply
+        return []
+
+    def wake(self, now_ns: int) -> list[Sample]:
+        """One interpolation cycle, if one is due."""
+        if self._due_ns is None:
+            if self._restart_due_ns is None or now_ns < self._restart_due_ns:
+                return []
+            self.begin(now_ns)
+        due_ns = self._due_ns if self._due_ns is not None else now_ns
+        if now_ns < due_ns:
+            return []
+        if self._waiting and not self._close_cycle(now_ns):
+            return []
+        self.offset_mm = self._dynamics(now_ns, self.asked_mm)
+        self._ipoc += self._settings.cycle_ns // 1_000_000
+        self._telegram = self._robot.encode(self._state_of_the_robot())
+        self._waiting = not self._only_send
+        self.cycles += 1
+        # A controller keeps its clock; a twin woken far too late cannot make up for it.
+        next_ns = due_ns + self._settings.cycle_ns
+        self._due_ns = next_ns if next_ns > now_ns else now_ns + self._settings.cycle_ns
+        return []
+
+    def obey(self, command: Command, now_ns: int) -> None:
+        """Corrections come over the wire only."""
+        raise DeviceError(f"{self._device} is the controller's twin and cannot obey {command!r}")
+
+    def data_to_send(self) -> bytes:
+        """The telegram of the cycle just begun."""
+        telegram, self._telegram = self._telegram, b""
+        return telegram
+
+    def _close_cycle(self, now_ns: int) -> bool:
+        """Apply the reply, or count its absence; tell whether RSI goes on."""
+        reply, self._reply = self._reply, None
+        settings = self._settings
+        if reply is None:
+            self.faulty_packets += 1
+            if self.faulty_packets > settings.timeout_packets:
+                self.stop(
+                    now_ns,
+                    "KSS29002 Signal flow (running): Object ETHERNET1 returns error RSITimeout",
+                )
+                return False
+            x, y, z = (
+                value if self._holds[axis] else 0.0
+                for axis, value in zip(_AXES, self.asked_mm, strict=True)
+            )
+        else:
+            self.text = reply.texts.get("EStr", self.text)
+            x, y, z = (reply.numbers.get(f"RKorr.{axis}", 0.0) for axis in _AXES)
+        self.asked_mm = self._clamp((x, y, z))
+        if max(abs(value) for value in self.asked_mm) > settings.monitor_mm:
+            self.stop(now_ns, "Stop by $CORRECTION function: POSCORRMON MaxTrans exceeded")
+            return False
+        return True
+
+    def _clamp(self, asked: Triple) -> Triple:
+        low, up = self._settings.lower_mm, self._settings.upper_mm
+        inside = (
+            min(max(asked[0], low[0]), up[0]),
+            min(max(asked[1], low[1]), up[1]),
+            min(max(asked[2], low[2]), up[2]),
+        )
+        self.clamped = inside != asked
+        return inside
+
+    def _state_of_the_robot(self) -> Telegram:
+        """Every configured number: the pose and the late count are real, the rest is zero."""
+        numbers = dict.fromkeys(self._sends, 0.0)
+        for element, offset in (("RIst", self.offset_mm), ("RSol", self.asked_mm)):
+            if f"{element}.X" in numbers:
+                place = (
+                    *(a + b for a, b in zip(self._settings.start_mm, offset, strict=True)),
+                    *self._settings.start_deg,
+                )
+                numbers |= {f"{element}.{name}": v for name, v in zip(POSE, place, strict=True)}
+        if "Delay.D" in numbers:
+            numbers["Delay.D"] = float(self.faulty_packets)
+        return Telegram(self._ipoc, numbers)
+
+
+def _holds(configuration: EthernetConfiguration) -> dict[str, bool]:
+    """Axis by axis, whether the last correction stays when a reply is missing."""
+    inputs = {
+        (element.name, attribute): hold
+        for element in configuration.receives
+        for attribute, hold in zip(element.attributes, element.hold_on, strict=True)
+    }
+    return {axis: inputs.get(("RKorr", axis), True) for axis in _AXES}
