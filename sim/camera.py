@@ -1,0 +1,92 @@
+"""The marker camera: sees every marker at its exposure, tells of it a little later.
+
+A marker in the fixed frame is ``lying(orientation) (rest + displacement) + couch``; in the camera
+frame ``turned' (fixed - camera position)``. All but the couch is worked out beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hal.messages import BadSample, MarkerFrame, Sample, Triple
+from sim import mishaps as trouble
+from sim.actuator import Actuator
+from sim.chance import stream
+from sim.geometry import lying, turned_xyz
+from sim.patient import Patient
+from sim.sampling import sampling
+from sim.scenario import Camera as CameraSettings
+from sim.scenario import Mishap, Orientation
+
+BLOCK = 512
+
+
+class Camera:
+    """The twin of the marker camera."""
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        device: str,
+        patient: Patient,
+        orientation: Orientation,
+        mishaps: Sequence[Mishap],
+        seed: int,
+    ) -> None:
+        """Expose the whole run beforehand, but for the couch."""
+        self.device = device
+        self._plan = plan = sampling(
+            "camera", mishaps, seed, patient.duration_s,
+            rate_hz=settings.rate_hz, delay_ms=settings.delay_ms, jitter_ms=settings.jitter_ms,
+            clock_ppm=settings.clock_ppm, first_tick=settings.first_tick, phase=0.37,
+        )  # fmt: skip
+        times = plan.exposure_s
+        turned = turned_xyz(settings.rotation_deg)
+        placed = np.array(patient.marker_rest_mm) + patient.external(times)
+        fixed = placed @ lying(orientation).T
+        seen = (fixed - np.array(settings.position_mm)) @ turned
+        noise = stream(seed, "camera", "noise").standard_normal(seen.shape)
+        burst = stream(seed, "camera", "burst").standard_normal(seen.shape)
+        extra = trouble.summed(mishaps, "camera", "noise", times)[:, None, None]
+        seen += settings.noise_mm * noise + extra * burst
+        for mishap in trouble.of(mishaps, "camera", "occlusion"):
+            seen[trouble.active(mishap, times), mishap.which] = np.nan
+        self._seen = seen.reshape(len(times), -1)
+        self._to_camera: list[list[float]] = turned.T.tolist()
+        self._block = -1
+        self._rows: list[list[float]] = []
+        self._next = 0
+        self.due_ns = plan.arrival_ns[0]
+
+    def collect(self, to_ns: int, couch: Actuator | None, out: list[Sample]) -> None:
+        """Append the frames that arrive at or before ``to_ns``; ``couch`` carries the patient."""
+        plan = self._plan
+        while self.due_ns <= to_ns:
+            number = plan.sample[self._next]
+            if plan.garbage[self._next]:
+                out.append(BadSample(self.device, self.due_ns, "marker position", "nan"))
+            else:
+                markers = self._markers(number, couch)
+                ticks = plan.ticks[self._next]
+                out.append(MarkerFrame(self.device, self.due_ns, ticks, markers))
+            self._next += 1
+            self.due_ns = plan.arrival_ns[self._next]
+
+    def _markers(self, number: int, couch: Actuator | None) -> tuple[Triple | None, ...]:
+        block, row = divmod(number, BLOCK)
+        if block != self._block:
+            self._block = block
+            self._rows = self._seen[block * BLOCK : (block + 1) * BLOCK].tolist()
+        seen = self._rows[row]
+        dx = dy = dz = 0.0
+        if couch is not None:
+            x, y, z = couch.position_at(self._plan.exposure_ns[number])
+            (a, b, c), (d, e, f), (g, h, i) = self._to_camera
+            dx, dy, dz = a * x + b * y + c * z, d * x + e * y + f * z, g * x + h * y + i * z
+        factor = self._plan.factor[number]
+        return tuple(
+            (factor * (x + dx), factor * (y + dy), factor * (z + dz)) if x == x else None
+            for x, y, z in zip(seen[::3], seen[1::3], seen[2::3], strict=True)
+        )

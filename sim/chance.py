@@ -1,0 +1,56 @@
+"""Where every random number of the room comes from: one seed, one stream for each use.
+
+Each use has its own child of the run's `SeedSequence`, keyed by twin and purpose, so that drawing
+more for one device never moves another's numbers; and each array has its own stream, so that a
+longer run starts with the same numbers as a shorter one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+Floats = NDArray[np.float64]
+
+TWINS = ("patient", "camera", "belt", "imager", "actuator", "gate")
+PURPOSES = ("cycles", "wander", "noise", "jitter", "gain", "offset", "burst")
+
+SLOW_STEP_S = 0.5
+
+
+def stream(seed: int, twin: str, purpose: str) -> np.random.Generator:
+    """Return the generator of one twin's one purpose; unknown names raise `ValueError`."""
+    key = (TWINS.index(twin), PURPOSES.index(purpose))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+def cut_normal(
+    rng: np.random.Generator, shape: int | tuple[int, ...], sd: float, cut: float = 3.0
+) -> Floats:
+    """Draw normal numbers of standard deviation ``sd``, clipped at ``cut`` times it."""
+    return sd * np.clip(rng.standard_normal(shape), -cut, cut)
+
+
+class SlowNoise(NamedTuple):
+    """Slow noise around zero (Ornstein-Uhlenbeck), drawn once and read at any time."""
+
+    knots: Floats
+    """Shape (N, axes), one row every ``SLOW_STEP_S`` from the start of the run."""
+
+    @classmethod
+    def drawn(
+        cls, rng: np.random.Generator, duration_s: float, sd: float, memory_s: float, axes: int
+    ) -> SlowNoise:
+        """Draw noise of standard deviation ``sd`` that forgets itself in ``memory_s``."""
+        steps = int(duration_s / SLOW_STEP_S) + 2
+        keep = float(np.exp(-SLOW_STEP_S / memory_s))
+        drive = rng.standard_normal((steps, axes)) * (sd * np.sqrt(1.0 - keep * keep))
+        return cls(np.asarray(lfilter([1.0], [1.0, -keep], drive, axis=0), dtype=np.float64))
+
+    def at(self, times_s: Floats) -> Floats:
+        """Return the noise at these times, shape (len(times_s), axes)."""
+        grid = np.arange(len(self.knots)) * SLOW_STEP_S
+        return np.stack([np.interp(times_s, grid, column) for column in self.knots.T], axis=1)

@@ -1,0 +1,45 @@
+"""Rotations of the simulated room: where the camera looks from, and how the patient lies.
+
+Fixed frame after IEC 61217: +X to the right of a person facing the gantry, +Y toward the gantry,
++Z up. Patient frame: +X left, +Y superior, +Z anterior. The simulator keeps its own geometry on
+purpose: it must not share a sign error with the controller it tests.
+"""
+
+from __future__ import annotations
+
+from math import cos, radians, sin
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hal.messages import Triple
+from sim.scenario import Orientation
+
+Matrix = NDArray[np.float64]
+
+DIAGONAL: dict[str, tuple[float, float, float]] = {
+    # Head toward the gantry (+Y), face up (+Z): left = superior x anterior = Y x Z = +X, to the
+    # right of a person who stands at the feet and faces the gantry.
+    "HFS": (1.0, 1.0, 1.0),
+    # Still head first but face down: a half turn about Y.
+    "HFP": (-1.0, 1.0, -1.0),
+    # Feet toward the gantry, face up: a half turn about Z.
+    "FFS": (-1.0, -1.0, 1.0),
+    # Both half turns: together a half turn about X.
+    "FFP": (1.0, -1.0, -1.0),
+}
+"""Where left, superior and anterior point in the fixed frame: X, Y, Z or their opposites."""
+
+
+def turned_xyz(rotation_deg: Triple) -> Matrix:
+    """Return Rz Ry Rx: turned about X, then Y, then Z of the unmoving frame, right-handed."""
+    a, b, c = (radians(angle) for angle in rotation_deg)
+    about_x = np.array([[1, 0, 0], [0, cos(a), -sin(a)], [0, sin(a), cos(a)]])
+    about_y = np.array([[cos(b), 0, sin(b)], [0, 1, 0], [-sin(b), 0, cos(b)]])
+    about_z = np.array([[cos(c), -sin(c), 0], [sin(c), cos(c), 0], [0, 0, 1]])
+    return about_z @ about_y @ about_x
+
+
+def lying(orientation: Orientation) -> Matrix:
+    """Return the rotation from the patient frame to the fixed frame, couch at 0."""
+    return np.diag(DIAGONAL[orientation])

@@ -1,0 +1,165 @@
+"""What can go wrong in the room: one table, and what each row does to the twin it is about.
+
+A mishap is active from ``at_s`` for ``duration_s``. Mishaps compose: twins apply all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim import breathing
+from sim.scenario import Mishap, MishapKind, Room, Twin
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+STREAMS: tuple[Twin, ...] = ("camera", "belt", "actuator", "gate")
+
+EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
+    "loss": (STREAMS, "messages of samples taken in that time never arrive"),
+    "freeze": (STREAMS, "samples repeat the last one before, with fresh ticks"),
+    "delay": (STREAMS + ("imager",), "messages arrive size ms later, in order"),
+    "reorder": (STREAMS, "every second message arrives size ms later, out of order"),
+    "duplicate": (STREAMS, "every message arrives twice"),
+    "garbage": (STREAMS + ("imager",), "the driver can make nothing of the message"),
+    "clock_step": (("camera", "belt", "imager"), "the device's clock jumps by size ms, for good"),
+    "noise": (("camera", "belt", "imager", "actuator"), "noise of sd size more (mm; belt: au)"),
+    "unit_error": (("camera", "belt", "imager", "actuator"), "values are size times too large"),
+    "occlusion": (("camera",), "marker which is not seen"),
+    "no_shot": (("imager",), "a requested exposure never answers"),
+    "migration": (("imager",), "fiducial which sits size mm off, for good"),
+    "fiducial_lost": (("imager",), "fiducial which is not found"),
+    "stall": (("actuator",), "it stands still and takes no notice"),
+    "runaway": (("actuator",), "it drives along +Y at size mm/s, whatever is asked"),
+    "lag": (("actuator",), "demands take effect size ms later"),
+    "stuck_on": (("gate",), "the beam is on, whatever is asked"),
+    "stuck_off": (("gate",), "the beam is off, whatever is asked"),
+    "cough": (("patient",), "a cough of size mm on the chest and target"),
+    "shift": (("patient",), "the baseline of chest and target moves by size mm within duration_s"),
+    "target_shift": (
+        ("patient",),
+        "the target alone moves inferior by size mm within duration_s, for good",
+    ),
+    "hold": (("patient",), "breathing stands still, and goes on afterwards where it stopped"),
+}
+"""Kind: which twins it can befall, and what it does."""
+
+MIGRATION_DIRECTION = np.array([0.6, 0.0, 0.8])
+
+
+def check(room: Room, markers: int) -> None:
+    """Refuse a mishap that its twin cannot have; raises `ValueError` with one line."""
+    for number, mishap in enumerate(room.mishaps, 1):
+        twins, _ = EFFECTS[mishap.kind]
+        where = f"room.mishaps[{number}]: {mishap.kind}"
+        if mishap.on not in twins:
+            able = " or ".join(twins)
+            raise ValueError(f"{where} cannot happen to the {mishap.on}; set on to {able}")
+        if mishap.kind == "occlusion" and mishap.which >= markers:
+            raise ValueError(f"{where} of marker {mishap.which}; there are {markers}, from 0")
+        fiducials = len(room.imager.fiducials_mm)
+        if mishap.kind in ("migration", "fiducial_lost") and mishap.which >= fiducials:
+            raise ValueError(f"{where} of fiducial {mishap.which}; there are {fiducials}, from 0")
+
+
+def of(mishaps: Iterable[Mishap], on: Twin, kind: MishapKind) -> list[Mishap]:
+    """Return the mishaps of one kind that befall one twin."""
+    return [mishap for mishap in mishaps if mishap.on == on and mishap.kind == kind]
+
+
+def active(mishap: Mishap, times_s: Floats) -> Mask:
+    """Tell which times fall into the mishap."""
+    return (times_s >= mishap.at_s) & (times_s < mishap.at_s + mishap.duration_s)
+
+
+def is_active(mishap: Mishap, t_ns: int) -> bool:
+    """Tell whether one moment falls into the mishap."""
+    return mishap.at_s <= t_ns / 1e9 < mishap.at_s + mishap.duration_s
+
+
+def during(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Floats) -> Mask:
+    """Tell which times fall into any mishap of this kind on this twin."""
+    found = np.zeros(len(times_s), dtype=np.bool_)
+    for mishap in of(mishaps, on, kind):
+        found |= active(mishap, times_s)
+    return found
+
+
+def summed(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Floats) -> Floats:
+    """Return the sum of the sizes of the active mishaps of this kind, (N,)."""
+    total = np.zeros(len(times_s))
+    for mishap in of(mishaps, on, kind):
+        total += mishap.size * active(mishap, times_s)
+    return total
+
+
+def stepped(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Floats) -> Floats:
+    """Return the sum of the sizes of the mishaps that have begun (they last for good), (N,)."""
+    total = np.zeros(len(times_s))
+    for mishap in of(mishaps, on, kind):
+        total += mishap.size * (times_s >= mishap.at_s)
+    return total
+
+
+def scale(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Floats:
+    """Return the factor of unit errors at these times, (N,)."""
+    factor = np.ones(len(times_s))
+    for mishap in of(mishaps, on, "unit_error"):
+        factor[active(mishap, times_s)] *= mishap.size
+    return factor
+
+
+def repeated(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Ints:
+    """Return which sample's content each sample shows: its own, or the last before a freeze."""
+    source = np.arange(len(times_s))
+    for mishap in of(mishaps, on, "freeze"):
+        frozen = active(mishap, times_s)
+        if frozen.any():
+            source[frozen] = source[max(int(np.argmax(frozen)) - 1, 0)]
+    return source
+
+
+def delivered(
+    mishaps: Sequence[Mishap], on: Twin, times_s: Floats, arrival_ns: Ints
+) -> tuple[Ints, Ints]:
+    """Return which samples arrive, in order of arrival, and when: two arrays of one length."""
+    late = arrival_ns + np.rint(1e6 * summed(mishaps, on, "delay", times_s)).astype(np.int64)
+    late = np.maximum.accumulate(late)
+    odd = np.arange(len(times_s)) % 2 == 1
+    swapped = np.rint(1e6 * summed(mishaps, on, "reorder", times_s)).astype(np.int64)
+    late = late + np.where(odd, swapped, 0)
+    copies = np.where(during(mishaps, on, "duplicate", times_s), 2, 1)
+    copies[during(mishaps, on, "loss", times_s)] = 0
+    which = np.repeat(np.arange(len(times_s)), copies)
+    order = np.argsort(late[which], kind="stable")
+    return which[order], late[which][order]
+
+
+def patient_time(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
+    """Return the patient's own time: it stands still during a hold."""
+    held = times_s
+    for mishap in of(mishaps, "patient", "hold"):
+        held = held - np.clip(times_s - mishap.at_s, 0.0, mishap.duration_s)
+    return held
+
+
+def chest_added(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
+    """Return what coughs and shifts add to the chest, (N,) in mm toward anterior."""
+    added = np.zeros(len(times_s))
+    for mishap in of(mishaps, "patient", "cough"):
+        added += breathing.cough(times_s, mishap.at_s, mishap.size)
+    for mishap in of(mishaps, "patient", "shift"):
+        added += breathing.shift(times_s, mishap.at_s, mishap.duration_s, mishap.size)
+    return added
+
+
+def target_added(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
+    """Return what coughs and shifts add to the target, (N, 3): down and forward, as on inhale."""
+    added = np.outer(chest_added(mishaps, times_s), (0.1, -1.0, 0.3))
+    for mishap in of(mishaps, "patient", "target_shift"):
+        added[:, 1] -= breathing.shift(times_s, mishap.at_s, mishap.duration_s, mishap.size)
+    return added

@@ -1,0 +1,274 @@
+"""The patient: chest, markers and target as functions of time, from a recording or a generator.
+
+Everything is in the patient frame (+X left, +Y superior, +Z anterior), in millimetres; the target
+relative to its mean over the first ``reference_s`` seconds, which is where the isocentre is put.
+Between recorded samples the motion follows a shape-preserving cubic that looks at most two
+samples ahead, and nothing is normalised over more than the first ``reference_s``: what a
+recording says after t leaves the patient before t alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from hal.messages import Triple
+from sim import breathing, mishaps
+from sim.chance import SlowNoise, stream
+from sim.recording import MotionChannels, Recording, motion_channels
+from sim.scenario import GENERATED_S, Axis, ChestMarker, Derived, Mishap, Room
+from sim.scenario import Patient as PatientSettings
+
+Floats = NDArray[np.float64]
+Curve = Callable[[Floats], Floats]
+"""Times (N,) in seconds to values (N, C); constant before the first and after the last sample."""
+
+HYSTERESIS_S = 0.5
+REFERENCE_STEP_S = 0.02
+
+
+class Parts(NamedTuple):
+    """What a patient is made of, before references are taken."""
+
+    chest: Curve
+    """Shape (N, 1)."""
+    target: Curve
+    """Shape (N, 3)."""
+    markers: tuple[Curve, ...]
+    """Displacement of each recorded 3-D marker, (N, 3) each; empty: chest markers are derived."""
+    marker_rest_mm: tuple[Triple, ...]
+    unscored: tuple[tuple[float, float], ...]
+    duration_s: float
+
+
+class Patient:
+    """A breathing patient; every method is a pure function of time."""
+
+    def __init__(self, room: Room, parts: Parts) -> None:
+        """Put the parts together; use `generated` or `recorded`."""
+        self.duration_s = min(parts.duration_s, room.duration_s or parts.duration_s)
+        self._parts = parts
+        self._settings = room.patient
+        self._mishaps: tuple[Mishap, ...] = tuple(m for m in room.mishaps if m.on == "patient")
+        first = np.arange(0.0, min(room.patient.reference_s, parts.duration_s), REFERENCE_STEP_S)
+        self._target_zero = parts.target(first).mean(axis=0)
+        self._chest_zero = float(parts.chest(first).mean())
+        self.reference_mm: Triple = as_triple(self._target_zero)
+        """The target's mean over the first ``reference_s``, in the recording's own zero."""
+        derived_rest = tuple(marker.rest_mm for marker in room.patient.markers)
+        self.marker_rest_mm = parts.marker_rest_mm if parts.markers else derived_rest
+        """Where the markers lie at rest, from the target's reference point, one a marker."""
+
+    @classmethod
+    def generated(cls, room: Room, seed: int) -> Patient:
+        """Make a patient who breathes as ``room.patient.breathing`` says."""
+        duration_s = room.duration_s or GENERATED_S
+        breath = breathing.breathe(
+            room.patient.breathing,
+            duration_s,
+            stream(seed, "patient", "cycles"),
+            stream(seed, "patient", "wander"),
+        )
+        chest = curve(breath.times_s, breath.chest_mm[:, None])
+        target = curve(breath.times_s, breath.target_mm)
+        return cls(room, Parts(chest, target, (), (), (), duration_s))
+
+    @classmethod
+    def recorded(cls, room: Room, recording: Recording, seed: int) -> Patient:
+        """Make a patient of a recording; the half that was not recorded is derived from the rest.
+
+        Raises `ValueError` if the recording ends before ``room.patient.start_s``.
+        """
+        start = room.patient.start_s
+        duration = float(recording.times_s[-1]) - start
+        if duration <= 0.0:
+            what = f"{recording.name} lasts {float(recording.times_s[-1]):g} s"
+            raise ValueError(f"{what}, but room.patient.start_s is {start:g}; start earlier")
+        times = recording.times_s - start
+        motion = motion_channels(recording.channels)
+        markers, rest = recorded_markers(room.patient, motion, times, recording.values)
+        chest = recorded_chest(room.patient, motion, times, recording.values, markers)
+        target = recorded_target(motion, times, recording.values)
+        slow = SlowNoise.drawn(
+            stream(seed, "patient", "wander"), duration,
+            room.patient.derived.wander_mm, room.patient.derived.wander_s, axes=3,
+        )  # fmt: skip
+        if target is None:
+            assert chest is not None, "a recording without any motion is refused when it is read"
+            target = derived(chest, np.array([room.patient.derived.target_ratio]), room.patient, slow)
+        elif chest is None:
+            direction = main_direction(target, min(room.patient.reference_s, duration))
+            weights = room.patient.derived.chest_ratio * direction[:, None]
+            chest = derived(target, weights, room.patient, SlowNoise(slow.knots[:, :1]))
+        spans = [*recording.gaps, *long_gaps(recording, motion, room.patient.bridge_s)]
+        unscored = tuple((a - start, b - start) for a, b in spans)
+        return cls(room, Parts(chest, target, markers, rest, unscored, duration))
+
+    def belt(self, times_s: Floats) -> Floats:
+        """Return the chest signal that drives the belt, (N,) in mm toward anterior."""
+        return self._chest(times_s) + mishaps.chest_added(self._mishaps, times_s)
+
+    def internal(self, times_s: Floats) -> Floats:
+        """Return the target's displacement from the reference point, (N, 3)."""
+        moved = self._parts.target(mishaps.patient_time(self._mishaps, times_s)) - self._target_zero
+        return moved + mishaps.target_added(self._mishaps, times_s)
+
+    def external(self, times_s: Floats) -> Floats:
+        """Return each marker's displacement from rest, (N, markers, 3)."""
+        if self._parts.markers:
+            held = mishaps.patient_time(self._mishaps, times_s)
+            added = mishaps.chest_added(self._mishaps, times_s)
+            moved = [marker(held) for marker in self._parts.markers]
+            return np.stack(moved, axis=1) + added[:, None, None] * np.array([0.0, 0.0, 1.0])
+        return np.stack([self._marker(m, times_s) for m in self._settings.markers], axis=1)
+
+    def scored(self, times_s: Floats) -> NDArray[np.bool_]:
+        """Tell where the truth is known: False in marked and in long unsampled spans, (N,)."""
+        held = mishaps.patient_time(self._mishaps, times_s)
+        known = np.ones(len(held), dtype=np.bool_)
+        for start, end in self._parts.unscored:
+            known &= ~((held >= start) & (held <= end))
+        return known
+
+    def _chest(self, times_s: Floats) -> Floats:
+        held = mishaps.patient_time(self._mishaps, times_s)
+        return self._parts.chest(held)[:, 0] - self._chest_zero
+
+    def _marker(self, marker: ChestMarker, times_s: Floats) -> Floats:
+        direction = np.array(marker.direction)
+        length = float(np.linalg.norm(direction))
+        late = self.belt(times_s - marker.lag_s)
+        return np.outer(marker.ratio * late, direction / max(length, 1e-9))
+
+
+def curve(times_s: Floats, values: Floats) -> Curve:
+    """Join samples (N, C) by a monotone cubic; rows with a missing value are bridged."""
+    whole = np.isfinite(values).all(axis=1)
+    knots, points = times_s[whole], values[whole]
+    joined = PchipInterpolator(knots, points, axis=0, extrapolate=False)
+    first, last = knots[0], knots[-1]
+
+    def at(times: Floats) -> Floats:
+        return np.asarray(joined(np.clip(times, first, last)), dtype=np.float64)
+
+    return at
+
+
+def derived(source: Curve, weights: Floats, settings: PatientSettings, slow: SlowNoise) -> Curve:
+    """Return the half that was not recorded: ``source`` times ``weights`` (C, D), late and looped.
+
+    ``y(t) = w . [x(t - lag) + h (x(t - lag) - x(t - lag - 0.5 s))] + slow noise(t)``
+    """
+    how: Derived = settings.derived
+
+    def at(times: Floats) -> Floats:
+        late = source(times - how.lag_s)
+        change = late - source(times - how.lag_s - HYSTERESIS_S)
+        moved = (late + how.hysteresis * change) @ weights
+        return moved + (slow.at(times) if how.wander_mm > 0.0 else 0.0)
+
+    return at
+
+
+def main_direction(target: Curve, first_s: float) -> Floats:
+    """Return the unit direction of most motion in the first seconds, (3,), pointing to inhale."""
+    early = target(np.arange(0.0, first_s, REFERENCE_STEP_S))
+    _, _, axes = np.linalg.svd(early - early.mean(axis=0), full_matrices=False)
+    direction = axes[0]
+    # Inhale lowers SI and raises AP.
+    return direction if float(direction[2] - direction[1]) >= 0.0 else -direction
+
+
+def recorded_target(motion: MotionChannels, times_s: Floats, values: Floats) -> Curve | None:
+    """Return the target as recorded, or None; an axis that was not recorded stays at 0."""
+    if not motion.has_internal:
+        return None
+    columns = [np.zeros(len(times_s)) if c is None else values[:, c] for c in motion.internal]
+    return curve(times_s, np.stack(columns, axis=1))
+
+
+def recorded_chest(
+    settings: PatientSettings,
+    motion: MotionChannels,
+    times_s: Floats,
+    values: Floats,
+    markers: Sequence[Curve],
+) -> Curve | None:
+    """Return the chest signal as recorded: a lone channel, or AP of the marker that moves most."""
+    early = (times_s >= 0.0) & (times_s < settings.reference_s)
+    if motion.scalar is not None:
+        signal = values[:, motion.scalar]
+        if motion.scalar_unit == "au":
+            part = signal[early & np.isfinite(signal)]
+            swing = float(np.subtract(*np.percentile(part, [95, 5]))) if len(part) else 0.0
+            signal = signal * (settings.chest_amplitude_mm / swing if swing > 0.0 else 1.0)
+        return curve(times_s, signal[:, None])
+    if not markers:
+        return None
+    grid = np.arange(0.0, settings.reference_s, REFERENCE_STEP_S)
+    most = max(markers, key=lambda marker: float(np.std(marker(grid)[:, 2])))
+    return lambda times: most(times)[:, 2:]
+
+
+def recorded_markers(
+    settings: PatientSettings, motion: MotionChannels, times_s: Floats, values: Floats
+) -> tuple[tuple[Curve, ...], tuple[Triple, ...]]:
+    """Return displacement and rest of every recorded 3-D marker, turned into the patient frame.
+
+    The markers keep their true distances; their middle is put where the settings' markers have
+    theirs, since a recording does not say where the target was.
+    """
+    if not motion.markers:
+        return (), ()
+    turn = axis_matrix(settings.trace_axes)
+    curves = [curve(times_s, values[:, list(columns)] @ turn.T) for columns in motion.markers]
+    grid = np.arange(0.0, min(settings.reference_s, float(times_s[-1])), REFERENCE_STEP_S)
+    zeros = np.stack([marker(grid).mean(axis=0) for marker in curves])
+    middle = np.mean([marker.rest_mm for marker in settings.markers], axis=0)
+    rests = zeros - zeros.mean(axis=0) + middle
+    moving = tuple(less(marker, zero) for marker, zero in zip(curves, zeros, strict=True))
+    return moving, tuple(as_triple(rest) for rest in rests)
+
+
+def less(source: Curve, zero: Floats) -> Curve:
+    """Return the curve with its zero moved."""
+    return lambda times: source(times) - zero
+
+
+def axis_matrix(axes: tuple[Axis, Axis, Axis]) -> Floats:
+    """Return the (3, 3) matrix from recorded to patient axes; axes must be three different ones."""
+    if sorted(axis[-1] for axis in axes) != ["x", "y", "z"]:
+        raise ValueError(f"room.patient.trace_axes is {list(axes)}; name x, y and z once each")
+    matrix = np.zeros((3, 3))
+    for row, axis in enumerate(axes):
+        matrix[row, "xyz".index(axis[-1])] = -1.0 if axis.startswith("-") else 1.0
+    return matrix
+
+
+def long_gaps(
+    recording: Recording, motion: MotionChannels, bridge_s: float
+) -> list[tuple[float, float]]:
+    """Return spans longer than ``bridge_s`` (and 3 samples) without a sample of what is followed.
+
+    Followed is the target where it was recorded, else the chest it is derived from.
+    """
+    if motion.has_internal:
+        columns = [column for column in motion.internal if column is not None]
+    elif motion.scalar is not None:
+        columns = [motion.scalar]
+    else:
+        columns = [column for triple in motion.markers for column in triple]
+    times = recording.times_s[np.isfinite(recording.values[:, columns]).all(axis=1)]
+    ends = [float(recording.times_s[0]), *times.tolist(), float(recording.times_s[-1])]
+    longest = max(bridge_s, 3.0 * float(np.median(np.diff(recording.times_s))))
+    return [(a, b) for a, b in zip(ends, ends[1:], strict=False) if b - a > longest]
+
+
+def as_triple(values: Floats) -> Triple:
+    """Return three plain floats."""
+    x, y, z = values.tolist()
+    return (x, y, z)

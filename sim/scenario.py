@@ -1,0 +1,274 @@
+"""Every setting of the simulated room: who breathes how, and what each device is like.
+
+The section ``[room]`` of a configuration. Unless a comment names a source, a default is a choice
+of this project. Names of devices and the patient's orientation belong to the controller's own
+sections and are handed to `sim.room.Room` beside these settings.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from hal.messages import Triple
+
+Orientation = Literal["HFS", "HFP", "FFS", "FFP"]
+Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Milliseconds = Annotated[float, Meta(ge=0, le=5000)]
+Drift = Annotated[float, Meta(ge=-500, le=500)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Common to every section: frozen, named, and no unknown key."""
+
+
+class BreathEvent(Settings, frozen=True, kw_only=True):
+    """Something a generated patient does once, at its time.
+
+    ``hold`` breath hold at ``size`` times the usual inhale · ``apnoea`` no breath after an
+    exhale · ``sigh`` one breath of ``size`` times the usual depth (``duration_s`` unused) ·
+    ``cough`` a burst of ``size`` millimetres on the chest · ``shift`` the baseline moves by
+    ``size`` millimetres on the chest within ``duration_s``, the target with it.
+    """
+
+    kind: Literal["hold", "apnoea", "sigh", "cough", "shift"]
+    at_s: Seconds
+    duration_s: Annotated[float, Meta(ge=0, le=120)] = 1.0
+    size: Annotated[float, Meta(ge=-50, le=50)] = 1.0
+
+
+class Breathing(Settings, frozen=True, kw_only=True):
+    """A generated breath: Lujan's cos^2n, varied from cycle to cycle.
+
+    Source of the shape: Lujan et al., Med Phys 26 (1999) 715; amplitudes: a free-breathing liver.
+    """
+
+    period_s: Annotated[float, Meta(ge=1.5, le=15)] = 4.0
+    period_sd: Annotated[float, Meta(ge=0, le=0.4)] = 0.08
+    """Spread of the period from cycle to cycle, as a share of it."""
+    amplitude_mm: Annotated[float, Meta(gt=0, le=50)] = 8.0
+    """Exhale to inhale of the chest, toward anterior."""
+    amplitude_sd: Annotated[float, Meta(ge=0, le=0.6)] = 0.12
+    """Spread of the depth from cycle to cycle, as a share of it."""
+    exponent: Annotated[int, Meta(ge=1, le=6)] = 2
+    """Lujan's n: the larger, the longer the exhale."""
+    inhale_share: Annotated[float, Meta(ge=0.2, le=0.8)] = 0.45
+    """Share of the cycle spent inhaling."""
+    target_mm: Triple = (2.0, -15.0, 4.0)
+    """Exhale to inhale of the target in the patient frame (+X left, +Y superior, +Z anterior)."""
+    target_lag_s: Triple = (0.05, 0.15, 0.0)
+    """The target's lag behind the chest, per axis; unequal lags give hysteresis."""
+    target_exponent: Annotated[float, Meta(ge=0.5, le=3)] = 1.0
+    """Power of the normalised chest signal that moves the target (1: in proportion)."""
+    chest_drift_mm_min: Annotated[float, Meta(ge=-20, le=20)] = 0.0
+    target_drift_mm_min: Triple = (0.0, 0.0, 0.0)
+    wander_mm: Annotated[float, Meta(ge=0, le=5)] = 0.15
+    """Standard deviation of a slow baseline wander the target has on its own."""
+    wander_s: Annotated[float, Meta(ge=1, le=600)] = 20.0
+    events: tuple[BreathEvent, ...] = ()
+
+
+class Derived(Settings, frozen=True, kw_only=True):
+    """How the half that was not recorded follows from the half that was.
+
+    Chest from target: ``chest_ratio`` times the motion along its main direction.
+    Target from chest: ``target_ratio`` times the chest signal.
+    Both: late by ``lag_s``, turned into a loop by ``hysteresis``, blurred by ``wander_mm``.
+    """
+
+    chest_ratio: Annotated[float, Meta(gt=0, le=5)] = 0.6
+    target_ratio: Triple = (0.15, -1.2, 0.35)
+    """Millimetres of target motion for one millimetre of chest motion, patient frame."""
+    lag_s: Annotated[float, Meta(ge=0, le=2)] = 0.1
+    """Lag of the derived half; never negative, so that nothing sees samples still to come."""
+    hysteresis: Annotated[float, Meta(ge=-2, le=2)] = 0.2
+    """Weight of the signal's change over the last 0.5 s: the velocity term of Low et al.,
+    Int J Radiat Oncol Biol Phys 63 (2005) 921, in a form that needs no future sample."""
+    wander_mm: Annotated[float, Meta(ge=0, le=10)] = 0.2
+    """Standard deviation of what the derived half does on its own, per axis."""
+    wander_s: Annotated[float, Meta(ge=1, le=600)] = 10.0
+
+
+class ChestMarker(Settings, frozen=True, kw_only=True):
+    """One reflecting marker on chest or abdomen, when the recording has none of its own."""
+
+    rest_mm: Triple
+    """Where it lies at rest, from the target's reference point, in the patient frame."""
+    direction: Triple = (0.0, 0.0, 1.0)
+    """Which way it moves on inhale (length is normalised)."""
+    ratio: Annotated[float, Meta(ge=0, le=5)] = 1.0
+    """Its excursion as a share of the chest signal."""
+    lag_s: Annotated[float, Meta(ge=0, le=1)] = 0.0
+
+
+CHEST_MARKERS = (
+    ChestMarker(rest_mm=(10.0, -40.0, 115.0), direction=(0.05, -0.15, 1.0), ratio=1.0),
+    ChestMarker(rest_mm=(65.0, 35.0, 105.0), direction=(0.2, 0.1, 1.0), ratio=0.8, lag_s=0.04),
+    ChestMarker(rest_mm=(-50.0, 80.0, 120.0), direction=(-0.1, 0.2, 1.0), ratio=0.6, lag_s=0.08),
+)
+"""Abdomen, left costal arch, right chest: three distances, no symmetry to hide a swapped axis."""
+
+
+class Patient(Settings, frozen=True, kw_only=True):
+    """Who lies on the couch: a generated breath, or what a recording lacks to be a patient."""
+
+    breathing: Breathing = Breathing()
+    derived: Derived = Derived()
+    markers: Annotated[tuple[ChestMarker, ...], Meta(min_length=1, max_length=12)] = CHEST_MARKERS
+    reference_s: Annotated[float, Meta(ge=1, le=300)] = 30.0
+    """The target's mean over this time is where the isocentre is put."""
+    start_s: Seconds = 0.0
+    """Where in the recording the run starts (some begin with a robot's lead-in)."""
+    bridge_s: Annotated[float, Meta(ge=0, le=60)] = 1.0
+    """A span without samples longer than this is bridged but not scored."""
+    trace_axes: tuple[Axis, Axis, Axis] = ("-y", "x", "z")
+    """Which axes of recorded 3-D markers point left, superior and anterior. The default is that
+    of the ExtMarker recordings: x along the body, z up, right-handed."""
+    chest_amplitude_mm: Annotated[float, Meta(gt=0, le=50)] = 10.0
+    """A recording in arbitrary units is scaled to this swing (5th to 95th percentile of the
+    first ``reference_s``)."""
+
+
+class Camera(Settings, frozen=True, kw_only=True):
+    """The marker camera's twin."""
+
+    rate_hz: Annotated[float, Meta(ge=5, le=500)] = 60.0
+    noise_mm: Annotated[float, Meta(ge=0, le=5)] = 0.1
+    """Standard deviation of one marker along one axis."""
+    delay_ms: Milliseconds = 20.0
+    """Exposure to arrival."""
+    jitter_ms: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    """Standard deviation of the delay, cut at three of it; the order of arrival is kept."""
+    clock_ppm: Drift = 20.0
+    """How fast the device's clock runs against the host's."""
+    first_tick: Annotated[int, Meta(ge=0)] = 1000
+    position_mm: Triple = (0.0, -2000.0, 1500.0)
+    """Origin of the camera frame in the fixed frame."""
+    rotation_deg: Triple = (180.0, 0.0, 0.0)
+    """Camera frame to fixed frame: turned about X, then Y, then Z of the fixed frame."""
+
+
+class Belt(Settings, frozen=True, kw_only=True):
+    """The breathing belt's twin: arbitrary units, slowly changing its mind."""
+
+    enabled: bool = True
+    rate_hz: Annotated[float, Meta(ge=5, le=1000)] = 100.0
+    gain_au_mm: Annotated[float, Meta(ge=-1e4, le=1e4)] = 30.0
+    offset_au: Annotated[float, Meta(ge=-1e6, le=1e6)] = 500.0
+    curvature_au_mm2: Annotated[float, Meta(ge=-100, le=100)] = 0.0
+    """Non-linearity: this times the square of the chest signal."""
+    noise_au: Annotated[float, Meta(ge=0)] = 2.0
+    gain_drift_per_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.001
+    """Random walk of gain and offset, as a share of the gain per square root of a second (the
+    offset's share counts as millimetres)."""
+    delay_ms: Milliseconds = 5.0
+    jitter_ms: Annotated[float, Meta(ge=0, le=100)] = 0.5
+    clock_ppm: Drift = -15.0
+    first_tick: Annotated[int, Meta(ge=0)] = 0
+
+
+class Imager(Settings, frozen=True, kw_only=True):
+    """The stereo X-ray imager's twin."""
+
+    noise_mm: Annotated[float, Meta(ge=0, le=5)] = 0.3
+    """Standard deviation of one fiducial along one axis."""
+    trigger_ms: Milliseconds = 10.0
+    """Request to exposure."""
+    processing_ms: Milliseconds = 300.0
+    """Exposure to arrival."""
+    jitter_ms: Annotated[float, Meta(ge=0, le=500)] = 10.0
+    clock_offset_ms: Annotated[float, Meta(ge=-1e6, le=1e6)] = 0.0
+    """The imager's clock minus the host's."""
+    fiducials_mm: Annotated[tuple[Triple, ...], Meta(min_length=1, max_length=12)] = (
+        (0.0, 12.0, 4.0),
+        (9.0, -6.0, -3.0),
+        (-8.0, -5.0, 6.0),
+    )
+    """Where the fiducials really are, from the target's reference point, in the patient frame."""
+
+
+class Actuator(Settings, frozen=True, kw_only=True):
+    """Couch or robot: dead time, then a second-order follower inside its own limits."""
+
+    kind: Literal["couch", "robot"] = "couch"
+    latency_ms: Annotated[float, Meta(ge=1, le=1000)] = 150.0
+    """Demand to motion for slow signals: dead time plus 2 damping / natural frequency.
+    Couch 150 ms, robot 115 ms: the figures of the issue this room was built for."""
+    dead_time_ms: Annotated[float, Meta(ge=0, le=500)] = 20.0
+    damping: Annotated[float, Meta(ge=0.3, le=2)] = 0.8
+    speed_mm_s: Annotated[float, Meta(gt=0, le=1000)] = 20.0
+    acceleration_mm_s2: Annotated[float, Meta(gt=0, le=20_000)] = 200.0
+    stroke_mm: Annotated[float, Meta(gt=0, le=1000)] = 100.0
+    """End stops, per axis from the start pose."""
+    status_hz: Annotated[float, Meta(ge=1, le=1000)] = 100.0
+    status_delay_ms: Milliseconds = 5.0
+    encoder_noise_mm: Annotated[float, Meta(ge=0, le=1)] = 0.01
+
+
+ROBOT = Actuator(
+    kind="robot",
+    latency_ms=115.0,
+    dead_time_ms=15.0,
+    speed_mm_s=200.0,
+    acceleration_mm_s2=2000.0,
+    stroke_mm=300.0,
+)
+"""A robot that carries the beam, for configurations and tests."""
+
+
+class Gate(Settings, frozen=True, kw_only=True):
+    """The beam gate's twin; it ends the lease itself."""
+
+    on_delay_ms: Milliseconds = 3.37
+    """Permit to beam. Linac trigger at 6 MV, Shepard et al. 2018; a whole chain takes longer."""
+    off_delay_ms: Milliseconds = 1.45
+    """Hold, or end of lease, to no beam. Same source."""
+    status_hz: Annotated[float, Meta(ge=1, le=1000)] = 50.0
+    status_delay_ms: Milliseconds = 5.0
+
+
+Twin = Literal["camera", "belt", "imager", "actuator", "gate", "patient"]
+
+MishapKind = Literal[
+    "loss", "freeze", "delay", "reorder", "duplicate", "garbage", "clock_step", "noise", "unit_error",
+    "occlusion", "stall", "runaway", "lag", "stuck_on", "stuck_off", "no_shot", "migration",
+    "fiducial_lost", "cough", "shift", "target_shift", "hold",
+]  # fmt: skip
+
+
+class Mishap(Settings, frozen=True, kw_only=True):
+    """Something goes wrong with one twin from ``at_s`` for ``duration_s``.
+
+    What each kind does to which twin, and what ``size`` means, is the table in `sim.mishaps`.
+    """
+
+    kind: MishapKind
+    on: Twin
+    at_s: Seconds
+    duration_s: Seconds = 1.0
+    size: Annotated[float, Meta(ge=-1e6, le=1e6)] = 1.0
+    which: Annotated[int, Meta(ge=0, le=11)] = 0
+    """Which marker or fiducial, counted from 0."""
+
+
+GENERATED_S = 240.0
+"""How long a generated patient breathes unless told."""
+
+
+class Room(Settings, frozen=True, kw_only=True):
+    """The whole simulated room, one field a part of it."""
+
+    duration_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    """Length of the run. Unset: the whole recording, or `GENERATED_S` of a generated breath;
+    a recording that is shorter ends the run."""
+    patient: Patient = Patient()
+    camera: Camera = Camera()
+    belt: Belt = Belt()
+    imager: Imager = Imager()
+    actuator: Actuator = Actuator()
+    gate: Gate = Gate()
+    mishaps: tuple[Mishap, ...] = ()
