@@ -1,0 +1,1 @@
+"""NDI Polaris, Vicra and Vega optical trackers, on serial lines and TCP."""

@@ -1,0 +1,138 @@
+"""Polaris bytes: vectors of the protocol notes, fed whole, in pieces, with a rest, corrupted."""
+
+from __future__ import annotations
+
+import pytest
+
+from hal.errors import ProtocolError
+from hal.polaris import codec
+from hal.polaris.codec import Garbled, Pose, Refusal, Replies, Text, Tool, Tracking
+
+POSE = Pose((0.5, -0.5, 0.5, 0.5), (12.34, -56.78, -1500.01), 0.12)
+TRACKING = Tracking((Tool(1, POSE, 0x31, 120), Tool(2, None, 0x31, 120), Tool(3, None)), 0x0002)
+
+
+@pytest.mark.parametrize(
+    ("body", "crc"), [("INIT:", 0xE3A5), ("OKAY", 0xA896), ("RESET", 0xBE6F), ("VER:0", 0x65EE)]
+)
+def test_crc_of_the_notes(body: str, crc: int) -> None:
+    assert codec.crc16(body.encode()) == crc
+
+
+def test_command_forms() -> None:
+    assert codec.command("INIT") == b"INIT:E3A5\r"
+    assert codec.command("VER", "0") == b"VER:065EE\r"
+    assert codec.read_command(b"INIT:E3A5") == ("INIT", "")
+    assert codec.read_command(b"TX 0801") == ("TX", "0801")
+    assert codec.text_reply("OKAY") == b"OKAYA896\r"
+
+
+@pytest.mark.parametrize("line", [b"INIT:E3A6", b"INIT:", b":1234", b"", b"\xff\xff", b"VER:1065EE"])
+def test_bad_commands_are_refused(line: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        codec.read_command(line)
+
+
+def test_tx_layout_to_the_character() -> None:
+    text = codec.tx_reply(Tracking((Tool(1, POSE, 0x31, 120), Tool(2, None, 0x71, 121))))
+    assert text[:-5] == (
+        b"02"
+        b"01+05000-05000+05000+05000+001234-005678-150001+012000000003100000078\n"
+        b"02MISSING0000007100000079\n"
+        b"0000"
+    )
+
+
+def test_bx_layout_to_the_byte() -> None:
+    reply = codec.bx_reply(Tracking((Tool(2, None, 0x31, 7), Tool(3, None)), 0x0102))
+    assert reply[:4] == bytes.fromhex("c4a50f00")
+    assert reply[6:-2] == bytes.fromhex("02 02 02 31000000 07000000 03 04 0201")
+
+
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        (codec.text_reply("OKAY"), Text("OKAY")),
+        (codec.refusal(0x2B), Refusal(0x2B)),
+        (codec.bx_reply(TRACKING), TRACKING),
+    ],
+)
+def test_whole_bytewise_and_with_a_rest(wire: bytes, expected: codec.Reply) -> None:
+    def close(reply: codec.Reply) -> codec.Reply:
+        if not isinstance(reply, Tracking):
+            return reply
+        first = reply.tools[0].pose
+        assert first is not None
+        assert first.position_mm == pytest.approx(POSE.position_mm, abs=1e-4)
+        assert first.error_mm == pytest.approx(0.12)
+        tools = (Tool(1, POSE, reply.tools[0].port_status, reply.tools[0].frame), *reply.tools[1:])
+        # A disabled port has no status on the binary wire.
+        tools = (*tools[:2], Tool(3, None))
+        return Tracking(tools, reply.system_status)
+
+    assert [close(r) for r in Replies().feed(wire)] == [expected]
+    replies = Replies()
+    bytewise = [r for i in range(len(wire)) for r in replies.feed(wire[i : i + 1])]
+    assert [close(r) for r in bytewise] == [expected]
+    replies = Replies()
+    first = replies.feed(wire + wire[:5])
+    rest = replies.feed(wire[5:])
+    assert [close(r) for r in first + rest] == [expected, expected]
+
+
+def test_tx_round_trip() -> None:
+    replies = Replies()
+    replies.tracking = True
+    wire = codec.tx_reply(TRACKING)
+    assert replies.feed(wire) == [TRACKING]
+    assert codec.read_tx("01" + "0AUNOCCUPIED\n" + "0000") == Tracking((Tool(10, None, 0),))
+
+
+@pytest.mark.parametrize("kind", ["tx", "bx"])
+def test_every_byte_corrupted(kind: str) -> None:
+    wire = codec.tx_reply(TRACKING) if kind == "tx" else codec.bx_reply(TRACKING)
+    for at in range(len(wire)):
+        for flip in (0x01, 0x80, 0xFF, 0x0D):
+            replies = Replies()
+            replies.tracking = True
+            damaged = wire[:at] + bytes([wire[at] ^ flip]) + wire[at + 1 :]
+            got = replies.feed(damaged)
+            assert all(isinstance(r, Garbled) for r in got), (at, flip, got)
+            replies.drop()
+            assert isinstance(replies.feed(wire)[-1], Tracking)
+
+
+@pytest.mark.parametrize(
+    "pose",
+    [
+        Pose((0.1, 0.1, 0.1, 0.1), (0.0, 0.0, 0.0), 0.1),
+        Pose((1.0, 0.0, 0.0, 0.0), (float("nan"), 0.0, 0.0), 0.1),
+        Pose((1.0, 0.0, 0.0, 0.0), (0.0, float("inf"), 0.0), 0.1),
+        Pose((1.0, 0.0, 0.0, 0.0), (0.0, 2e4, 0.0), 0.1),
+        Pose((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), -1.0),
+    ],
+)
+def test_valid_crc_does_not_make_a_pose(pose: Pose) -> None:
+    (reply,) = Replies().feed(codec.bx_reply(Tracking((Tool(1, pose, 0x31, 1),))))
+    assert isinstance(reply, Garbled)
+
+
+def test_rom_in_blocks() -> None:
+    blocks = codec.rom_blocks(0x0A, bytes(range(100)))
+    assert [block[:6] for block in blocks] == ["0A0000", "0A0040"]
+    assert all(len(block) == 6 + 128 for block in blocks)
+    for rom in (b"", bytes(1025)):
+        with pytest.raises(ProtocolError, match="limit 1024"):
+            codec.rom_blocks(1, rom)
+
+
+def test_handles() -> None:
+    assert codec.read_handles("020A0310B001") == [(0x0A, 0x031), (0x0B, 0x001)]
+    assert codec.handles_reply([(0x0A, 0x31)])[:-5] == b"010A031"
+    for text in ("", "02", "0x", "010A03", "010A031FF"):
+        with pytest.raises(ProtocolError):
+            codec.read_handles(text)
+
+
+def test_endless_text_is_garbled_not_kept() -> None:
+    assert isinstance(Replies().feed(b"A" * 9000)[0], Garbled)
