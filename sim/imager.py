@@ -1,4 +1,4 @@
-"""The stereo X-ray imager: exposes when asked, answers when its software has found the fiducials."""
+"""The stereo X-ray imager: exposes when asked, answers when the fiducials are found."""
 
 from __future__ import annotations
 

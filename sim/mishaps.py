@@ -22,10 +22,10 @@ STREAMS: tuple[Twin, ...] = ("camera", "belt", "actuator", "gate")
 EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
     "loss": (STREAMS, "messages of samples taken in that time never arrive"),
     "freeze": (STREAMS, "samples repeat the last one before, with fresh ticks"),
-    "delay": (STREAMS + ("imager",), "messages arrive size ms later, in order"),
+    "delay": ((*STREAMS, "imager"), "messages arrive size ms later, in order"),
     "reorder": (STREAMS, "every second message arrives size ms later, out of order"),
     "duplicate": (STREAMS, "every message arrives twice"),
-    "garbage": (STREAMS + ("imager",), "the driver can make nothing of the message"),
+    "garbage": ((*STREAMS, "imager"), "the driver can make nothing of the message"),
     "clock_step": (("camera", "belt", "imager"), "the device's clock jumps by size ms, for good"),
     "noise": (("camera", "belt", "imager", "actuator"), "noise of sd size more (mm; belt: au)"),
     "unit_error": (("camera", "belt", "imager", "actuator"), "values are size times too large"),

@@ -10,6 +10,7 @@ recording says after t leaves the patient before t alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from hal.messages import Triple
 from sim import breathing, mishaps
 from sim.chance import SlowNoise, stream
 from sim.recording import MotionChannels, Recording, motion_channels
-from sim.scenario import GENERATED_S, Axis, ChestMarker, Derived, Mishap, Room
+from sim.scenario import Axis, ChestMarker, Derived, Mishap, Room
 from sim.scenario import Patient as PatientSettings
 
 Floats = NDArray[np.float64]
@@ -50,7 +51,7 @@ class Patient:
 
     def __init__(self, room: Room, parts: Parts) -> None:
         """Put the parts together; use `generated` or `recorded`."""
-        self.duration_s = min(parts.duration_s, room.duration_s or parts.duration_s)
+        self.duration_s = parts.duration_s
         self._parts = parts
         self._settings = room.patient
         self._mishaps: tuple[Mishap, ...] = tuple(m for m in room.mishaps if m.on == "patient")
@@ -66,16 +67,15 @@ class Patient:
     @classmethod
     def generated(cls, room: Room, seed: int) -> Patient:
         """Make a patient who breathes as ``room.patient.breathing`` says."""
-        duration_s = room.duration_s or GENERATED_S
         breath = breathing.breathe(
             room.patient.breathing,
-            duration_s,
+            room.duration_s,
             stream(seed, "patient", "cycles"),
             stream(seed, "patient", "wander"),
         )
         chest = curve(breath.times_s, breath.chest_mm[:, None])
         target = curve(breath.times_s, breath.target_mm)
-        return cls(room, Parts(chest, target, (), (), (), duration_s))
+        return cls(room, Parts(chest, target, (), (), (), room.duration_s))
 
     @classmethod
     def recorded(cls, room: Room, recording: Recording, seed: int) -> Patient:
@@ -83,6 +83,7 @@ class Patient:
 
         Raises `ValueError` if the recording ends before ``room.patient.start_s``.
         """
+        how = room.patient.derived
         start = room.patient.start_s
         duration = float(recording.times_s[-1]) - start
         if duration <= 0.0:
@@ -95,15 +96,16 @@ class Patient:
         target = recorded_target(motion, times, recording.values)
         slow = SlowNoise.drawn(
             stream(seed, "patient", "wander"), duration,
-            room.patient.derived.wander_mm, room.patient.derived.wander_s, axes=3,
+            how.wander_mm, how.wander_s, axes=3,
         )  # fmt: skip
-        if target is None:
-            assert chest is not None, "a recording without any motion is refused when it is read"
-            target = derived(chest, np.array([room.patient.derived.target_ratio]), room.patient, slow)
-        elif chest is None:
+        if target is None and chest is not None:
+            target = derived(chest, np.array([how.target_ratio]), how, slow)
+        elif chest is None and target is not None:
             direction = main_direction(target, min(room.patient.reference_s, duration))
-            weights = room.patient.derived.chest_ratio * direction[:, None]
-            chest = derived(target, weights, room.patient, SlowNoise(slow.knots[:, :1]))
+            weights = how.chest_ratio * direction[:, None]
+            chest = derived(target, weights, how, SlowNoise(slow.knots[:, :1]))
+        if target is None or chest is None:
+            raise ValueError(f"{recording.name} has no channel that moves; name another trace")
         spans = [*recording.gaps, *long_gaps(recording, motion, room.patient.bridge_s)]
         unscored = tuple((a - start, b - start) for a, b in spans)
         return cls(room, Parts(chest, target, markers, rest, unscored, duration))
@@ -158,12 +160,11 @@ def curve(times_s: Floats, values: Floats) -> Curve:
     return at
 
 
-def derived(source: Curve, weights: Floats, settings: PatientSettings, slow: SlowNoise) -> Curve:
+def derived(source: Curve, weights: Floats, how: Derived, slow: SlowNoise) -> Curve:
     """Return the half that was not recorded: ``source`` times ``weights`` (C, D), late and looped.
 
     ``y(t) = w . [x(t - lag) + h (x(t - lag) - x(t - lag - 0.5 s))] + slow noise(t)``
     """
-    how: Derived = settings.derived
 
     def at(times: Floats) -> Floats:
         late = source(times - how.lag_s)
@@ -265,7 +266,7 @@ def long_gaps(
     times = recording.times_s[np.isfinite(recording.values[:, columns]).all(axis=1)]
     ends = [float(recording.times_s[0]), *times.tolist(), float(recording.times_s[-1])]
     longest = max(bridge_s, 3.0 * float(np.median(np.diff(recording.times_s))))
-    return [(a, b) for a, b in zip(ends, ends[1:], strict=False) if b - a > longest]
+    return [(a, b) for a, b in pairwise(ends) if b - a > longest]
 
 
 def as_triple(values: Floats) -> Triple:

@@ -168,7 +168,7 @@ def read_csv(path: Path, lines: list[str], start: int) -> Table:
             raise columns_differ(path, number, len(cells), len(header))
         table.times_s.append(parse(path, number, "time_s", cells[0], blank=False))
         table.rows.append(
-            [parse(path, number, name, cell) for name, cell in zip(channels, cells[1:], strict=True)]
+            [parse(path, number, n, c) for n, c in zip(channels, cells[1:], strict=True)]
         )
         table.lines.append(number)
     return table
@@ -177,7 +177,7 @@ def read_csv(path: Path, lines: list[str], start: int) -> Table:
 def check_header(path: Path, line: int, header: list[str]) -> None:
     """Refuse a header that does not begin with ``time_s`` or whose channels bear no known unit."""
     if header[0] != "time_s":
-        what = f"wrong header: first column is {shown(header[0])}, expected time_s (comma-separated)"
+        what = f"wrong header: first column is {shown(header[0])}, expected time_s, then commas"
         raise RecordingError(path, line, what)
     if len(header) < 2:
         raise RecordingError(path, line, "wrong header: no channel after time_s; add one column")
@@ -223,7 +223,7 @@ def read_vxp(path: Path, lines: list[str]) -> Table:
 
 
 def read_extmarker(path: Path) -> tuple[Table, str]:
-    """Read a recording of ExtMarker: the named file and, by its name, those of its other markers."""
+    """Read a recording of ExtMarker: the named file and, by its name, its other markers'."""
     match = MARKER_FILE.match(path.name)
     if match is None:
         times, rows, numbers = read_marker(path)
@@ -251,7 +251,7 @@ def find_marker(path: Path, start: str, marker: str, rest: str) -> Path:
     for beside in sorted(path.parent.iterdir()):
         if beside.name.lower() == wanted:
             return beside
-    what = f"marker {marker} of this recording is missing; put {start}-{marker}-{rest}.csv beside it"
+    what = f"marker {marker} is missing; put {start}-{marker}-{rest}.csv beside it"
     raise RecordingError(path, None, what)
 
 

@@ -185,7 +185,8 @@ class Room:
 
     def _plan_truth(self, patient: Patient, orientation: Orientation) -> None:
         """Work out what the controller cannot change, on the 10 ms grid."""
-        times = np.arange(self.duration_ns // TRUTH_STEP_NS + 1) * (TRUTH_STEP_NS / 1e9)
+        steps = self.duration_ns // TRUTH_STEP_NS + 1
+        times = np.arange(steps, dtype=np.float64) * (TRUTH_STEP_NS / 1e9)
         target = patient.internal(times)
         self._target: list[Triple] = [(x, y, z) for x, y, z in target.tolist()]
         fixed = target @ lying(orientation).T

@@ -234,9 +234,9 @@ class Gate(Settings, frozen=True, kw_only=True):
 Twin = Literal["camera", "belt", "imager", "actuator", "gate", "patient"]
 
 MishapKind = Literal[
-    "loss", "freeze", "delay", "reorder", "duplicate", "garbage", "clock_step", "noise", "unit_error",
-    "occlusion", "stall", "runaway", "lag", "stuck_on", "stuck_off", "no_shot", "migration",
-    "fiducial_lost", "cough", "shift", "target_shift", "hold",
+    "loss", "freeze", "delay", "reorder", "duplicate", "garbage", "clock_step", "noise",
+    "unit_error", "occlusion", "stall", "runaway", "lag", "stuck_on", "stuck_off", "no_shot",
+    "migration", "fiducial_lost", "cough", "shift", "target_shift", "hold",
 ]  # fmt: skip
 
 
@@ -255,16 +255,11 @@ class Mishap(Settings, frozen=True, kw_only=True):
     """Which marker or fiducial, counted from 0."""
 
 
-GENERATED_S = 240.0
-"""How long a generated patient breathes unless told."""
-
-
 class Room(Settings, frozen=True, kw_only=True):
     """The whole simulated room, one field a part of it."""
 
-    duration_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
-    """Length of the run. Unset: the whole recording, or `GENERATED_S` of a generated breath;
-    a recording that is shorter ends the run."""
+    duration_s: Annotated[float, Meta(gt=0, le=86_400)] = 240.0
+    """Length of a run with a generated breath; a recording is played to its own end."""
     patient: Patient = Patient()
     camera: Camera = Camera()
     belt: Belt = Belt()
