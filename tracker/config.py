@@ -156,21 +156,26 @@ def _number_at(controller: Controller, key: str) -> float:
     return float(getattr(getattr(controller, section), name))
 
 
+# The lists of names are imported when they are asked for: with them come numpy and the compiler.
+
+
 def _models(controller: Controller) -> Iterator[str]:
+    from tracker.core.correlation import KINDS
+
     models = controller.correlation.models
     if not models:
-        yield f"is empty; name at least one of {', '.join(CORRELATION_MODELS)}"
+        yield f"is empty; name at least one of {', '.join(KINDS)}"
     for model in models:
-        if model not in CORRELATION_MODELS:
-            near = difflib.get_close_matches(model, CORRELATION_MODELS, n=1)
+        if model not in KINDS:
+            near = difflib.get_close_matches(model, KINDS, n=1)
             advice = f'did you mean "{near[0]}"?' if near else "remove it"
-            yield f'"{model}" is not one of {", ".join(CORRELATION_MODELS)}; {advice}'
+            yield f'"{model}" is not one of {", ".join(KINDS)}; {advice}'
     for model in sorted({model for model in models if models.count(model) > 1}):
         yield f'"{model}" is named {models.count(model)} times; name it once'
 
 
 def _predictor(controller: Controller) -> Iterator[str]:
-    from tracker.core.prediction.registry import METHODS  # loads the compiler, which takes long
+    from tracker.core.prediction.registry import METHODS
 
     name = controller.prediction.predictor
     if name not in METHODS:
@@ -209,7 +214,6 @@ def _device_names(controller: Controller) -> Iterator[str]:
 
 
 DEVICES = ("camera", "belt", "imager", "actuator", "gate")
-CORRELATION_MODELS = ("linear", "quadratic", "dual")
 
 RULES: tuple[Rule, ...] = (
     Rule("device", _device_names, tuple(f"{section}.device" for section in DEVICES)),
@@ -218,6 +222,31 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.imager.interval_s,
         "imager.interval_s: else every shot is overdue",
         "imager.interval_s",
+    ),
+    _at_least(
+        "guard.position_mm",
+        lambda c: c.actuator.limit_mm,
+        "actuator.limit_mm: the guard is the wider one",
+        "actuator.limit_mm",
+    ),
+    _at_least(
+        "guard.speed_mm_s",
+        lambda c: c.actuator.speed_mm_s,
+        "actuator.speed_mm_s: the guard is the wider one",
+        "actuator.speed_mm_s",
+    ),
+    _at_least(
+        "guard.acceleration_mm_s2",
+        lambda c: c.actuator.acceleration_mm_s2,
+        "actuator.acceleration_mm_s2: the guard is the wider one",
+        "actuator.acceleration_mm_s2",
+    ),
+    _at_least(
+        "guard.step_mm",
+        lambda c: c.actuator.speed_mm_s / c.timing.tick_hz,
+        "actuator.speed_mm_s for one tick of timing.tick_hz",
+        "actuator.speed_mm_s",
+        "timing.tick_hz",
     ),
     _at_least(
         "gate.lease_ms",
