@@ -3,7 +3,8 @@
 The chest signal is a list of cycles laid end to end. One cycle rises from exhale to inhale and
 falls back as ``A sin^2n(pi phase)``, which is Lujan's ``cos^2n`` counted from exhale; it may
 rest at inhale (hold). A cycle without depth is an apnoea.
-Chest: millimetres toward anterior, 0 at exhale. Target: patient frame (+X left, +Y superior, +Z anterior), 0 at exhale.
+Chest: millimetres toward anterior, 0 at exhale. Target: millimetres in the patient frame
+(+X left, +Y superior, +Z anterior), 0 at exhale.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from hal.messages import BadSample, MarkerFrame, Sample, Triple
 from sim import mishaps as trouble
 from sim.actuator import Actuator
 from sim.chance import stream
-from sim.geometry import lying, turned_xyz
+from sim.geometry import lying, rotated, turned_xyz
 from sim.patient import Patient
 from sim.sampling import sampling
 from sim.scenario import Camera as CameraSettings
@@ -45,8 +45,8 @@ class Camera:
         times = plan.exposure_s
         turned = turned_xyz(settings.rotation_deg)
         placed = np.array(patient.marker_rest_mm) + patient.external(times)
-        fixed = placed @ lying(orientation).T
-        seen = (fixed - np.array(settings.position_mm)) @ turned
+        fixed = rotated(placed, lying(orientation))
+        seen = rotated(fixed - np.array(settings.position_mm), turned.T)
         noise = stream(seed, "camera", "noise").standard_normal(seen.shape)
         burst = stream(seed, "camera", "burst").standard_normal(seen.shape)
         extra = trouble.summed(mishaps, "camera", "noise", times)[:, None, None]

@@ -40,6 +40,15 @@ def turned_xyz(rotation_deg: Triple) -> Matrix:
     return about_z @ about_y @ about_x
 
 
+def rotated(vectors: Matrix, matrix: Matrix) -> Matrix:
+    """Return ``matrix v`` for vectors of shape (..., 3).
+
+    Written out, because a matrix product may round differently with the number of threads.
+    """
+    x, y, z = vectors[..., 0, None], vectors[..., 1, None], vectors[..., 2, None]
+    return x * matrix[:, 0] + y * matrix[:, 1] + z * matrix[:, 2]
+
+
 def lying(orientation: Orientation) -> Matrix:
     """Return the rotation from the patient frame to the fixed frame, couch at 0."""
     return np.diag(DIAGONAL[orientation])

@@ -13,7 +13,7 @@ from hal.messages import BadSample, FiducialShot, Sample, Triple
 from sim import mishaps as trouble
 from sim.actuator import Actuator
 from sim.chance import cut_normal, stream
-from sim.geometry import lying
+from sim.geometry import lying, rotated
 from sim.patient import Patient
 from sim.sampling import NEVER_NS
 from sim.scenario import Imager as ImagerSettings
@@ -88,7 +88,7 @@ class Imager:
         for mishap in trouble.of(self._mishaps, "imager", "migration"):
             if at[0] >= mishap.at_s:
                 layout[mishap.which] += mishap.size * trouble.MIGRATION_DIRECTION
-        where = (layout + self._patient.internal(at)[0]) @ self._lying.T + shot.noise_mm
+        where = rotated(layout + self._patient.internal(at)[0], self._lying) + shot.noise_mm
         if couch is not None:
             where = where + np.array(couch.position_at(shot.exposure_ns))
         where = where * trouble.scale(self._mishaps, "imager", at)[0]

@@ -20,6 +20,7 @@ from scipy.interpolate import PchipInterpolator
 from hal.messages import Triple
 from sim import breathing, mishaps
 from sim.chance import SlowNoise, stream
+from sim.geometry import rotated
 from sim.recording import MotionChannels, Recording, motion_channels
 from sim.scenario import Axis, ChestMarker, Derived, Mishap, Room
 from sim.scenario import Patient as PatientSettings
@@ -169,7 +170,8 @@ def derived(source: Curve, weights: Floats, how: Derived, slow: SlowNoise) -> Cu
     def at(times: Floats) -> Floats:
         late = source(times - how.lag_s)
         change = late - source(times - how.lag_s - HYSTERESIS_S)
-        moved = (late + how.hysteresis * change) @ weights
+        looped = late + how.hysteresis * change
+        moved = sum(looped[:, [c]] * weights[c] for c in range(len(weights)))
         return moved + (slow.at(times) if how.wander_mm > 0.0 else 0.0)
 
     return at
@@ -178,8 +180,9 @@ def derived(source: Curve, weights: Floats, how: Derived, slow: SlowNoise) -> Cu
 def main_direction(target: Curve, first_s: float) -> Floats:
     """Return the unit direction of most motion in the first seconds, (3,), pointing to inhale."""
     early = target(np.arange(0.0, first_s, REFERENCE_STEP_S))
-    _, _, axes = np.linalg.svd(early - early.mean(axis=0), full_matrices=False)
-    direction = axes[0]
+    early = early - early.mean(axis=0)
+    spread = (early[:, :, None] * early[:, None, :]).sum(axis=0)
+    direction = np.linalg.eigh(spread).eigenvectors[:, -1]
     # Inhale lowers SI and raises AP.
     return direction if float(direction[2] - direction[1]) >= 0.0 else -direction
 
@@ -226,7 +229,7 @@ def recorded_markers(
     if not motion.markers:
         return (), ()
     turn = axis_matrix(settings.trace_axes)
-    curves = [curve(times_s, values[:, list(columns)] @ turn.T) for columns in motion.markers]
+    curves = [curve(times_s, rotated(values[:, list(columns)], turn)) for columns in motion.markers]
     grid = np.arange(0.0, min(settings.reference_s, float(times_s[-1])), REFERENCE_STEP_S)
     zeros = np.stack([marker(grid).mean(axis=0) for marker in curves])
     middle = np.mean([marker.rest_mm for marker in settings.markers], axis=0)

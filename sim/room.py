@@ -25,7 +25,7 @@ from sim.actuator import STEP_NS, Actuator
 from sim.belt import Belt
 from sim.camera import Camera
 from sim.gate import Gate
-from sim.geometry import lying
+from sim.geometry import lying, rotated
 from sim.imager import Imager
 from sim.patient import Patient
 from sim.sampling import NEVER_NS
@@ -189,7 +189,7 @@ class Room:
         times = np.arange(steps, dtype=np.float64) * (TRUTH_STEP_NS / 1e9)
         target = patient.internal(times)
         self._target: list[Triple] = [(x, y, z) for x, y, z in target.tolist()]
-        fixed = target @ lying(orientation).T
+        fixed = rotated(target, lying(orientation))
         self._fixed: list[Triple] = [(x, y, z) for x, y, z in fixed.tolist()]
         self._chest: list[float] = patient.belt(times).tolist()
         self._scored: list[bool] = patient.scored(times).tolist()
