@@ -18,7 +18,7 @@ demo: $(VENV)/runtime.stamp
 	$(BIN)/tidetrack demo
 
 test: check
-	@if [ -x tests/peers/setup.sh ]; then tests/peers/setup.sh; fi
+	@if [ -f tests/peers/setup.sh ]; then sh tests/peers/setup.sh; fi
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 check: $(VENV)/dev.stamp

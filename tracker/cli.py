@@ -93,7 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (by default the process's own); returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -1,0 +1,173 @@
+"""The project itself: folders, packages, locks and the import rules that no contract can say."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+LOCKS = sorted((REPOSITORY / "locks").glob("*.lock"))
+CORE_MAY_SEE = {"hal.messages", "hal.events", "hal.errors"}
+PACKAGES = ("hal", "sim", "tracker")
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((REPOSITORY / package).rglob("*.py"))
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Every module a file imports, `from a import b` counted as a, and as a.b if it is one."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = REPOSITORY / node.module.replace(".", "/") / alias.name
+                is_module = inner.with_suffix(".py").exists() or inner.is_dir()
+                yield f"{node.module}.{alias.name}" if is_module else node.module
+
+
+def test_the_core_sees_messages_events_and_errors_of_hal_only() -> None:
+    seen = {
+        (module_of(file), name)
+        for file in sources("tracker/core")
+        for name in imports_of(file)
+        if name.partition(".")[0] == "hal" and name not in CORE_MAY_SEE
+    }
+    assert seen == set()
+
+
+def test_no_device_imports_another() -> None:
+    devices = {file.parent.name for file in (REPOSITORY / "hal").glob("*/codec.py")}
+    seen = {
+        (module_of(file), name)
+        for device in devices
+        for file in sources(f"hal/{device}")
+        for name in imports_of(file)
+        if name.startswith("hal.") and name.split(".")[1] in devices - {device}
+    }
+    assert seen == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_file_opens_by_saying_what_it_is(package: str) -> None:
+    silent = [
+        module_of(file)
+        for file in sources(package)
+        if not ast.get_docstring(ast.parse(file.read_text()))
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_with_code_is_a_package(package: str) -> None:
+    folders = {file.parent for file in sources(package)}
+    assert [folder for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_is_named_after_nothing(package: str) -> None:
+    nothing = {"utils", "util", "helpers", "common", "manager", "handler", "base", "misc"}
+    assert [module_of(file) for file in sources(package) if file.stem in nothing] == []
+
+
+# --- dependencies and locks ---------------------------------------------------------------------
+
+
+def names_in(requirements: list[str]) -> set[str]:
+    return {
+        re.split(r"[\[<>=!~; ]", requirement)[0].lower().replace("_", "-")
+        for requirement in requirements
+    }
+
+
+def pinned_in(lock: Path) -> set[str]:
+    return {line.partition("==")[0] for line in lock.read_text().splitlines() if "==" in line}
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_pins_and_hashes_everything_and_names_no_index(lock: Path) -> None:
+    entries = re.split(r"\n(?=[a-z])", lock.read_text().strip())
+    for entry in entries:
+        if entry.startswith("#"):
+            continue
+        assert re.match(r"[a-z0-9-]+==\S+", entry), entry.splitlines()[0]
+        assert "--hash=sha256:" in entry, entry.splitlines()[0]
+    assert (
+        re.search(r"://|--index|--extra-index|--find-links|--trusted|/\w+/", lock.read_text())
+        is None
+    )
+
+
+def test_the_locks_hold_what_the_project_asks_for() -> None:
+    project = PROJECT["project"]
+    extras = project["optional-dependencies"]
+    runtime = pinned_in(REPOSITORY / "locks" / "runtime.lock")
+    dev = pinned_in(REPOSITORY / "locks" / "dev.lock")
+    assert names_in(project["dependencies"]) <= runtime
+    assert runtime <= dev
+    assert names_in(extras["dev"]) | names_in(extras["bench"]) <= dev
+    assert names_in(PROJECT["build-system"]["requires"]) == pinned_in(
+        REPOSITORY / "locks" / "build.lock"
+    )
+
+
+def test_runtime_and_dev_lock_pin_the_same_versions() -> None:
+    pins = [
+        {
+            line.split(" ")[0]
+            for line in (REPOSITORY / "locks" / f"{name}.lock").read_text().splitlines()
+            if "==" in line
+        }
+        for name in ("runtime", "dev")
+    ]
+    assert pins[0] <= pins[1]
+
+
+# --- the wheel ----------------------------------------------------------------------------------
+
+
+def test_a_wheel_carries_the_code_and_the_configurations(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in (*PACKAGES, "config"):
+        shutil.copytree(REPOSITORY / name, source / name, symlinks=True, ignore=ignore)
+    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", build, str(tmp_path)],
+        cwd=source,
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        for file in (REPOSITORY / "config").glob("*.toml"):
+            assert archive.read(f"tracker/defaults/{file.name}") == file.read_bytes()
+    for package in PACKAGES:
+        files = {str(file.relative_to(REPOSITORY)) for file in sources(package)}
+        assert files <= names
+    static = REPOSITORY / "tracker" / "report" / "static"
+    assets = {str(file.relative_to(REPOSITORY)) for file in static.rglob("*") if file.is_file()}
+    assert assets <= names
+    assert not any(name.startswith("tests/") for name in names)
