@@ -23,12 +23,14 @@ from hal.rsi.configuration import Element, EthernetConfiguration, Kind
 LONGEST = 8192
 """Bytes; 64 channels each way fit several times."""
 
-_HEAD = re.compile(r'\s*<(\w+)\s+(?:Type|TYPE)="([^"<>&]*)"\s*>', re.ASCII)
+_SPACE = " \t\r\n"
+_HEAD = re.compile(rf'[{_SPACE}]*<(\w+)[{_SPACE}]+(?:Type|TYPE)="([^"<>&]*)"[{_SPACE}]*>', re.ASCII)
 _ELEMENT = re.compile(
-    r'\s*<([A-Za-z_]\w*)((?:\s+\w+="[^"<>&]*")*)\s*(?:/>|>([^<>&]*)</([A-Za-z_]\w*)\s*>)',
+    rf"""[{_SPACE}]*<([A-Za-z_]\w*)((?:[{_SPACE}]+\w+="[^"<>&]*")*)[{_SPACE}]*"""
+    rf"""(?:/>|>([^<>&]*)</([A-Za-z_]\w*)[{_SPACE}]*>)""",
     re.ASCII,
 )
-_ATTRIBUTE = re.compile(r'\s(\w+)="([^"]*)"', re.ASCII)
+_ATTRIBUTE = re.compile(rf'[{_SPACE}](\w+)="([^"]*)"', re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,9}(?:\.\d{0,15})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,10}(?:\.0{0,15})?", re.ASCII)
 _IPOC = re.compile(r"\d{1,12}", re.ASCII)
@@ -71,7 +73,7 @@ class TelegramForm:
             for element in elements
             for shape in (element.attributes,)
         }
-        self._tail = re.compile(rf"\s*</{root}\s*>\s*", re.ASCII)
+        self._tail = re.compile(rf"[{_SPACE}]*</{root}[{_SPACE}]*>[{_SPACE}]*")
         body = "".join(_slots(element) for element in elements)
         self._template = f'<{root} Type="{type_name}">{body}<IPOC>%d</IPOC></{root}>'
         self._slots = [
@@ -152,11 +154,11 @@ class TelegramForm:
         if element is None:
             raise _refused(f"<{name}> is not in the ETHERNET configuration")
         if element.attributes == ("",):
-            pairs = [("", content.strip() if content else "")]
+            pairs = [("", content.strip(_SPACE) if content else "")]
             wrong = bool(attributes)
         else:
             pairs = _ATTRIBUTE.findall(attributes)
-            wrong = bool(content and content.strip())
+            wrong = bool(content and content.strip(_SPACE))
         names = self._names[name]
         if wrong or len(pairs) != len(names):
             raise _refused(f"<{name}> has not the attributes {', '.join(element.attributes)}")
@@ -189,7 +191,7 @@ def _number(name: str, kind: Kind, text: str) -> float:
 
 
 def _ipoc(attributes: str, content: str | None) -> int:
-    text = "" if content is None else content.strip()
+    text = "" if content is None else content.strip(_SPACE)
     if attributes or _IPOC.fullmatch(text) is None:
         raise _refused(f"its IPOC is {text[:20]!r}, not a whole number")
     return int(text)
