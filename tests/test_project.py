@@ -15,6 +15,10 @@ from typing import Any
 
 import pytest
 
+from tracker.cli import COMMANDS
+from tracker.config import RULES
+from tracker.core.settings import Controller
+
 REPOSITORY = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 LOCKS = sorted((REPOSITORY / "locks").glob("*.lock"))
@@ -171,3 +175,38 @@ def test_a_wheel_carries_the_code_and_the_configurations(tmp_path: Path) -> None
     assets = {str(file.relative_to(REPOSITORY)) for file in static.rglob("*") if file.is_file()}
     assert assets <= names
     assert not any(name.startswith("tests/") for name in names)
+
+
+# --- documents ----------------------------------------------------------------------------------
+
+
+def documents() -> list[Path]:
+    return [
+        *REPOSITORY.glob("*.md"),
+        *(file for file in (REPOSITORY / "docs").rglob("*.md")),
+    ]
+
+
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    dead: list[str] = []
+    for file in documents():
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", file.read_text()):
+            if not target.startswith(("http:", "https:")) and not (file.parent / target).exists():
+                dead.append(f"{file.relative_to(REPOSITORY)}: {target}")
+    assert dead == []
+
+
+def test_the_readme_and_the_reference_name_every_command() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    reference = (REPOSITORY / "docs" / "reference" / "commands.md").read_text()
+    for name, command in COMMANDS.items():
+        assert f"| `tidetrack {name}` | {command.does} |" in readme
+        assert re.search(rf"^\| `{name}\b", reference, re.MULTILINE), name
+
+
+def test_the_configuration_reference_names_every_section_and_rule() -> None:
+    reference = (REPOSITORY / "docs" / "reference" / "configuration.md").read_text()
+    for section in Controller.__struct_fields__:
+        assert f"`[{section}]`" in reference
+    for rule in RULES:
+        assert rule.key.rpartition(".")[2] in reference, rule.key
