@@ -1,0 +1,128 @@
+"""How far the beam was from the target, and which part of the chain made which part of it.
+
+At every moment of the truth, in the patient frame:
+
+    target - beam = (target - estimate) + (estimate - prediction) + (prediction - beam)
+    total         = correlation         + prediction              + actuator
+
+``estimate`` is the controller's own for that moment, ``prediction`` the one it had made for that
+moment one latency earlier and demanded of the actuator, ``beam`` where the beam then went through
+the patient. The three vectors add up exactly; their RMS values add up in squares as far as the
+three are uncorrelated. Estimates and predictions are interpolated linearly between their own
+moments, not over gaps longer than `LONGEST_GAP_S`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.core.frames import Orientation, TablePoint, table_to_patient
+from tracker.report.records import Records, Table
+
+LONGEST_GAP_S = 0.1
+UNSAFE_MM = 5.0
+"""Beam on with a larger 3-D error is unsafe."""
+
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+class Errors(NamedTuple):
+    """Per moment of the truth: time, the error vectors in the patient frame, what counts.
+
+    ``counted`` moments have the beam on, lie after tracking was first started, and are moments the
+    simulator lets count. ``split`` moments also have an estimate and a prediction.
+    """
+
+    t_s: Vector
+    step_s: Vector
+    beam_on: Mask
+    counted: Mask
+    split: Mask
+    untracked: Table
+    tracked: Table
+    correlation: Table
+    prediction: Table
+    actuator: Table
+
+
+def errors_of(records: Records, orientation: Orientation) -> Errors | None:
+    """The errors of a simulated session; ``None`` where no truth is known."""
+    truth = records.truth
+    if not len(truth):
+        return None
+    t_ns = truth[:, 0]
+    target = truth[:, 1:4]
+    signs = np.array(table_to_patient(TablePoint(1.0, 1.0, 1.0), orientation))
+    tracked = (truth[:, 4:7] - truth[:, 7:10]) * signs
+    estimate = _interpolated(records.estimate, t_ns)
+    predicted = _interpolated(records.prediction[:, 1:], t_ns)
+    beam_on = truth[:, 14] > 0.5
+    start_ns = records.tracking_ns
+    counted = beam_on & (truth[:, 15] > 0.5)
+    counted &= t_ns >= (np.inf if start_ns is None else start_ns)
+    correlation = target - estimate
+    prediction = estimate - predicted
+    actuator = tracked - correlation - prediction
+    return Errors(
+        t_s=t_ns / 1e9,
+        step_s=_steps(t_ns / 1e9),
+        beam_on=beam_on,
+        counted=counted,
+        split=counted & np.isfinite(actuator).all(axis=1),
+        untracked=target,
+        tracked=tracked,
+        correlation=correlation,
+        prediction=prediction,
+        actuator=actuator,
+    )
+
+
+def length(vectors: Table) -> Vector:
+    """The 3-D length of each row."""
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+
+
+def rms(lengths: Vector) -> float | None:
+    """Root of the mean square; ``None`` of nothing."""
+    return float(np.sqrt(np.mean(lengths**2))) if len(lengths) else None
+
+
+def longest_unsafe_ms(errors: Errors) -> float:
+    """The longest unbroken stretch of unsafe beam, in milliseconds."""
+    unsafe = errors.counted & (length(errors.tracked) > UNSAFE_MM)
+    longest = running = 0.0
+    for is_unsafe, step in zip(unsafe.tolist(), errors.step_s.tolist(), strict=True):
+        running = running + step if is_unsafe else 0.0
+        longest = max(longest, running)
+    return longest * 1e3
+
+
+def _steps(t_s: Vector) -> Vector:
+    """How long each moment stands for: until the next one, but no longer than is usual."""
+    if len(t_s) < 2:
+        return np.zeros(len(t_s))
+    steps = np.diff(t_s)
+    usual = float(np.median(steps))
+    return np.append(np.minimum(steps, 3 * usual), usual)
+
+
+def _interpolated(rows: Table, t_ns: Vector) -> Table:
+    """Columns 1..3 of ``rows`` at other times than column 0's; NaN outside and in gaps."""
+    found = np.full((len(t_ns), 3), np.nan)
+    if len(rows) < 2:
+        return found
+    # Of several rows for one moment the last one holds: a stable sort keeps their order.
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    rows = rows[np.append(np.diff(rows[:, 0]) > 0, True)]
+    times = rows[:, 0]
+    for axis in range(3):
+        found[:, axis] = np.interp(t_ns, times, rows[:, axis + 1], left=np.nan, right=np.nan)
+    after = np.clip(np.searchsorted(times, t_ns), 1, len(times) - 1)
+    gap = times[after] - times[after - 1]
+    exact = (t_ns == times[after]) | (t_ns == times[after - 1])
+    found[(gap > LONGEST_GAP_S * 1e9) & ~exact] = np.nan
+    return found

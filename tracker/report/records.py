@@ -1,0 +1,207 @@
+"""What of a session a summary and a report are made of, gathered record by record.
+
+Numbers go into flat columns, so that an hour of records is some ten megabytes; the few records
+that are read one by one (shots, models, changes of state) are kept as they are.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hal.events import SendDemand, SendHold, SendPermit
+from hal.messages import ActuatorStatus, BeamStatus
+from tracker.core.types import (
+    FaultChanged,
+    ModelRefitted,
+    Notice,
+    Observation,
+    SessionChanged,
+    SurrogateState,
+    TargetEstimate,
+    TargetPrediction,
+)
+from tracker.journal import Digest, Journal
+from tracker.report.holds import HoldBook
+
+Table = NDArray[np.float64]
+"""One row a record, one column a field; times in nanoseconds."""
+
+TRACKING = "TRACKING"
+STOPPED = "STOPPED"
+
+
+class Columns:
+    """Rows of ``width`` numbers, appended one by one and taken as one array."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._flat = array("d")
+        self.append = self._flat.extend
+
+    def table(self) -> Table:
+        """All rows so far, as a copy."""
+        return np.array(self._flat, dtype=np.float64).reshape(-1, self._width)
+
+
+class Records(NamedTuple):
+    """A session's records by kind, in the order they came; empty tables where there are none."""
+
+    truth: Table
+    """t, target (3), target fixed (3), beam fixed (3), actuator (3), surrogate, beam on, scored."""
+    surrogate: Table
+    """t, amplitude, velocity, standard deviation."""
+    estimate: Table
+    """t, position (3)."""
+    prediction: Table
+    """made, at, position (3)."""
+    demand: Table
+    """t, position (3)."""
+    status: Table
+    """t, position (3)."""
+    beam: Table
+    """t, on."""
+    observations: list[Observation]
+    models: list[ModelRefitted]
+    session: list[SessionChanged]
+    faults: list[FaultChanged]
+    notices: list[Notice]
+    holds: HoldBook
+    end_ns: int
+    events: int
+    outputs: int
+
+    @property
+    def tracking_ns(self) -> int | None:
+        """When tracking was first started; ``None``: never."""
+        return next((each.t_ns for each in self.session if each.after == TRACKING), None)
+
+    @property
+    def stopped_ns(self) -> int:
+        """When the session was stopped, or else ended, after tracking was first started."""
+        start = self.tracking_ns or 0
+        stops = (e.t_ns for e in self.session if e.after == STOPPED and e.t_ns >= start)
+        return next(stops, self.end_ns)
+
+
+class Collector:
+    """Takes a session's events, outputs and truth as they come about; keeps what matters."""
+
+    def __init__(self) -> None:
+        self._truth = Columns(16)
+        self._surrogate = Columns(4)
+        self._estimate = Columns(4)
+        self._prediction = Columns(5)
+        self._demand = Columns(4)
+        self._status = Columns(4)
+        self._beam = Columns(2)
+        self._observations: list[Observation] = []
+        self._models: list[ModelRefitted] = []
+        self._session: list[SessionChanged] = []
+        self._faults: list[FaultChanged] = []
+        self._notices: list[Notice] = []
+        self._holds = HoldBook()
+        self._end_ns = 0
+        self._events = 0
+        self._outputs = 0
+        self._keep: dict[type[Any], Callable[[Any], None]] = {
+            ActuatorStatus: lambda r: self._status.append((r.t_ns, *r.position_mm)),
+            BeamStatus: lambda r: self._beam.append((r.t_ns, r.on)),
+            SurrogateState: lambda r: self._surrogate.append(
+                (r.t_ns, r.amplitude_mm, r.velocity_mm_s, r.sigma_mm)
+            ),
+            TargetEstimate: lambda r: self._estimate.append((r.t_ns, *r.position_mm)),
+            TargetPrediction: lambda r: self._prediction.append(
+                (r.made_ns, r.at_ns, *r.position_mm)
+            ),
+            SendDemand: lambda r: self._demand.append((r.t_ns, *r.position_mm)),
+            SendPermit: self._holds.permit,
+            SendHold: self._holds.hold,
+            Observation: self._observations.append,
+            ModelRefitted: self._models.append,
+            SessionChanged: self._keep_session,
+            FaultChanged: self._keep_fault,
+            Notice: self._notices.append,
+        }
+
+    def event(self, event: Any) -> None:
+        """Take an event."""
+        self._events += 1
+        if event.t_ns > self._end_ns:
+            self._end_ns = event.t_ns
+        keep = self._keep.get(type(event))
+        if keep is not None:
+            keep(event)
+
+    def outputs(self, outputs: Iterable[Any]) -> None:
+        """Take what the engine returned for an event."""
+        for output in outputs:
+            self._outputs += 1
+            keep = self._keep.get(type(output))
+            if keep is not None:
+                keep(output)
+
+    def truth(self, r: Any) -> None:
+        """Take what the simulator knows: the fields of `tracker.journal.Truth`."""
+        if r.t_ns > self._end_ns:
+            self._end_ns = r.t_ns
+        self._truth.append(
+            (
+                r.t_ns,
+                *r.target_mm,
+                *r.target_fixed_mm,
+                *r.beam_fixed_mm,
+                *r.actuator_mm,
+                r.surrogate_mm,
+                r.beam_on,
+                r.scored,
+            )
+        )
+
+    def records(self) -> Records:
+        """Everything taken so far."""
+        return Records(
+            truth=self._truth.table(),
+            surrogate=self._surrogate.table(),
+            estimate=self._estimate.table(),
+            prediction=self._prediction.table(),
+            demand=self._demand.table(),
+            status=self._status.table(),
+            beam=self._beam.table(),
+            observations=self._observations,
+            models=self._models,
+            session=self._session,
+            faults=self._faults,
+            notices=self._notices,
+            holds=self._holds,
+            end_ns=self._end_ns,
+            events=self._events,
+            outputs=self._outputs,
+        )
+
+    def _keep_session(self, change: SessionChanged) -> None:
+        self._session.append(change)
+        self._holds.session(change)
+
+    def _keep_fault(self, change: FaultChanged) -> None:
+        self._faults.append(change)
+        self._holds.fault(change)
+
+
+def collect(journal: Journal) -> tuple[Records, str]:
+    """Gather a journal's records, up to its tear if it has one, and the digest of its outputs."""
+    collector = Collector()
+    digest = Digest()
+    for entry in journal.entries():
+        if entry.kind == "output":
+            collector.outputs((entry.record,))
+            digest.add_encoded(entry.data)
+        elif entry.kind == "event":
+            collector.event(entry.record)
+        elif entry.kind == "truth":
+            collector.truth(entry.record)
+    return collector.records(), digest.hexdigest()
