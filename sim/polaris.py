@@ -1,5 +1,4 @@
-"""The Polaris twin: the tracker's end of the wire, answering every command the driver or a
-third-party client sends.
+"""The Polaris twin: the tracker's end of the wire, for the driver or a third-party client.
 
 It shows the marker frame it was last given; the frame number on the wire is that frame's
 ``ticks``, so a room that stops giving frames is a tracker whose counter is frozen.

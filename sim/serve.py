@@ -110,6 +110,10 @@ class Served:
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.close()
+
+    def end(self) -> None:
+        """Leave the wire for good."""
+        self.drop()
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
@@ -135,7 +139,7 @@ class Served:
             self._wake.cancel()
             self._wake = None
         wake_ns = self.twin.wake_ns
-        if wake_ns is not None and wire is not None:
+        if wake_ns is not None:  # a watchdog bites without a client too
             delay_s = max(0, wake_ns - now_ns) / 1e9
             self._wake = asyncio.get_running_loop().call_later(delay_s, self._woken)
         if self._obeyed is not None:
@@ -153,7 +157,7 @@ async def serve(
     """Put a twin on a wire for as long as the context lasts."""
     served = Served(twin, clock, obeyed)
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(served.drop)
+        stack.callback(served.end)
         if isinstance(address, Memory):
             _serve_memory(served, address, stack)
         elif urlsplit(address).scheme == "pty":

@@ -7,6 +7,7 @@ command set as spoken by open clients; the CRC is CRC-16/ARC.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import struct
@@ -183,7 +184,8 @@ def read_handles(text: str) -> list[tuple[int, int]]:
         raise ProtocolError(f"PHSR reply is no list of handles: {text[:20]!r}")
     if len(text) != 2 + 5 * int(text[:2], 16):
         raise ProtocolError(f"PHSR reply counts {text[:2]} handles in {len(text)} characters")
-    return [(int(text[i : i + 2], 16), int(text[i + 2 : i + 5], 16)) for i in range(2, len(text), 5)]
+    fields = [text[at : at + 5] for at in range(2, len(text), 5)]
+    return [(int(field[:2], 16), int(field[2:], 16)) for field in fields]
 
 
 def handles_reply(handles: list[tuple[int, int]]) -> bytes:
@@ -213,9 +215,8 @@ def read_tx(text: str) -> Tracking:
         if status is None or disabled:
             tools.append(Tool(int(handle, 16), None, int(status or "0", 16), -1))
         else:
-            tools.append(
-                Tool(int(handle, 16), _pose_of(pose) if pose else None, int(status, 16), int(frame, 16))
-            )
+            place = _pose_of(pose) if pose else None
+            tools.append(Tool(int(handle, 16), place, int(status, 16), int(frame, 16)))
     if re.fullmatch(rf"{_HEX}{{4}}", text[at:]) is None:
         raise ProtocolError(f"TX reply with a strange end: {text[at : at + 20]!r}")
     return Tracking(tuple(tools), int(text[at:], 16))
@@ -223,7 +224,7 @@ def read_tx(text: str) -> Tracking:
 
 def _pose_of(field: str) -> Pose:
     ends = (0, 6, 12, 18, 24, 31, 38, 45, 51)
-    q0, qx, qy, qz, x, y, z, e = (int(field[a:b]) for a, b in zip(ends, ends[1:], strict=False))
+    q0, qx, qy, qz, x, y, z, e = (int(field[a:b]) for a, b in itertools.pairwise(ends))
     return _checked(
         Pose((q0 / 1e4, qx / 1e4, qy / 1e4, qz / 1e4), (x / 100, y / 100, z / 100), e / 1e4)
     )
@@ -298,7 +299,9 @@ def bx_reply(tracking: Tracking) -> bytes:
         body += struct.pack("<II", tool.port_status, tool.frame)
     body += struct.pack("<H", tracking.system_status)
     head = struct.pack("<HH", BX_START, len(body))
-    return head + struct.pack("<H", crc16(head)) + body + struct.pack("<H", crc16(body))
+    return (
+        head + struct.pack("<H", crc16(head)) + bytes(body) + struct.pack("<H", crc16(bytes(body)))
+    )
 
 
 class Replies:

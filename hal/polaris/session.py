@@ -365,7 +365,8 @@ class PolarisSession:
         self._missing[index] = self._missing[index] + 1 if gone else 0
         samples: list[Sample] = []
         if left:
-            samples.append(self._bad(now_ns, f"tool {index + 1} out of the volume", f"frame {frame}"))
+            what = f"tool {index + 1} out of the volume"
+            samples.append(self._bad(now_ns, what, f"frame {frame}"))
         if self._missing[index] == self._set.missing_frames:
             frames = f"{self._missing[index]} frames"
             samples.append(self._bad(now_ns, f"tool {index + 1} missing", frames))

@@ -34,7 +34,8 @@ async def tracked(wire: str, freeze_tag: str, settings: dict[str, Any]) -> dict[
     async def breathe() -> None:
         while True:
             ticks = clock() * 60 // 10**9
-            served.show(MarkerFrame("t", clock(), ticks, ((12.5, -0.25 * ticks, -1500.0),), (0.12,)))
+            place = (12.5, -0.25 * ticks, -1500.0)
+            served.show(MarkerFrame("t", clock(), ticks, (place,), (0.12,)))
             await asyncio.sleep(1 / 120)
 
     async with serve(PolarisTwin(freeze_tag), wire, clock) as served:

@@ -27,7 +27,9 @@ def test_command_forms() -> None:
     assert codec.text_reply("OKAY") == b"OKAYA896\r"
 
 
-@pytest.mark.parametrize("line", [b"INIT:E3A6", b"INIT:", b":1234", b"", b"\xff\xff", b"VER:1065EE"])
+@pytest.mark.parametrize(
+    "line", [b"INIT:E3A6", b"INIT:", b":1234", b"", b"\xff\xff", b"VER:1065EE"]
+)
 def test_bad_commands_are_refused(line: bytes) -> None:
     with pytest.raises(ProtocolError):
         codec.read_command(line)

@@ -20,7 +20,8 @@ ROMS = (b"NDI\0one" * 20, b"NDI\0two" * 20)
 def frames(now_ns: int) -> list[Sample]:
     ticks = now_ns * 60 // SECOND
     moving = 0.01 * ticks
-    return [MarkerFrame("t", now_ns, ticks, ((1.0, moving, -1500.0), (20.0, 2.0, -1500.0)), (0.1, 0.2))]
+    places = ((1.0, moving, -1500.0), (20.0, 2.0, -1500.0))
+    return [MarkerFrame("t", now_ns, ticks, places, (0.1, 0.2))]
 
 
 def joined(twin: PolarisTwin | None = None, **settings: object) -> BackToBack:

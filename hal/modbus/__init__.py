@@ -1,0 +1,1 @@
+"""Beam gate on a Modbus TCP remote I/O with a watchdog of its own."""

@@ -1,0 +1,167 @@
+"""The gate's twin: a remote I/O coupler on Modbus TCP with a WAGO-style watchdog.
+
+The coil written on gives a `SendPermit` until the watchdog would bite, the coil written off or
+the bite itself a `SendHold`: the room's gate model turns these into beam. The beam it is shown
+is what its input reads.
+"""
+
+from __future__ import annotations
+
+from hal.errors import ProtocolError
+from hal.events import Command, SendHold, SendPermit
+from hal.messages import BeamStatus, Sample
+from hal.modbus import codec
+from hal.modbus.codec import Answer, Request
+
+MS = 1_000_000
+_FOREVER_NS = 3600 * 1_000_000_000
+_TIME, _MASK, _TRIGGER, _STATUS, _RESTART, _STOP = 0x1000, 0x1001, 0x1003, 0x1006, 0x1007, 0x1008
+
+
+class ModbusTwin:
+    """The device end; outputs go to 0 when its watchdog bites."""
+
+    def __init__(self, device: str = "gate", *, coils: int = 8, unit_ms: int = 100) -> None:
+        self._device = device
+        self._unit_ms = unit_ms
+        self.coils = [False] * coils
+        self.inputs = [False] * coils
+        self.registers: dict[int, int] = {_TIME: 100, _MASK: 0xFFFF, 0x1002: 0, _TRIGGER: 0}
+        self.registers |= {_STATUS: 0, _RESTART: 0, _STOP: 0}
+        self.stuck: bool | None = None
+        """What coil 0 does whatever is written: a welded relay (``True``) or a broken one."""
+        self.mute = False
+        """Swallow every request: a coupler that hangs."""
+        self.no_bite = False
+        """A watchdog that takes its settings and never acts."""
+        self.bites = 0
+        self._fed_ns: int | None = None
+        self._telegrams = codec.Telegrams()
+        self._out = bytearray()
+
+    @property
+    def ready(self) -> bool:
+        """A coupler answers from the start."""
+        return True
+
+    @property
+    def watchdog(self) -> str:
+        """``off``, ``running`` or ``expired``."""
+        return ("off", "running", "expired")[self.registers[_STATUS]]
+
+    @property
+    def wake_ns(self) -> int | None:
+        """When the watchdog bites."""
+        if self._fed_ns is None or self.no_bite:
+            return None
+        return self._fed_ns + self._time_ns
+
+    @property
+    def _time_ns(self) -> int:
+        return self.registers[_TIME] * self._unit_ms * MS
+
+    def begin(self, now_ns: int) -> None:
+        """Somebody connected: outputs and watchdog stay as they are."""
+        self._telegrams.drop()
+        self._out.clear()
+
+    def show(self, sample: Sample, now_ns: int) -> None:
+        """The beam as the linac reports it, on input 0."""
+        if isinstance(sample, BeamStatus):
+            self.inputs[0] = sample.on
+
+    def data_to_send(self) -> bytes:
+        """The answers that wait."""
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    def wake(self, now_ns: int) -> list[Command]:
+        """Bite where the watchdog was not fed."""
+        wake_ns = self.wake_ns
+        if wake_ns is None or now_ns < wake_ns:
+            return []
+        self._fed_ns = None
+        self.registers[_STATUS] = 2
+        self.bites += 1
+        self.coils = [False] * len(self.coils)
+        return [SendHold(now_ns, self._device, ("watchdog",))]
+
+    def receive(self, data: bytes, now_ns: int) -> list[Command]:
+        """Answer each request; a telegram that is none silences the connection."""
+        commands = self.wake(now_ns)
+        try:
+            requests = self._telegrams.requests(data)
+        except ProtocolError:
+            self._telegrams.drop()
+            return commands
+        for request in requests:
+            if self.mute:
+                continue
+            answer, asked = self._answer(request, now_ns)
+            commands += asked
+            self._out += codec.encode_answer(answer, request.count)
+        return commands
+
+    def _answer(self, request: Request, now_ns: int) -> tuple[Answer, list[Command]]:
+        def refused(exception: int) -> tuple[Answer, list[Command]]:
+            return Answer(
+                request.transaction, request.function, exception=exception, unit=request.unit
+            ), []
+
+        first, count, function = request.address, request.count, request.function
+        if self.watchdog == "expired" and (function, first) != (codec.WRITE_REGISTER, _RESTART):
+            return refused(codec.FAILURE)
+        if function in (codec.READ_COILS, codec.READ_INPUTS, codec.WRITE_COIL, codec.WRITE_COILS):
+            if first + count > len(self.coils):
+                return refused(codec.ADDRESS)
+        elif function in (codec.READ_REGISTERS, codec.WRITE_REGISTER, codec.WRITE_REGISTERS):
+            if any(at not in self.registers for at in range(first, first + count)):
+                return refused(codec.ADDRESS)
+            if self.watchdog == "running" and function != codec.READ_REGISTERS and first == _TIME:
+                return refused(codec.VALUE)
+        else:
+            return refused(codec.FUNCTION)
+        values = request.values
+        commands: list[Command] = []
+        if function == codec.READ_COILS:
+            values = tuple(map(int, self.coils[first : first + count]))
+            if self.stuck is not None and first == 0:
+                values = (int(self.stuck), *values[1:])
+        elif function == codec.READ_INPUTS:
+            values = tuple(map(int, self.inputs[first : first + count]))
+        elif function == codec.READ_REGISTERS:
+            values = tuple(self.registers[at] for at in range(first, first + count))
+        elif function in (codec.WRITE_COIL, codec.WRITE_COILS):
+            commands = self._write_coils(first, values, now_ns)
+        else:
+            for at, value in enumerate(values, first):
+                self._write_register(at, value, now_ns)
+        if self._fed_ns is not None and self.registers[_MASK] >> (function - 1) & 1:
+            self._fed_ns = now_ns
+        return Answer(request.transaction, function, values, first, unit=request.unit), commands
+
+    def _write_coils(self, first: int, values: tuple[int, ...], now_ns: int) -> list[Command]:
+        before = self.coils[0]
+        for at, value in enumerate(values, first):
+            self.coils[at] = bool(value)
+        if first > 0:
+            return []
+        on = self.coils[0] if self.stuck is None else self.stuck
+        if on:
+            lease_ns = _FOREVER_NS if self._fed_ns is None else self._time_ns
+            return [SendPermit(now_ns, self._device, now_ns + lease_ns)]
+        return [SendHold(now_ns, self._device, ("coil off",))] if before else []
+
+    def _write_register(self, at: int, value: int, now_ns: int) -> None:
+        if at == _STOP:
+            if value in (0x55AA, 0xAA55):
+                self._fed_ns, self.registers[_STATUS] = None, 0
+            return
+        if at == _RESTART:
+            if value and self.watchdog == "expired":
+                self._fed_ns, self.registers[_STATUS] = now_ns, 1
+            return
+        self.registers[at] = value
+        if at == _TRIGGER and value:
+            self._fed_ns, self.registers[_STATUS] = now_ns, 1
