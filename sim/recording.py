@@ -191,23 +191,25 @@ def check_header(path: Path, line: int, header: list[str]) -> None:
 
 def read_vxp(path: Path, lines: list[str]) -> Table:
     """Read a Varian ``.vxp``: a header of ``key=value`` lines, then rows laid out as it says."""
-    facts: dict[str, str] = {}
+    facts: dict[str, tuple[str, int]] = {}
     start = None
     for number, line in enumerate(lines, 1):
         if line.strip().lower() == "[data]":
             start = number
             break
         key, _, value = line.partition("=")
-        facts[key.strip().lower()] = value.strip()
+        facts[key.strip().lower()] = (value.strip(), number)
     if start is None:
         raise RecordingError(path, len(lines), "no [Data] line; the .vxp is cut short")
-    layout = [name.strip().lower() for name in facts.get("data_layout", "").split(",")]
+    named, _ = facts.get("data_layout", ("", 0))
+    layout = [name.strip().lower() for name in named.split(",")]
     absent = [name for name in VXP_NEEDS if name not in layout]
     if absent:
         raise RecordingError(path, None, f"Data_layout names no {absent[0]}; export the .vxp again")
     if "scale_factor" not in facts:
         raise RecordingError(path, None, "no Scale_factor in the header: unit of amplitude unknown")
-    scale = parse(path, 1, "Scale_factor", facts["scale_factor"], blank=False)
+    factor, line_of_factor = facts["scale_factor"]
+    scale = parse(path, line_of_factor, "Scale_factor", factor, blank=False)
     amplitude, stamp, valid = (layout.index(name) for name in VXP_NEEDS)
     table = Table(("ext_mm",), [], [], [])
     for number, line in enumerate(lines[start:], start + 1):

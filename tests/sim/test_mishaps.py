@@ -1,0 +1,259 @@
+"""Every row of the table of mishaps: it does what it says, to its twin, and not before its time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hal.messages import (
+    ActuatorStatus,
+    BadSample,
+    BeamStatus,
+    BeltSample,
+    FiducialShot,
+    MarkerFrame,
+)
+from sim import mishaps
+from sim.mishaps import EFFECTS
+from sim.patient import Patient
+from sim.room import Room
+from sim.scenario import Gate, Mishap
+from sim.scenario import Room as RoomSettings
+
+SECOND = 1_000_000_000
+AT_S, END_S = 4.5, 6.5
+
+SIZES = {"delay": 50.0, "reorder": 30.0, "clock_step": 500.0, "unit_error": 10.0, "lag": 100.0,
+         "runaway": 15.0}  # fmt: skip
+
+TOUCHED = {
+    "camera": {"camera"},
+    "belt": {"belt"},
+    "imager": {"imager"},
+    "actuator": {"couch", "camera", "imager"},
+    "gate": {"gate"},
+    "patient": {"camera", "belt", "imager"},
+}
+"""Whose messages a mishap on a twin may change: a couch carries the patient."""
+
+CELLS = [(kind, on) for kind, (twins, _) in EFFECTS.items() for on in twins]
+
+
+def mishap(kind: str, on: str, **changes) -> Mishap:
+    size = SIZES.get(kind, 3.0)
+    fields = {"at_s": AT_S, "duration_s": END_S - AT_S, "size": size, **changes}
+    return Mishap(kind=kind, on=on, **fields)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def run(drive):
+    """Run the script with mishaps; the gate is read often enough to see short things."""
+
+    def go(*befall: Mishap):
+        settings = RoomSettings(duration_s=8.0, gate=Gate(status_hz=200.0), mishaps=befall)
+        return drive(settings)[0]
+
+    return go
+
+
+def of(samples, device, first_s: float = AT_S, last_s: float = END_S):
+    """Messages of samples taken in the mishap: those that arrive within, less the delays."""
+    return [s for s in samples if s.device == device and first_s + 0.1 <= s.t_ns / SECOND < last_s]
+
+
+@pytest.mark.parametrize(("kind", "on"), CELLS)
+def test_a_mishap_changes_its_twin_alone_and_not_before_its_time(run, kind, on):
+    at_s = 1.5 if on == "gate" else AT_S  # the script lets the lease lapse at 2.1 s
+    plain, spoiled = run(), run(mishap(kind, on, at_s=at_s))
+    assert plain != spoiled
+    before = at_s * SECOND - (0.31 * SECOND if kind == "cough" else 0)
+    assert [s for s in plain if s.t_ns < before] == [s for s in spoiled if s.t_ns < before]
+    changed = {
+        device
+        for device in ("camera", "belt", "imager", "couch", "gate")
+        if [s for s in plain if s.device == device] != [s for s in spoiled if s.device == device]
+    }
+    assert changed
+    assert changed <= TOUCHED[on]
+
+
+@pytest.mark.parametrize("on", ["camera", "belt", "actuator", "gate"])
+def test_loss_freeze_duplicate_and_garbage(run, on):
+    device = "couch" if on == "actuator" else on
+    plain = of(run(), device)
+    assert of(run(mishap("loss", on)), device) == []
+    twice = of(run(mishap("duplicate", on)), device)
+    assert twice == [s for sample in plain for s in (sample, sample)]
+    garbage = of(run(mishap("garbage", on)), device)
+    assert [s.t_ns for s in garbage] == [s.t_ns for s in plain]
+    assert all(isinstance(s, BadSample) for s in garbage)
+    frozen = of(run(mishap("freeze", on)), device)
+    assert [s.t_ns for s in frozen] == [s.t_ns for s in plain]
+    contents = {content(sample) for sample in frozen}
+    assert len(contents) == 1
+    if on in ("camera", "belt"):
+        assert [s.ticks for s in frozen] == [s.ticks for s in plain]
+
+
+def content(sample):
+    match sample:
+        case MarkerFrame():
+            return sample.markers_mm
+        case BeltSample():
+            return sample.value_au
+        case ActuatorStatus():
+            return sample.position_mm
+        case BeamStatus():
+            return (sample.on, sample.lapsed)
+        case _:
+            return None
+
+
+def test_freeze_holds_the_last_sample_before(run):
+    samples = [s for s in run(mishap("freeze", "belt")) if isinstance(s, BeltSample)]
+    last = [s for s in samples if s.t_ns / SECOND < AT_S + 0.004][-1]
+    assert of(samples, "belt")[0].value_au == last.value_au
+
+
+def test_delay_keeps_the_order_and_reorder_does_not(run):
+    plain = of(run(), "camera")
+    late = of(run(mishap("delay", "camera")), "camera")
+    ticks = [s.ticks for s in late]
+    assert ticks == sorted(ticks)
+    arrival = {s.ticks: s.t_ns for s in plain}
+    assert {s.t_ns - arrival[s.ticks] for s in late if s.ticks in arrival} == {50_000_000}
+    shuffled = [s.ticks for s in of(run(mishap("reorder", "camera")), "camera")]
+    assert shuffled != sorted(shuffled)
+    assert len(set(shuffled)) == len(shuffled)
+
+
+def test_clock_step_is_for_good(run):
+    plain, stepped = run(), run(mishap("clock_step", "camera"))
+    jumps = [
+        b.ticks - a.ticks
+        for a, b in zip(plain, stepped, strict=True)
+        if isinstance(a, MarkerFrame) and isinstance(b, MarkerFrame)
+    ]
+    assert set(jumps) == {0, 30}
+    assert jumps == sorted(jumps)
+
+
+def test_noise_has_the_size_asked_for(run):
+    plain, noisy = of(run(), "belt"), of(run(mishap("noise", "belt", size=20.0)), "belt")
+    added = [b.value_au - a.value_au for a, b in zip(plain, noisy, strict=True)]
+    assert np.std(added) == pytest.approx(20.0, rel=0.2)
+
+
+@pytest.mark.parametrize("factor", [0.1, 10.0, 25.4, -1.0])
+def test_unit_error_scales_what_the_camera_says(run, factor):
+    plain = of(run(), "camera")
+    wrong = of(run(mishap("unit_error", "camera", size=factor)), "camera")
+    for a, b in zip(plain, wrong, strict=True):
+        assert b.markers_mm[1] == pytest.approx([factor * v for v in a.markers_mm[1]])
+
+
+def test_occlusion_hides_one_marker(run):
+    frames = of(run(mishap("occlusion", "camera", which=2)), "camera")
+    assert all(f.markers_mm[2] is None and None not in f.markers_mm[:2] for f in frames)
+
+
+def test_a_stalled_couch_stands_and_a_runaway_drives(run):
+    y = [s.position_mm[1] for s in of(run(mishap("stall", "actuator")), "couch", AT_S, 5.5)]
+    assert np.ptp(y) < 0.1
+    away = of(run(mishap("runaway", "actuator")), "couch", AT_S, 5.5)
+    speed = (away[-1].position_mm[1] - away[0].position_mm[1]) / (
+        (away[-1].t_ns - away[0].t_ns) / SECOND
+    )
+    assert speed == pytest.approx(15.0, rel=0.02)
+
+
+@pytest.mark.parametrize(("kind", "on"), [("stuck_on", True), ("stuck_off", False)])
+def test_a_stuck_gate_takes_no_notice(run, kind, on):
+    early = run(mishap(kind, "gate", at_s=1.5))
+    assert {s.on for s in of(early, "gate", 1.5, 3.4)} == {on}
+    assert {s.on for s in of(run(), "gate", 1.5, 3.4)} == {True, False}
+
+
+def test_a_shot_that_never_answers(run):
+    def shots(samples):
+        return {s.shot_id for s in samples if isinstance(s, FiducialShot)}
+
+    missing = shots(run()) - shots(run(mishap("no_shot", "imager")))
+    assert missing == {230, 305}
+
+
+def test_migration_moves_one_fiducial_by_its_size(run):
+    def last(samples):
+        return [s for s in samples if isinstance(s, FiducialShot)][-1].fiducials_mm
+
+    plain, moved = last(run()), last(run(mishap("migration", "imager", which=1)))
+    assert np.linalg.norm(np.subtract(moved[1], plain[1])) == pytest.approx(3.0)
+    assert (moved[0], moved[2]) == (plain[0], plain[2])
+
+
+def test_a_lost_fiducial_is_none(run):
+    shots = of(run(mishap("fiducial_lost", "imager", which=1)), "imager", AT_S, END_S)
+    assert [s.fiducials_mm[1] for s in shots] == [None] * len(shots)
+    assert shots
+    assert all(s.fiducials_mm[0] for s in shots)
+
+
+def patient_with(*befall: Mishap) -> Patient:
+    return Patient.generated(RoomSettings(duration_s=20.0, mishaps=befall), 1)
+
+
+TIMES = np.arange(0.0, 20.0, 0.01)
+
+
+def test_hold_stops_the_patients_time():
+    held, free = patient_with(mishap("hold", "patient")), patient_with()
+    assert np.ptp(held.belt(np.arange(AT_S, END_S, 0.01))) == 0.0
+    later = np.arange(END_S, 18.0, 0.1)
+    assert held.internal(later) == pytest.approx(free.internal(later - 2.0))
+
+
+def test_target_shift_is_hidden_from_the_chest():
+    shifted, free = patient_with(mishap("target_shift", "patient")), patient_with()
+    assert np.array_equal(shifted.belt(TIMES), free.belt(TIMES))
+    moved = shifted.internal(TIMES) - free.internal(TIMES)
+    assert moved[-1] == pytest.approx([0.0, -3.0, 0.0])
+
+
+def test_shift_moves_chest_and_target_together():
+    shifted, free = patient_with(mishap("shift", "patient")), patient_with()
+    assert (shifted.belt(TIMES) - free.belt(TIMES))[-1] == pytest.approx(3.0)
+    moved = (shifted.internal(TIMES) - free.internal(TIMES))[-1]
+    assert moved == pytest.approx([0.3, -3.0, 0.9])
+
+
+def test_mishaps_compose(run):
+    both = run(mishap("loss", "camera"), mishap("unit_error", "belt"))
+    assert of(both, "camera") == []
+    assert of(both, "belt") == of(run(mishap("unit_error", "belt")), "belt")
+
+
+def test_same_mishaps_same_room(run):
+    befall = [mishap(kind, on) for kind, on in CELLS if kind != "loss"]
+    assert run(*befall) == run(*befall)
+
+
+def test_every_kind_of_the_settings_is_in_the_table():
+    (kind,) = [f for f in Mishap.__struct_fields__ if f == "kind"]
+    assert set(EFFECTS) == set(Mishap.__annotations__[kind] and mishaps.MishapKind.__args__)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            mishap("stall", "camera"),
+            r"mishaps\[1\]: stall cannot happen to the camera; set on to a",
+        ),
+        (mishap("occlusion", "camera", which=3), r"occlusion of marker 3; there are 3, from 0"),
+        (mishap("migration", "imager", which=7), r"migration of fiducial 7; there are 3, from 0"),
+    ],
+)
+def test_a_mishap_that_cannot_happen_is_refused(wrong, message):
+    settings = RoomSettings(duration_s=1.0, mishaps=(wrong,))
+    with pytest.raises(ValueError, match=message):
+        Room(settings, Patient.generated(settings, 1), 1)
