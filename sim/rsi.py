@@ -4,16 +4,21 @@ Each cycle it closes the one before (answered, or late), lets the robot follow, 
 next telegram. Like the controller it takes a reply only with the IPOC it sent last and the
 configured SENTYPE, keeps what HOLDON keeps when there is none, clamps corrections (POSCORR),
 counts late and invalid replies in one running total, and breaks RSI off beyond Timeout.
+
+Where the robot really is comes from ``dynamics`` where given, else from the `ActuatorStatus` it
+was last shown (the room moves it, on the demands `RobotTwin.wake` gives back), else it is where
+it was asked to be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from hal.errors import DeviceError, ProtocolError
-from hal.events import Command
-from hal.messages import BadSample, Sample, Triple
+import msgspec
+
+from hal.errors import ProtocolError
+from hal.events import Command, SendDemand
+from hal.messages import ActuatorStatus, Sample, Triple
 from hal.rsi.codec import Telegram, robot_form, sensor_form
 from hal.rsi.configuration import POSE, EthernetConfiguration
 
@@ -23,13 +28,7 @@ Dynamics = Callable[[int, Triple], Triple]
 _AXES = ("X", "Y", "Z")
 
 
-def follows_at_once(_now_ns: int, offset_mm: Triple) -> Triple:
-    """The robot nobody has: it is where it was asked to be."""
-    return offset_mm
-
-
-@dataclass(frozen=True, slots=True)
-class ControllerSettings:
+class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How this controller is set up.
 
     ``lower_mm`` and ``upper_mm`` are POSCORR's clamps; ``monitor_mm`` is POSCORRMON's MaxTrans,
@@ -49,14 +48,14 @@ class ControllerSettings:
 
 
 class RobotTwin:
-    """`hal.ports.Conversation` from the controller's side. Datagrams."""
+    """The controller's end of the wire; `sim.serve` or a test moves it on. Datagrams."""
 
     def __init__(
         self,
         device: str,
         configuration: EthernetConfiguration,
         settings: ControllerSettings | None = None,
-        dynamics: Dynamics = follows_at_once,
+        dynamics: Dynamics | None = None,
     ) -> None:
         self._device = device
         self._settings = settings or ControllerSettings()
@@ -77,9 +76,12 @@ class RobotTwin:
         self._reply: Telegram | None = None
         self._telegram = b""
         self._waiting = False
+        self._shown_mm: Triple | None = None
         self.pendant = "RSI off"
         self.text = ""
         self.faulty_packets = 0
+        self.refused = 0
+        self.why_refused = ""
         self.cycles = 0
         self.clamped = False
         self.asked_mm: Triple = (0.0, 0.0, 0.0)
@@ -115,22 +117,28 @@ class RobotTwin:
         after = self._settings.restart_ns
         self._restart_due_ns = None if after is None else now_ns + after
 
-    def receive(self, data: bytes, now_ns: int) -> list[Sample]:
+    def show(self, sample: Sample, now_ns: int) -> None:
+        """Where the room has moved the robot."""
+        if isinstance(sample, ActuatorStatus):
+            self._shown_mm = sample.position_mm
+
+    def receive(self, data: bytes, now_ns: int) -> list[Command]:
         """Take a reply; anything but the one to the last telegram is dropped."""
         if not self.ready or self._only_send:
             return []
         try:
             reply = self._sensor.decode(data)
         except ProtocolError as error:
-            return [BadSample(self._device, now_ns, "RSI reply", str(error))]
-        if not self._waiting or reply.ipoc != self._ipoc:
-            value = f"IPOC {reply.ipoc}, expected {self._ipoc}"
-            return [BadSample(self._device, now_ns, "RSI reply late or invalid", value)]
-        self._reply = reply
+            self._refuse(str(error))
+            return []
+        if self._waiting and reply.ipoc == self._ipoc:
+            self._reply = reply
+        else:
+            self._refuse(f"late or invalid: IPOC {reply.ipoc}, expected {self._ipoc}")
         return []
 
-    def wake(self, now_ns: int) -> list[Sample]:
-        """One interpolation cycle, if one is due."""
+    def wake(self, now_ns: int) -> list[Command]:
+        """One interpolation cycle, if one is due; gives back where the robot shall go."""
         if self._due_ns is None:
             if self._restart_due_ns is None or now_ns < self._restart_due_ns:
                 return []
@@ -140,7 +148,7 @@ class RobotTwin:
             return []
         if self._waiting and not self._close_cycle(now_ns):
             return []
-        self.offset_mm = self._dynamics(now_ns, self.asked_mm)
+        self.offset_mm = self._where(now_ns)
         self._ipoc += self._settings.cycle_ns // 1_000_000
         self._telegram = self._robot.encode(self._state_of_the_robot())
         self._waiting = not self._only_send
@@ -148,16 +156,21 @@ class RobotTwin:
         # A controller keeps its clock; a twin woken far too late cannot make up for it.
         next_ns = due_ns + self._settings.cycle_ns
         self._due_ns = next_ns if next_ns > now_ns else now_ns + self._settings.cycle_ns
-        return []
-
-    def obey(self, command: Command, now_ns: int) -> None:
-        """Corrections come over the wire only."""
-        raise DeviceError(f"{self._device} is the controller's twin and cannot obey {command!r}")
+        return [SendDemand(now_ns, self._device, self.asked_mm)]
 
     def data_to_send(self) -> bytes:
         """The telegram of the cycle just begun."""
         telegram, self._telegram = self._telegram, b""
         return telegram
+
+    def _refuse(self, why: str) -> None:
+        self.refused += 1
+        self.why_refused = why
+
+    def _where(self, now_ns: int) -> Triple:
+        if self._dynamics is not None:
+            return self._dynamics(now_ns, self.asked_mm)
+        return self.asked_mm if self._shown_mm is None else self._shown_mm
 
     def _close_cycle(self, now_ns: int) -> bool:
         """Apply the reply, or count its absence; tell whether RSI goes on."""

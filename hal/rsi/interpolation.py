@@ -14,15 +14,15 @@ at most a·dt per cycle and never move faster than v. Three promises hold for ev
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 from hal.messages import Triple, is_finite
 
 ORIGIN: Triple = (0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class MotionLimits:
+class MotionLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the robot may be asked for: box (mm), speed (mm/s), acceleration (mm/s²).
 
     ``lower_mm`` and ``upper_mm`` bound the correction, axis by axis, as the POSCORR object's

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 from hal.errors import DeviceError, LinkError, ProtocolError
 from hal.events import Command, SendDemand, SendStop
@@ -60,8 +61,7 @@ TABLE: dict[tuple[State, Trigger], State] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RsiSettings:
+class RsiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the conversation must know besides the controller's own file.
 
     ``timeout_packets`` repeats the ETHERNET object's Timeout; half of it is reported as a fault.
@@ -81,11 +81,11 @@ class RsiSettings:
     def __post_init__(self) -> None:
         """Refuse what no controller does."""
         if self.cycle_ns not in (4_000_000, 12_000_000):
-            raise DeviceError(f"RSI cycle {self.cycle_ns} ns: KUKA has 4 ms (IPO_FAST) and 12 ms")
+            raise ValueError(f"RSI cycle {self.cycle_ns} ns: KUKA has 4 ms (IPO_FAST) and 12 ms")
         if self.timeout_packets < 1 or self.silence_cycles < 2:
-            raise DeviceError("RSI timeout_packets must be at least 1, silence_cycles at least 2")
+            raise ValueError("RSI timeout_packets must be at least 1, silence_cycles at least 2")
         if not _is_rotation(self.base_from_fixed):
-            raise DeviceError(f"RSI base_from_fixed {self.base_from_fixed} is no rotation matrix")
+            raise ValueError(f"RSI base_from_fixed {self.base_from_fixed} is no rotation matrix")
 
 
 class RsiSession:

@@ -13,7 +13,7 @@ from hal.messages import Sample, Triple
 from hal.rsi.configuration import EthernetConfiguration, read_ethernet
 from hal.rsi.interpolation import MotionLimits
 from hal.rsi.session import RsiSession, RsiSettings
-from sim.rsi import ControllerSettings, Dynamics, RobotTwin, follows_at_once
+from sim.rsi import ControllerSettings, Dynamics, RobotTwin
 
 FILE = Path(__file__).parent / "RSI_EthernetConfig.xml"
 
@@ -39,7 +39,6 @@ class BackToBack:
         self.session, self.twin = session, twin
         self.now_ns = 0
         self.samples: list[Sample] = []
-        self.complaints: list[Sample] = []
         self.broken: LinkError | None = None
         self.lost: Callable[[str, int], bool] = lambda _direction, _cycle: False
         self.think_ns: Callable[[int], int] = lambda _cycle: 100_000
@@ -91,7 +90,7 @@ class BackToBack:
         arrived = [reply for at, reply in self._pending if at <= self.now_ns]
         self._pending = [item for item in self._pending if item[0] > self.now_ns]
         for reply in arrived:
-            self.complaints += self.twin.receive(reply, self.now_ns)
+            self.twin.receive(reply, self.now_ns)
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def back_to_back(ethernet: EthernetConfiguration) -> Callable[..., BackToBack]:
         session_settings: RsiSettings | None = None,
         twin_settings: ControllerSettings | None = None,
         limits: MotionLimits | None = None,
-        dynamics: Dynamics = follows_at_once,
+        dynamics: Dynamics | None = None,
     ) -> BackToBack:
         session = RsiSession("robot", ethernet, limits or MotionLimits(), session_settings)
         pair = BackToBack(session, RobotTwin("twin", ethernet, twin_settings, dynamics))
