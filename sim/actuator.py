@@ -56,10 +56,10 @@ def follow(
     for step in range(start, stop):
         for axis in range(3):
             x, v = positions[step, axis], velocity[axis]
-            if state[step] == 1:
+            if state[step] == STALLED:
                 v = 0.0
-            elif state[step] == 2:
-                v = runaway[step] if axis == 1 else 0.0
+            elif state[step] == RUNAWAY:
+                v = runaway[step] if axis == RUNAWAY_AXIS else 0.0
             else:
                 wanted = -v / h if braking else w * w * (demand[axis] - x) - 2.0 * z * w * v
                 v = v + h * min(max(wanted, -acceleration), acceleration)

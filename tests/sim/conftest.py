@@ -37,7 +37,7 @@ def script(duration_s: float) -> list[Command]:
     return sorted(commands, key=lambda command: command.t_ns)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def drive() -> Drive:
     """Run a room by the script, cut at every command and every ``cut_ns``."""
 
