@@ -299,9 +299,8 @@ def bx_reply(tracking: Tracking) -> bytes:
         body += struct.pack("<II", tool.port_status, tool.frame)
     body += struct.pack("<H", tracking.system_status)
     head = struct.pack("<HH", BX_START, len(body))
-    return (
-        head + struct.pack("<H", crc16(head)) + bytes(body) + struct.pack("<H", crc16(bytes(body)))
-    )
+    head += struct.pack("<H", crc16(head))
+    return head + bytes(body) + struct.pack("<H", crc16(bytes(body)))
 
 
 class Replies:

@@ -1,0 +1,184 @@
+"""The gate driver against a coupler on libmodbus, read beside it by mbpoll; the twin by pymodbus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hal.clock import HostClock
+from hal.events import LinkChanged, SendHold, SendPermit
+from hal.link import Link
+from hal.messages import BadSample, BeamStatus, Sample
+from hal.modbus.session import GateSession
+from hal.transports import Tcp
+from sim.modbus import ModbusTwin
+from sim.serve import serve
+from tests.peers.peer_process import client, output_of
+
+pytestmark = pytest.mark.peer
+
+SOURCE = Path(__file__).parent / "modbus" / "gate_server.c"
+MS = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("gcc") is None or shutil.which("pkg-config") is None:
+        pytest.skip("no C compiler (apt gcc pkg-config)")
+    flags = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "libmodbus"], capture_output=True, text=True
+    )
+    if flags.returncode:
+        pytest.skip("libmodbus is not installed (apt libmodbus-dev)")
+    program = tmp_path_factory.mktemp("modbus") / "gate_server"
+    subprocess.run(
+        ["gcc", "-Wall", "-Werror", "-o", program, SOURCE, *flags.stdout.split()], check=True
+    )
+    return program
+
+
+class Room:
+    """The driver on its link to the C server, and what both said."""
+
+    def __init__(self, port: int, link: Link, reports: list[Sample | LinkChanged]) -> None:
+        self.port = port
+        self.link = link
+        self.reports = reports
+        self.server_said: list[str] = []
+
+    @property
+    def beam(self) -> BeamStatus | None:
+        found = [r for r in self.reports if isinstance(r, BeamStatus)]
+        return found[-1] if found else None
+
+
+@contextlib.asynccontextmanager
+async def room(program: Path, clock: HostClock) -> AsyncIterator[Room]:
+    process = await asyncio.create_subprocess_exec(
+        program, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    printed = process.stdout
+    port = int((await printed.readline()).split()[1])
+    reports: list[Sample | LinkChanged] = []
+    link = Link("gate", GateSession("gate"), Tcp("127.0.0.1", port), clock, reports.append)
+    here = Room(port, link, reports)
+
+    async def listen() -> None:
+        async for line in printed:
+            here.server_said.append(line.decode().strip())
+
+    tasks = [asyncio.create_task(link.run()), asyncio.create_task(listen())]
+    try:
+        async with asyncio.timeout(10):
+            while not link.up:
+                await asyncio.sleep(0.01)
+        yield here
+    finally:
+        tasks[0].cancel()
+        process.stdin.close()
+        await process.wait()
+        await asyncio.wait(tasks)
+
+
+async def hold_permit(here: Room, clock: HostClock, seconds: float) -> None:
+    for _ in range(round(seconds * 100)):
+        now = clock()
+        here.link.obey(SendPermit(now, "gate", now + 100 * MS))
+        await asyncio.sleep(0.01)
+
+
+def test_lease_on_a_libmodbus_server(server: Path) -> None:
+    async def run() -> None:
+        clock = HostClock()
+        async with room(server, clock) as here:
+            assert here.server_said == ["bite"], "the watchdog was proven with the coil off"
+            await hold_permit(here, clock, 2.0)
+            assert here.beam == BeamStatus("gate", here.beam.t_ns if here.beam else 0, True)
+            if shutil.which("mbpoll"):
+                reading = asyncio.create_task(
+                    output_of(
+                        *("mbpoll", "-m", "tcp", "-p", str(here.port), "-a", "1", "-t", "0"),
+                        *("-r", "1", "-c", "1", "-1", "127.0.0.1"),
+                    )
+                )
+                while not reading.done():
+                    await hold_permit(here, clock, 0.05)
+                assert re.search(r"\[1\]:\s+1", reading.result()), reading.result()
+            here.link.obey(SendHold(clock(), "gate", ("test",)))
+            await asyncio.sleep(0.1)
+            assert here.server_said[-1] == "coil 0"
+            await hold_permit(here, clock, 0.3)
+            assert here.server_said[-1] == "coil 1"
+            await asyncio.sleep(0.2)  # the permit is not renewed
+            assert here.server_said[-1] == "coil 0"
+            assert here.beam is not None
+            assert (here.beam.on, here.beam.lapsed) == (False, True)
+            assert here.server_said.count("bite") == 1
+            disagreed = [r for r in here.reports if isinstance(r, BadSample) and "dis" in r.what]
+            assert not disagreed
+
+    asyncio.run(run())
+
+
+def test_a_driver_that_dies_loses_the_beam_within_the_watchdogs_time(server: Path) -> None:
+    async def run() -> float:
+        clock = HostClock()
+        async with room(server, clock) as here:
+            await hold_permit(here, clock, 0.3)
+            assert here.server_said[-1] == "coil 1"
+            died = clock()
+            wire = here.link._wire
+            assert wire is not None
+            wire.send = lambda data: None  # the process is there, its writes are not
+            while here.server_said[-1] != "coil 0":
+                await asyncio.sleep(0.002)
+            return (clock() - died) / MS
+
+    took_ms = asyncio.run(asyncio.wait_for(run(), 15))
+    assert took_ms < 300, f"beam off {took_ms:.0f} ms after the last refresh"
+
+
+@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed (apt)")
+def test_mbpoll_reads_the_twin() -> None:
+    async def run() -> str:
+        twin = ModbusTwin()
+        twin.coils[2] = True
+        async with serve(twin, "tcp://127.0.0.1:0", HostClock()) as served:
+            port = served.text.rsplit(":", 1)[1]
+            return await output_of(
+                *("mbpoll", "-m", "tcp", "-p", port, "-a", "1", "-t", "0"),
+                *("-r", "1", "-c", "4", "-1", "127.0.0.1"),
+            )
+
+    found = re.findall(r"\[(\d)\]:\s+(\d)", asyncio.run(run()))
+    assert found == [("1", "0"), ("2", "0"), ("3", "1"), ("4", "0")]
+
+
+def test_pymodbus_talks_to_the_twin() -> None:
+    pytest.importorskip("pymodbus", reason="pymodbus is not installed")
+
+    async def run() -> tuple[dict[str, object], ModbusTwin]:
+        twin = ModbusTwin()
+        async with serve(twin, "tcp://127.0.0.1:0", HostClock()) as served:
+            port = int(served.text.rsplit(":", 1)[1])
+            return await client("modbus", {"port": port}), twin
+
+    result, twin = asyncio.run(run())
+    assert result == {
+        "coils": [True, False, True, False],
+        "time": 2,
+        "many": [5, 6],
+        "unknown": 2,
+        "expired": 4,
+        "after_restart": False,
+    }
+    assert twin.bites == 1
