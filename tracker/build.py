@@ -14,21 +14,19 @@ from tracker.core.steering import Steering
 def build_engine(settings: Controller) -> Engine:
     """Build the controller of one room; raises ``ValueError`` for predictor parameters unfit."""
 
-    def predictor(channels: int) -> Predictor:
-        learn_ns = round(1e9 / settings.prediction.learn_hz)
-        ahead_ms = settings.timing.latency_ms + settings.prediction.settle_ms
+    def predictor(channels: int, horizon_ns: int) -> Predictor:
         return make_predictor(
             settings.prediction.predictor,
             channels=channels,
             rate_hz=settings.prediction.learn_hz,
-            horizon_ns=max(round(ahead_ms * 1e6), learn_ns),
+            horizon_ns=horizon_ns,
             parameters=settings.prediction.parameters,
         )
 
     guard = settings.guard
     return Engine(
         settings,
-        Foresight(settings.prediction, predictor),
+        Foresight(settings.prediction, round(settings.timing.latency_ms * 1e6), predictor),
         Steering(settings.actuator),
         Guard(
             GuardLimits(

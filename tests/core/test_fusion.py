@@ -9,7 +9,7 @@ from filterpy.kalman import ExtendedKalmanFilter
 from tracker.core.fusion import MotionModel, SurrogateFilter
 from tracker.core.settings import Belt, Camera, Fusion
 
-MODEL = MotionModel((1.2, 0.8), (1.2 / 2.08, 0.8 / 2.08), 30.0, 500.0, 3.0, 20.0)
+MODEL = MotionModel((1.2, 0.8), (1.2 / 2.08, 0.8 / 2.08), 3.5, 30.0, 500.0, 3.0, 20.0)
 FRAME_NS = 16_666_667
 BELT_NS = 10_000_000
 
@@ -46,7 +46,8 @@ def oracle(found):
     ekf.x = np.array([[0.0, 0.0, 0.0, 0.0, 30.0, 500.0]]).T
     ekf.P = np.diag([400.0, 400.0, 400.0, 400.0, 9.0, 400.0])
     a, w = np.array(MODEL.amplitudes), np.array(MODEL.weights)
-    common, own = Fusion().acceleration_mm_s2**2, Fusion().own_acceleration_mm_s2**2
+    common = (3.5 * Fusion().agility_per_s2) ** 2
+    own = (3.5 * Fusion().own_agility_per_s2) ** 2
     walk = (Belt().gain_drift_per_s * 30.0) ** 2
     last = 0
     for t, kind, value in found:

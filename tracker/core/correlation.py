@@ -138,9 +138,10 @@ def _fit_axis(kind: str, design: Array, times_s: Array, target: Array, prior: Ar
 
 
 class TargetState(NamedTuple):
-    """The target by the model: position (mm) and variance per axis (mm^2)."""
+    """The target by the model: position (mm), velocity (mm/s) and position variance (mm^2)."""
 
     position_mm: Triple
+    velocity_mm_s: Triple
     variance_mm2: Triple
 
 
@@ -162,6 +163,7 @@ class CorrelationModel:
         """Evaluate the model for a surrogate state with its (co)variances."""
         age_s = max(0.0, (t_ns - self.fitted_ns) * 1e-9)
         position: list[float] = []
+        velocity: list[float] = []
         variance: list[float] = []
         for axis in self.axes:
             phi = features(axis.kind, y, v, self.scale)
@@ -181,9 +183,12 @@ class CorrelationModel:
             own += slope_y * slope_y * y_variance + slope_v * slope_v * v_variance
             own += 2.0 * slope_y * slope_v * cross
             position.append(value)
+            velocity.append(slope_y * v)
             variance.append(own)
         return TargetState(
-            (position[0], position[1], position[2]), (variance[0], variance[1], variance[2])
+            (position[0], position[1], position[2]),
+            (velocity[0], velocity[1], velocity[2]),
+            (variance[0], variance[1], variance[2]),
         )
 
     def extrapolation(self, y: float) -> float:

@@ -243,18 +243,13 @@ class Engine:
         out: list[Output] = []
         if not self._surrogate.ready:
             self._surrogate.finish_learning(now)
+        self._surrogate.remember(now)
         breathing = self._surrogate.state_at(now)
         if breathing is not None:
             out.append(_surrogate_state(breathing))
         self._expose(now, breathing, out)
         estimate, prediction = self._see_ahead(now, breathing, out)
-        wanted = None
-        if prediction is not None:
-            wanted = wanted_position(
-                self._settings.actuator.kind,
-                PatientPoint(*prediction.position_mm),
-                self._settings.session.orientation,
-            )
+        wanted = None if prediction is None else self._in_room(prediction.position_mm)
         found: Conditions = {}
         self._watch.loop(found, now - tick.due_ns)
         self._watch.surrogate(found, now, self._surrogate, breathing)
@@ -267,7 +262,7 @@ class Engine:
         out.extend(self._faults.update(now, found))
         self._advance_session(now, out)
         if self._state in _STEERING_STATES:
-            self._steer(now, wanted, "surrogate lost" in found, out)
+            self._steer(now, prediction, "surrogate lost" in found, out)
         self._permit(now, out)
         return out
 
@@ -323,9 +318,17 @@ class Engine:
             if now - self._clear_since_ns >= self._resume_ns:
                 out.extend(self._change(now, Trigger.FAULTS_CLEARED))
 
-    def _steer(self, now: int, wanted: Triple | None, blind: bool, out: list[Output]) -> None:
+    def _in_room(self, vector: Triple) -> Triple:
+        """Turn a target position or velocity into that of the actuator."""
+        return wanted_position(
+            self._settings.actuator.kind, PatientPoint(*vector), self._settings.session.orientation
+        )
+
+    def _steer(
+        self, now: int, prediction: TargetState | None, blind: bool, out: list[Output]
+    ) -> None:
         """Send the next demand past the guard; without sight of the target, stand still."""
-        if blind or wanted is None:
+        if blind or prediction is None:
             if self._moving:
                 self._moving = False
                 out.append(SendStop(now, self._settings.actuator.device))
@@ -339,7 +342,9 @@ class Engine:
             self._steering.start(now, position)
             self._guard.start(now, position)
             return
-        demand = self._steering.toward(now, wanted)
+        demand = self._steering.toward(
+            now, self._in_room(prediction.position_mm), self._in_room(prediction.velocity_mm_s)
+        )
         refusal = self._guard.judge(now, demand)
         if refusal is not None:
             self._watch.refusal = refusal

@@ -1,7 +1,10 @@
 """Foresight: the predictor's place in the controller, on the surrogate or on the target.
 
 The predictor learns fused states on a fixed grid of moments, each once it is old enough for its
-late samples to be in, and is asked at every tick for the moment the demand takes effect.
+late samples to be in, and after each says where its channels will be one horizon later. Half of
+the channels are positions, half are velocities; a tick between two grid moments is reached along
+the predicted velocity, which is far less noisy than the difference of two predictions.
+
 On the *surrogate* it predicts amplitude and velocity and the correlation model is evaluated for
 the future; on the *target* it predicts what the model said, and a refit is a step to it.
 """
@@ -18,73 +21,102 @@ from tracker.core.fusion import SurrogateFilter
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.settings import Prediction
 
-PredictorFactory = Callable[[int], Predictor]
-"""Builds a fresh predictor for a number of channels."""
+PredictorFactory = Callable[[int, int], Predictor]
+"""Builds a fresh predictor for a number of channels and a horizon in nanoseconds."""
 
 VELOCITY_SCALE_S = 0.5
-"""Velocity is learned as mm by this factor: about 1 / omega of breathing, so that both channels
+"""Velocities are learned as mm by this factor: about 1 / omega of breathing, so that all channels
 have the same size."""
+
+_LOST_NS = 1_000_000_000
 
 
 class Foresight:
     """Learns the breathing as it goes by and says where the target will be."""
 
-    def __init__(self, settings: Prediction, factory: PredictorFactory) -> None:
-        """Take the settings and a way to build predictors."""
+    def __init__(self, settings: Prediction, latency_ns: int, factory: PredictorFactory) -> None:
+        """Take the settings, how far ahead to look, and a way to build predictors."""
         self._on_surrogate = settings.where == "surrogate"
         self._factory = factory
         self._period_ns = round(1e9 / settings.learn_hz)
         self._settle_ns = round(settings.settle_ms * 1e6)
-        self._predictor = factory(2 if self._on_surrogate else 3)
-        self._next_ns = -1
-        self._sample = np.zeros(2 if self._on_surrogate else 3)
+        self._horizon_ns = latency_ns + self._settle_ns + self._period_ns // 2
+        self._channels = 2 if self._on_surrogate else 6
+        self._sample = np.zeros(self._channels)
+        self.forget()
 
     def forget(self) -> None:
         """Begin again with a fresh predictor."""
-        self._predictor = self._factory(self._predictor.channels)
+        self._predictor = self._factory(self._channels, self._horizon_ns)
         self._next_ns = -1
+        self._at_ns = -1
+        self._mean: list[float] = []
+        self._spread: list[list[float]] = []
 
     def learn(self, now_ns: int, breathing: SurrogateFilter, model: CorrelationModel | None) -> None:
         """Learn every grid moment that has become old enough and has samples after it."""
         ripe_ns = min(now_ns - self._settle_ns, breathing.newest_ns)
         if self._next_ns < 0:
             self._next_ns = ripe_ns
-        if now_ns - self._next_ns > 1_000_000_000:
-            self._next_ns += (ripe_ns - self._next_ns) // self._period_ns * self._period_ns
+        if now_ns - self._next_ns > _LOST_NS:
+            self._next_ns += max(0, ripe_ns - self._next_ns) // self._period_ns * self._period_ns
+        learned = False
         while self._next_ns <= ripe_ns:
-            state = breathing.state_at(self._next_ns)
-            if state is not None:
-                if self._on_surrogate:
-                    self._sample[0] = state.amplitude_mm
-                    self._sample[1] = state.velocity_mm_s * VELOCITY_SCALE_S
-                    self._predictor.learn(self._next_ns, self._sample)
-                elif model is not None:
-                    target = model.target_at(
-                        self._next_ns, state.amplitude_mm, state.velocity_mm_s, 0.0, 0.0, 0.0
-                    )
-                    self._sample[:] = target.position_mm
-                    self._predictor.learn(self._next_ns, self._sample)
+            learned = self._learn_one(self._next_ns, breathing, model) or learned
             self._next_ns += self._period_ns
+        if not learned:
+            return
+        self._at_ns = self._next_ns - self._period_ns + self._horizon_ns
+        prediction = self._predictor.predict(self._at_ns)
+        if prediction is not None:
+            self._mean = prediction.mean.tolist()
+            self._spread = prediction.covariance.tolist()
+
+    def _learn_one(
+        self, t_ns: int, breathing: SurrogateFilter, model: CorrelationModel | None
+    ) -> bool:
+        state = breathing.state_at(t_ns)
+        if state is None:
+            return False
+        y, v = state.amplitude_mm, state.velocity_mm_s
+        sample = self._sample
+        if self._on_surrogate:
+            sample[0] = y
+            sample[1] = v * VELOCITY_SCALE_S
+        elif model is not None:
+            position = model.target_at(t_ns, y, v, 0.0, 0.0, 0.0).position_mm
+            ahead = model.target_at(t_ns, y + v * VELOCITY_SCALE_S, v, 0.0, 0.0, 0.0).position_mm
+            sample[:3] = position
+            sample[3:] = [b - a for a, b in zip(position, ahead, strict=True)]
+        else:
+            return False
+        self._predictor.learn(t_ns, sample)
+        return True
 
     def predict(self, at_ns: int, model: CorrelationModel, now: TargetState) -> TargetState | None:
         """Say where the target will be at ``at_ns``; ``None`` while nothing was learned.
 
         ``now`` is the estimate for the present: its variance is the model's share.
         """
-        prediction = self._predictor.predict(at_ns)
-        if prediction is None:
+        mean, spread = self._mean, self._spread
+        if not mean or not math.isfinite(mean[0]):
             return None
-        mean: list[float] = prediction.mean.tolist()
-        spread: list[list[float]] = prediction.covariance.tolist()
-        if not self._on_surrogate:
-            a, b, c = now.variance_mm2
-            return TargetState(
-                (mean[0], mean[1], mean[2]),
-                (a + spread[0][0], b + spread[1][1], c + spread[2][2]),
+        # Channels are position and scaled velocity: this step in seconds, in units of the scale.
+        step = (at_ns - self._at_ns) * 1e-9 / VELOCITY_SCALE_S
+        if self._on_surrogate:
+            s = 1.0 / VELOCITY_SCALE_S
+            return model.target_at(
+                at_ns,
+                mean[0] + step * mean[1],
+                mean[1] * s,
+                spread[0][0] + step * (2.0 * spread[0][1] + step * spread[1][1]),
+                spread[1][1] * s * s,
+                (spread[0][1] + step * spread[1][1]) * s,
             )
-        if not math.isfinite(mean[0]):
-            return None
+        a, b, c = now.variance_mm2
         s = 1.0 / VELOCITY_SCALE_S
-        return model.target_at(
-            at_ns, mean[0], mean[1] * s, spread[0][0], spread[1][1] * s * s, spread[0][1] * s
+        return TargetState(
+            (mean[0] + step * mean[3], mean[1] + step * mean[4], mean[2] + step * mean[5]),
+            (mean[3] * s, mean[4] * s, mean[5] * s),
+            (a + spread[0][0], b + spread[1][1], c + spread[2][2]),
         )

@@ -15,15 +15,20 @@ from tracker.core import fusion_kernel as kernel
 from tracker.core.settings import Belt, Camera, Fusion
 
 
+_SMALLEST_SPREAD_MM = 0.5
+
+
 class MotionModel(NamedTuple):
     """What the learning phase found: how the markers move together, and the belt's scale.
 
     ``amplitudes`` are the markers' motions relative to their mean; ``weights`` make the common
-    amplitude y = sum w_i s_i the least-squares one (s_i = a_i y). Gain in au/mm, offset in au.
+    amplitude y = sum w_i s_i the least-squares one (s_i = a_i y). ``spread_mm`` is the standard
+    deviation of y over the learning phase. Gain in au/mm, offset in au.
     """
 
     amplitudes: tuple[float, ...]
     weights: tuple[float, ...]
+    spread_mm: float
     belt_gain: float
     belt_offset: float
     belt_gain_sigma: float
@@ -60,10 +65,11 @@ class SurrogateFilter:
         self._states = np.zeros((capacity, size))
         self._covariances = np.zeros((capacity, size, size))
         self._meta = np.zeros(4, np.int64)
+        spread = max(model.spread_mm, _SMALLEST_SPREAD_MM)
         self._params = np.array(
             [
-                fusion.acceleration_mm_s2**2,
-                fusion.own_acceleration_mm_s2**2,
+                (fusion.agility_per_s2 * spread) ** 2,
+                (fusion.own_agility_per_s2 * spread) ** 2,
                 camera.noise_mm**2,
                 belt.noise_au**2,
                 (belt.gain_drift_per_s * model.belt_gain) ** 2,

@@ -80,6 +80,8 @@ class Actuator(Settings, frozen=True, kw_only=True):
     """Largest excursion per axis from the start pose."""
     speed_mm_s: Annotated[float, Meta(gt=0, le=500)] = 20.0
     acceleration_mm_s2: Annotated[float, Meta(gt=0, le=5000)] = 200.0
+    bandwidth_per_s: Annotated[float, Meta(ge=2, le=200)] = 25.0
+    """How briskly the demand follows the prediction: higher passes on more of its jitter."""
     status_delay_ms: Annotated[float, Meta(ge=0, le=200)] = 5.0
     follow_error_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
     """Hazard H13: demand, as it should have arrived by now, against encoder."""
@@ -107,9 +109,10 @@ class Gate(Settings, frozen=True, kw_only=True):
 class Fusion(Settings, frozen=True, kw_only=True):
     """The Kalman filter over markers and belt."""
 
-    acceleration_mm_s2: Annotated[float, Meta(gt=0, le=1000)] = 60.0
-    """Spectral strength of the common breathing motion, as acceleration per root hertz."""
-    own_acceleration_mm_s2: Annotated[float, Meta(gt=0, le=1000)] = 10.0
+    agility_per_s2: Annotated[float, Meta(gt=0, le=200)] = 8.0
+    """Spectral strength of the common motion's acceleration (mm/s2 per root hertz) for each
+    millimetre of breathing's standard deviation: a sine of period 4 s has 2.5, a sharp one more."""
+    own_agility_per_s2: Annotated[float, Meta(gt=0, le=200)] = 2.0
     """The same for what a marker does on its own."""
     gate_sigma: Annotated[float, Meta(ge=2, le=20)] = 5.0
     history_ms: Annotated[float, Meta(ge=50, le=2000)] = 300.0

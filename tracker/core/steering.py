@@ -1,9 +1,10 @@
 """Steering: from the predicted target to a demand the actuator can follow.
 
 A couch counter-moves so that the target stays at the isocentre; a robot follows so that the beam
-stays on the target. The demand is the wanted position as long as that needs no more than the
-limits on position, speed and acceleration; otherwise the nearest motion towards it that keeps
-them, including being able to stop at the wanted position (speed at most sqrt(2 a distance)).
+stays on the target. The demand chases the wanted position as a critically damped second-order
+system with the wanted velocity fed forward: no lag behind steady motion, little of the
+prediction's jitter, and never outside the limits on position, speed and acceleration. Far away it
+closes in no faster than it can brake (relative speed at most sqrt(a distance)).
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from tracker.core.settings import Actuator
 
 
 def wanted_position(kind: str, target: PatientPoint, orientation: Orientation) -> Triple:
-    """Say where the actuator should be (fixed frame) when the target is at ``target``."""
+    """Say where the actuator should be (fixed frame) when the target is at ``target``.
+
+    It is linear without offset, so that it turns a target's velocity into the wanted velocity too.
+    """
     x, y, z = patient_to_table(target, orientation)
     return (-x, -y, -z) if kind == "couch" else (x, y, z)
 
@@ -29,6 +33,7 @@ class Steering:
         self._limit = actuator.limit_mm
         self._speed = actuator.speed_mm_s
         self._acceleration = actuator.acceleration_mm_s2
+        self._bandwidth = actuator.bandwidth_per_s
         self._position = (0.0, 0.0, 0.0)
         self._velocity = (0.0, 0.0, 0.0)
         self._t_ns = 0
@@ -44,28 +49,35 @@ class Steering:
         """The last demand."""
         return self._position
 
-    def toward(self, t_ns: int, wanted_mm: Triple) -> Triple:
+    def toward(self, t_ns: int, wanted_mm: Triple, wanted_velocity_mm_s: Triple) -> Triple:
         """Give the demand for this moment and remember it."""
         dt = (t_ns - self._t_ns) * 1e-9
         if dt <= 0.0:
             return self._position
         self._t_ns = t_ns
-        moved = [
-            self._axis(p, v, w, dt)
-            for p, v, w in zip(self._position, self._velocity, wanted_mm, strict=True)
-        ]
-        self._position = (moved[0][0], moved[1][0], moved[2][0])
-        self._velocity = (moved[0][1], moved[1][1], moved[2][1])
+        (x, vx), (y, vy), (z, vz) = (
+            self._axis(p, v, w, f, dt)
+            for p, v, w, f in zip(
+                self._position, self._velocity, wanted_mm, wanted_velocity_mm_s, strict=True
+            )
+        )
+        self._position = (x, y, z)
+        self._velocity = (vx, vy, vz)
         return self._position
 
-    def _axis(self, p: float, v: float, wanted: float, dt: float) -> tuple[float, float]:
-        """Move one axis by one step towards ``wanted``."""
-        wanted = min(self._limit, max(-self._limit, wanted))
-        reach = self._acceleration * dt
+    def _axis(
+        self, p: float, v: float, wanted: float, flow: float, dt: float
+    ) -> tuple[float, float]:
+        """Move one axis by one step towards ``wanted``, which itself moves with ``flow``."""
+        if abs(wanted) >= self._limit:
+            wanted = math.copysign(self._limit, wanted)
+            flow = 0.0
         distance = wanted - p
-        stoppable = math.sqrt(2.0 * self._acceleration * abs(distance)) + 0.5 * reach
-        top = min(self._speed, stoppable)
-        speed = min(top, max(-top, distance / dt))
-        speed = min(v + reach, max(v - reach, speed))
-        speed = min(self._speed, max(-self._speed, speed))
-        return p + speed * dt, speed
+        closing = min(0.5 * self._bandwidth * abs(distance), math.sqrt(self._acceleration * abs(distance)))
+        aim = flow + math.copysign(closing, distance)
+        aim = min(self._speed, max(-self._speed, aim))
+        # A step longer than the response would overshoot; then the aim is taken at once.
+        reach = self._acceleration * dt
+        change = min(1.0, 2.0 * self._bandwidth * dt) * (aim - v)
+        v += min(reach, max(-reach, change))
+        return p + v * dt, v

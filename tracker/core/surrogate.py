@@ -9,6 +9,7 @@ amplitudes and the belt's scale are learned once, from a few quiet breaths.
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ class Surrogate:
         self._filter: SurrogateFilter | None = None
         self._learned: tuple[tuple[Triple, Triple], ...] = ()
         self._learning: _Learning | None = None
+        self._past: deque[BreathingState] = deque(maxlen=_KEEP)
         self._last_frame: MarkerFrame | None = None
         self._last_belt: BeltSample | None = None
         self._last_positions: list[Triple | None] = []
@@ -61,6 +63,7 @@ class Surrogate:
         self._filter = None
         self._learning = None
         self._learned = ()
+        self._past.clear()
 
     def learn_from(self, t_ns: int) -> None:
         """Begin to learn directions and scales from what comes from now on."""
@@ -78,7 +81,12 @@ class Surrogate:
 
     def state_at(self, t_ns: int) -> BreathingState | None:
         """The breathing state at ``t_ns``, once it is known."""
-        return None if self._filter is None else self._filter.state_at(t_ns)
+        if self._filter is None:
+            return None
+        past = self._past
+        if past and t_ns < past[-1].t_ns:
+            return _between(past, t_ns)
+        return self._filter.state_at(t_ns)
 
     def take_frame(self, frame: MarkerFrame, couch: ActuatorTrack | None) -> None:
         """Take one camera frame; what is wrong with it is kept in the counters."""
@@ -208,9 +216,26 @@ class Surrogate:
                     for p, (rest, direction) in zip(positions, self._learned, strict=True)
                 ),
             )
+        for at, value in learning.belt[-_REPLAY_FRAMES:]:
+            self._filter.take_belt(at, value)
         self._learning = None
         return None
 
+    def remember(self, now_ns: int) -> None:
+        """Keep a settled state every `_KEEP_EVERY_NS`, for shots that arrive long after exposure."""
+        settled_ns = now_ns - _SETTLED_NS
+        past = self._past
+        if self._filter is None or (past and settled_ns < past[-1].t_ns + _KEEP_EVERY_NS):
+            return
+        state = self._filter.state_at(settled_ns)
+        if state is not None:
+            past.append(state)
+
+
+_SETTLED_NS = 100_000_000
+_KEEP_EVERY_NS = 50_000_000
+_KEEP = 200
+"""Settled states kept: 10 seconds of them, longer than any imager takes to answer."""
 
 _REPLAY_FRAMES = 30
 """Frames of the learning phase the new filter is started with."""
@@ -218,6 +243,29 @@ _REPLAY_FRAMES = 30
 
 def _any_seen(frame: MarkerFrame) -> bool:
     return any(marker is not None for marker in frame.markers_mm)
+
+
+def _between(past: deque[BreathingState], t_ns: int) -> BreathingState | None:
+    """Interpolate kept states at ``t_ns`` by a cubic through amplitudes and velocities."""
+    if t_ns < past[0].t_ns:
+        return None
+    index = len(past) - 1
+    while past[index].t_ns > t_ns:
+        index -= 1
+    a, b = past[index], past[index + 1]
+    h = (b.t_ns - a.t_ns) * 1e-9
+    s = (t_ns - a.t_ns) * 1e-9 / h
+    rise = b.amplitude_mm - a.amplitude_mm
+    c = 3.0 * rise - h * (2.0 * a.velocity_mm_s + b.velocity_mm_s)
+    d = h * (a.velocity_mm_s + b.velocity_mm_s) - 2.0 * rise
+    return a._replace(
+        t_ns=t_ns,
+        amplitude_mm=a.amplitude_mm + s * (h * a.velocity_mm_s + s * (c + s * d)),
+        velocity_mm_s=a.velocity_mm_s + s * (2.0 * c + 3.0 * s * d) / h,
+        markers_mm=tuple(
+            p + s * (q - p) for p, q in zip(a.markers_mm, b.markers_mm, strict=True)
+        ),
+    )
 
 
 def _along(position: Triple, rest: Triple, direction: Triple) -> float:
@@ -264,6 +312,7 @@ class _Learning:
         model = MotionModel(
             tuple(amplitudes.tolist()),
             tuple(weights.tolist()),
+            float(y.std()),
             gain,
             offset,
             gain_sigma,

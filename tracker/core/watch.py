@@ -21,8 +21,8 @@ from tracker.core.surrogate import Surrogate
 Conditions = dict[str, str]
 
 _RECENT_NS = 200_000_000
-_AIM_MM = 1.0
-"""How far the limited demand may be from the wanted position before the beam waits."""
+_AIM_SHARE = 0.4
+"""Share of the tolerance the limited demand may be from the wanted position with beam on."""
 _PREDICTION_NS = 500_000_000
 _SILENT_NS = 200_000_000
 
@@ -197,9 +197,10 @@ class Watch:
             return
         if wanted_mm is not None:
             aim = math.dist(wanted_mm, self._demands[-1][1])
-            if aim > _AIM_MM:
+            limit = _AIM_SHARE * self._settings.gating.tolerance_mm
+            if aim > limit:
                 found["not in position"] = (
-                    f"{aim:.1f} mm from the wanted position, limit {_AIM_MM:g} mm"
+                    f"{aim:.1f} mm from the wanted position, limit {limit:g} mm"
                 )
         expected = self._demand_at(track.newest_ns - self._latency_ns)
         if expected is None:

@@ -1,0 +1,143 @@
+"""The closed loop: engine and simulated room on virtual time, moved by each other.
+
+Every tick the room hands over what arrived since, in order; the engine handles it and then the
+tick; what it commands, the room obeys. A scripted operator asks for model, start and stop, and
+resumes a latched hold. Journal, summary and report see events and outputs exactly as they came.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hal.events import Command, Event, Request, Tick
+from sim.patient import Patient
+from sim.recording import Recording
+from sim.room import Devices, Room
+from tracker.build import build_engine
+from tracker.config import Configuration, ConfigurationError
+from tracker.core.session import State
+from tracker.core.types import Output
+from tracker.journal import Digest, JournalWriter, encode_record
+from tracker.offline.operator import Operator
+from tracker.report.records import Collector, Records
+
+_TRUTH_BLOCK_NS = 1_000_000_000
+
+Progress = Callable[[float], None]
+"""Told the share of the run that is done."""
+
+
+class Finished(NamedTuple):
+    """What a closed loop leaves: its records, its digest, how fast it ran, where it ended."""
+
+    records: Records
+    digest: str
+    realtime_factor: float
+    state: State
+
+
+def furnish(configuration: Configuration, recording: Recording | None, seed: int) -> Room:
+    """Make the simulated room a configuration describes, with a recorded or generated patient.
+
+    Raises `ConfigurationError` when it has no ``[room]`` and ``ValueError`` for a recording that
+    cannot be a patient.
+    """
+    settings = configuration.room
+    if settings is None:
+        raise ConfigurationError(
+            [f"{configuration.path or 'configuration'}: has no [room] to simulate; add one"]
+        )
+    controller = configuration.controller
+    patient = (
+        Patient.generated(settings, seed)
+        if recording is None
+        else Patient.recorded(settings, recording, seed)
+    )
+    names = Devices(
+        camera=controller.camera.device,
+        belt=controller.belt.device,
+        imager=controller.imager.device,
+        actuator=controller.actuator.device,
+        gate=controller.gate.device,
+    )
+    return Room(settings, patient, seed, devices=names, orientation=controller.session.orientation)
+
+
+def shortest_run_s(configuration: Configuration) -> float:
+    """Say how long a run must last for modelling to end and some tracking to follow."""
+    controller = configuration.controller
+    correlation = controller.correlation
+    shots_s = correlation.modelling_shots * correlation.modelling_interval_s
+    return controller.fusion.learning_s + shots_s + 5.0
+
+
+class ClosedLoop:
+    """One run of an engine in a room."""
+
+    def __init__(
+        self, configuration: Configuration, room: Room, journal: JournalWriter | None = None
+    ) -> None:
+        """Put the engine beside the room; with a journal, everything is written to it."""
+        self._room = room
+        self._engine = build_engine(configuration.controller)
+        self._tick_ns = round(1e9 / configuration.controller.timing.tick_hz)
+        self._operator = Operator()
+        self._collector = Collector()
+        self._journal = journal
+        self._digest = Digest()
+
+    def run(self, progress: Progress | None = None) -> Finished:
+        """Run to the end of the patient and stop the session."""
+        began = time.perf_counter()
+        room, tick_ns = self._room, self._tick_ns
+        end_ns = room.duration_ns
+        ticks = math.floor(end_ns / tick_ns)
+        truth_ns = 0
+        for k in range(1, ticks + 1):
+            now = k * tick_ns
+            for sample in room.advance(now):
+                self._handle(sample)
+            name = self._operator.wish(now, self._engine.state)
+            if k == ticks:
+                name = "stop"
+            if name is not None:
+                self._handle(Request(now, name))
+            self._handle(Tick(now, now))
+            if now - truth_ns >= _TRUTH_BLOCK_NS:
+                self._keep_truth(truth_ns, now)
+                truth_ns = now
+                if progress is not None:
+                    progress(k / ticks)
+        self._keep_truth(truth_ns, end_ns)
+        factor = end_ns * 1e-9 / (time.perf_counter() - began)
+        return Finished(
+            self._collector.records(), self._digest.hexdigest(), factor, self._engine.state
+        )
+
+    def _handle(self, event: Event) -> None:
+        journal = self._journal
+        if journal is not None:
+            journal.event(event)
+        self._collector.event(event)
+        outputs = self._engine.handle(event)
+        if not outputs:
+            return
+        if journal is not None:
+            journal.outputs(outputs)
+        self._collector.outputs(outputs)
+        self._obey(outputs)
+
+    def _obey(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            self._digest.add_encoded(encode_record(output))
+            if isinstance(output, Command):
+                self._room.obey(output)
+
+    def _keep_truth(self, from_ns: int, to_ns: int) -> None:
+        for record in self._room.truth_between(from_ns, to_ns):
+            self._collector.truth(record)
+            if self._journal is not None:
+                self._journal.truth(record)
