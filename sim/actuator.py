@@ -32,6 +32,7 @@ STEP_NS = 1_000_000
 FOLLOW, BRAKE = 0, 1
 FREE, STALLED, RUNAWAY = 0, 1, 2
 RUNAWAY_AXIS = 1
+COMPLAINT = "drive temperature too high"
 
 
 @njit(cache=True)
@@ -178,6 +179,8 @@ class Actuator:
         burst = stream(seed, "actuator", "burst").standard_normal((len(times), 3))
         extra = trouble.summed(mishaps, "actuator", "noise", times)[:, None]
         self._noise = (settings.encoder_noise_mm * noise + extra * burst).tolist()
+        complains = trouble.during(mishaps, "actuator", "complaint", times)
+        self._complains = frozenset(np.flatnonzero(complains).tolist())
         self._next = 0
         self.due_ns = self._plan.arrival_ns[0]
 
@@ -193,6 +196,7 @@ class Actuator:
                 dx, dy, dz = self._noise[number]
                 factor = plan.factor[number]
                 read = (factor * (x + dx), factor * (y + dy), factor * (z + dz))
-                out.append(ActuatorStatus(self.device, self.due_ns, read))
+                fault = COMPLAINT if number in self._complains else ""
+                out.append(ActuatorStatus(self.device, self.due_ns, read, fault))
             self._next += 1
             self.due_ns = plan.arrival_ns[self._next]

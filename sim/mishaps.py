@@ -33,6 +33,7 @@ EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
     "no_shot": (("imager",), "a requested exposure never answers"),
     "migration": (("imager",), "fiducial which sits size mm off, for good"),
     "fiducial_lost": (("imager",), "fiducial which is not found"),
+    "complaint": (("actuator",), "it reports a fault of its own, and goes on"),
     "stall": (("actuator",), "it stands still and takes no notice"),
     "runaway": (("actuator",), "it drives along +Y at size mm/s, whatever is asked"),
     "lag": (("actuator",), "demands take effect size ms later"),

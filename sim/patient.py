@@ -171,8 +171,10 @@ def derived(source: Curve, weights: Floats, how: Derived, slow: SlowNoise) -> Cu
         late = source(times - how.lag_s)
         change = late - source(times - how.lag_s - HYSTERESIS_S)
         looped = late + how.hysteresis * change
-        moved = sum(looped[:, [c]] * weights[c] for c in range(len(weights)))
-        return moved + (slow.at(times) if how.wander_mm > 0.0 else 0.0)
+        moved = slow.at(times)
+        for column, weight in zip(looped.T, weights, strict=True):
+            moved += column[:, None] * weight
+        return moved
 
     return at
 

@@ -235,8 +235,8 @@ Twin = Literal["camera", "belt", "imager", "actuator", "gate", "patient"]
 
 MishapKind = Literal[
     "loss", "freeze", "delay", "reorder", "duplicate", "garbage", "clock_step", "noise",
-    "unit_error", "occlusion", "stall", "runaway", "lag", "stuck_on", "stuck_off", "no_shot",
-    "migration", "fiducial_lost", "cough", "shift", "target_shift", "hold",
+    "unit_error", "occlusion", "complaint", "stall", "runaway", "lag", "stuck_on", "stuck_off",
+    "no_shot", "migration", "fiducial_lost", "cough", "shift", "target_shift", "hold",
 ]  # fmt: skip
 
 

@@ -55,6 +55,13 @@ def test_inhale_lowers_si_and_raises_ap_in_proportion():
     assert breath.target_mm == pytest.approx(np.outer(share, (2.0, -15.0, 4.0)), abs=1e-9)
 
 
+def test_target_need_not_be_in_proportion():
+    bent = {"target_exponent": 2.0, "target_lag_s": (0.0, 0.0, 0.0)}
+    breath = generate(Breathing(**{**parts(EVEN), **bent}))
+    share = breath.chest_mm / 8.0
+    assert breath.target_mm[:, 1] == pytest.approx(-15.0 * share**2, abs=1e-9)
+
+
 def test_unequal_lags_make_a_loop():
     def loop_area(lag_s):
         breath = generate(Breathing(**{**parts(EVEN), "target_lag_s": lag_s}), duration_s=4.0)

@@ -170,6 +170,14 @@ def test_a_stalled_couch_stands_and_a_runaway_drives(run):
     assert speed == pytest.approx(15.0, rel=0.02)
 
 
+def test_a_complaint_comes_with_the_status_and_changes_nothing_else(run):
+    plain = of(run(), "couch")
+    told = of(run(mishap("complaint", "actuator")), "couch")
+    assert [s.position_mm for s in told] == [s.position_mm for s in plain]
+    assert {s.fault for s in told} == {"drive temperature too high"}
+    assert {s.fault for s in plain} == {""}
+
+
 @pytest.mark.parametrize(("kind", "on"), [("stuck_on", True), ("stuck_off", False)])
 def test_a_stuck_gate_takes_no_notice(run, kind, on):
     early = run(mishap(kind, "gate", at_s=1.5))
@@ -187,7 +195,8 @@ def test_a_shot_that_never_answers(run):
 
 def test_migration_moves_one_fiducial_by_its_size(run):
     def last(samples):
-        return [s for s in samples if isinstance(s, FiducialShot)][-1].fiducials_mm
+        found = [s for s in samples if isinstance(s, FiducialShot)][-1].fiducials_mm
+        return [fiducial or (0.0, 0.0, 0.0) for fiducial in found]
 
     plain, moved = last(run()), last(run(mishap("migration", "imager", which=1)))
     assert np.linalg.norm(np.subtract(moved[1], plain[1])) == pytest.approx(3.0)
