@@ -64,6 +64,8 @@ def drive() -> Drive:
             told_ns = stop_ns
             while commands and commands[0].t_ns <= stop_ns:
                 room.obey(commands.pop(0))
+        # Asked afterwards, the past is what it was when it was now.
+        assert room.truth_between(0, end_ns) == truths
         return samples, truths
 
     return run
