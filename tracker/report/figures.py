@@ -16,7 +16,14 @@ AXIS_NAMES = ("LR", "SI", "AP")
 MARKS_MM = (1.0, 2.0, 3.0)
 """Distances the cumulative curve is read at."""
 
+BIN_MM = 0.25
+
 _CLOUD_POINTS = 700
+_HATCH = (
+    '<defs><pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse"'
+    ' patternTransform="rotate(45)"><rect class="hold" width="5" height="5"/>'
+    '<path class="hatch" d="M0 0V5"/></pattern></defs>'
+)
 
 
 def runs(mask: Mask, t_s: Vector) -> list[tuple[float, float]]:
@@ -36,7 +43,8 @@ def overview(errors: Errors, holds: Sequence[Hold], end_s: float) -> str:
     since = errors.t_s >= (errors.t_s[errors.counted][0] if errors.counted.any() else 0.0)
     highest = max(3.5, float(np.quantile(untracked, 0.995)) * 1.1)
     frame = svg.Frame((0.0, end_s), (0.0, highest), width=1080, height=230, top=22)
-    parts = [
+    parts = [_HATCH]
+    parts += [
         svg.band(frame, start, stop, "beam") for start, stop in runs(errors.beam_on, errors.t_s)
     ]
     parts.extend(_hold_bands(frame, holds, end_s))
@@ -82,11 +90,12 @@ def _hold_bands(frame: svg.Frame, holds: Sequence[Hold], end_s: float) -> list[s
     for hold in holds:
         start = hold.start_ns / 1e9
         stop = end_s if hold.end_ns is None else hold.end_ns / 1e9
-        parts.append(svg.band(frame, start, stop, "hold"))
+        parts.append(svg.band(frame, start, stop, "held"))
         at = frame.px(start)
-        if at >= free_from:
+        width = 6.2 * len(hold.reason) + 10
+        if at >= free_from and at + width <= frame.width:
             parts.append(svg.note(at, frame.top - 8, hold.reason, "hold-label"))
-            free_from = at + 6.2 * len(hold.reason) + 10
+            free_from = at + width
     return parts
 
 
@@ -94,15 +103,15 @@ def histogram(errors: Errors) -> str:
     """How often which 3-D distance occurred while the beam was on."""
     tracked = length(errors.tracked[errors.counted])
     untracked = length(errors.untracked[errors.counted])
-    top = max(4.0, float(np.ceil(np.quantile(untracked, 0.99))))
-    edges = np.linspace(0.0, top, 41)
+    top = _reach(untracked)
+    edges = np.arange(0.0, top + 1e-9, BIN_MM)
     edges_list = edges.tolist()
     shares = [
         (np.histogram(np.minimum(each, top - 1e-9), edges)[0] / len(each) * 100).tolist()
         for each in (tracked, untracked)
     ]
     highest = max(*shares[0], *shares[1]) * 1.08
-    frame = svg.Frame((0.0, top), (0.0, highest))
+    frame = svg.Frame((0.0, top), (0.0, highest), top=22)
     parts = [svg.axes(frame, "3-D distance in mm", "share of beam-on time in %")]
     parts.append(svg.bars(frame, edges_list, shares[0], "tracked-bars"))
     parts.append(svg.steps(frame, edges_list, shares[1], "untracked-line"))
@@ -115,8 +124,8 @@ def histogram(errors: Errors) -> str:
 
 def cumulative(errors: Errors) -> str:
     """Which share of the beam-on time the distance was within how many millimetres."""
-    top = max(5.0, float(np.ceil(np.quantile(length(errors.untracked[errors.counted]), 0.98))))
-    frame = svg.Frame((0.0, top), (0.0, 100.0), right=16)
+    top = _reach(length(errors.untracked[errors.counted]))
+    frame = svg.Frame((0.0, top), (0.0, 100.0), right=16, top=22)
     parts = [svg.axes(frame, "within … mm (3-D)", "share of beam-on time in %")]
     grid = np.linspace(0.0, top, 201)
     for name, style in (("untracked", "untracked-line"), ("tracked", "tracked-line")):
@@ -127,16 +136,25 @@ def cumulative(errors: Errors) -> str:
     bottom = frame.height - frame.bottom
     for mark in MARKS_MM:
         share = float((tracked <= mark).mean() * 100)
-        x, y = frame.px(mark), frame.py(share)
+        x = frame.px(mark)
         parts.append(f'<path class="mark" d="M{x:.1f} {bottom}V{frame.top}"/>')
         parts.append(svg.dots(frame, [mark], [share], 3.5, "tracked-dot"))
-        below = y + 16 if share > 12 else y - 8
-        parts.append(svg.note(x + 6, below, f"{share:.1f} % within {mark:g} mm", "tracked-note"))
+        parts.append(svg.note(x, frame.top - 4, f"{share:.1f} %", "tracked-note", "middle"))
     return svg.figure(
         frame,
         "Cumulative share of beam-on time by 3-D distance, tracked and untracked",
         parts,
     )
+
+
+def within(lengths: Vector) -> str:
+    """Which share of the lengths lies within each mark, in words."""
+    return ", ".join(f"{(lengths <= mark).mean() * 100:.1f} %" for mark in MARKS_MM)
+
+
+def _reach(untracked: Vector) -> float:
+    """How far the axis of distances goes: most of the untracked ones, none of the rare ones."""
+    return float(np.clip(np.ceil(np.quantile(untracked, 0.95)) + 1, 4.0, 8.0))
 
 
 def correlation(records: Records, axis: int) -> str:

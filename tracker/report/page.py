@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from tracker.journal import Header
 from tracker.report import figures, tables
-from tracker.report.errors import UNSAFE_MM, Errors
+from tracker.report.errors import UNSAFE_MM, Errors, length
 from tracker.report.records import Records
 from tracker.report.setting import Setting
-from tracker.report.timeline import TOLERANCE_MM, packed
+from tracker.report.timeline import packed
 from tracker.report.words import millimetres, percent, seconds
 
 Summary = dict[str, Any]
@@ -39,6 +39,8 @@ class Session(NamedTuple):
 def page(session: Session) -> str:
     """The whole page."""
     title = f"tidetrack session: {session.setting.patient_id}"
+    curves = packed(session.records, session.errors)
+    data = _data(session, curves)
     body = "".join(
         [
             _head(session),
@@ -52,7 +54,7 @@ def page(session: Session) -> str:
             tables.shots(session.records),
             tables.log(session.records),
             tables.settings(session.header, session.summary, session.records),
-            _foot(session),
+            _foot(session, curves["stray"]),
         ]
     )
     return (
@@ -62,7 +64,7 @@ def page(session: Session) -> str:
         f"<title>{escape(title)}</title>\n"
         f"<style>\n{_static('uPlot.min.css')}\n{_static('report.css')}</style>\n</head>\n<body>\n"
         f"{body}\n"
-        f'<script type="application/json" id="data">{_data(session)}</script>\n'
+        f'<script type="application/json" id="data">{data}</script>\n'
         f"<script>\n/* {_one_line(_static('uPlot.LICENSE'))} */\n"
         f"{_static('uPlot.iife.min.js')}\n</script>\n"
         f"<script>\n{_static('report.js')}</script>\n</body>\n</html>\n"
@@ -77,8 +79,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _data(session: Session) -> str:
-    data = packed(session.records, session.errors)
+def _data(session: Session, data: dict[str, Any]) -> str:
     data["charts"] = list(_charts(session))
     return json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
 
@@ -191,7 +192,7 @@ def _glance(session: Session) -> str:
             ("box", "--tracked", "target to beam, from the start of tracking"),
             ("box", "--untracked", "target to its planned place"),
             ("box", "--beam", "beam on"),
-            ("box", "--hold", "beam held, with the reason"),
+            ("hatch", "--hold", "beam held, with the reason"),
         )
         + f"<figure>{figure}</figure>"
     )
@@ -311,6 +312,8 @@ def _spread(session: Session) -> str:
     errors = session.errors
     if errors is None or not errors.counted.any():
         return ""
+    tracked = figures.within(length(errors.tracked[errors.counted]))
+    untracked = figures.within(length(errors.untracked[errors.counted]))
     return (
         "<h2>How large the errors were, and how often</h2>"
         '<p class="about">All moments with the beam on after tracking was first started. What lies'
@@ -320,7 +323,8 @@ def _spread(session: Session) -> str:
             ("dash", "--untracked", "untracked: target to its planned place"),
         )
         + f'<div class="pair"><figure>{figures.histogram(errors)}</figure>'
-        f"<figure>{figures.cumulative(errors)}</figure></div>"
+        f"<figure>{figures.cumulative(errors)}<figcaption>Within 1, 2 and 3 mm: tracked {tracked}"
+        f" of the beam-on time, untracked {untracked}.</figcaption></figure></div>"
     )
 
 
@@ -328,17 +332,21 @@ def _key(*entries: tuple[str, str, str]) -> str:
     """The legend of a figure: shape, colour, words."""
     items: list[str] = []
     for shape, colour, words in entries:
-        paint = f"background:var({colour})" if shape in ("box", "dot") else f"color:var({colour})"
+        paint = (
+            f"background:var({colour})"
+            if shape in ("box", "dot", "hatch")
+            else f"color:var({colour})"
+        )
         items.append(f'<li><i class="{shape}" style="{paint}"></i>{escape(words)}</li>')
     return f'<ul class="key">{"".join(items)}</ul>'
 
 
-def _foot(session: Session) -> str:
+def _foot(session: Session, stray_mm: float) -> str:
     version = session.header.versions.get("tidetrack", "")
     return (
         f"</main><footer>Made by tidetrack {escape(version)} from the session's journal. Research"
         " software, not a medical device. Charts drawn with uPlot 1.6.32 (MIT licence,"
         " © Leon Sorokin), which is inside this file; nothing is loaded from elsewhere. In the"
-        f" zoomable charts lines are thinned and stray at most {TOLERANCE_MM:g} mm from the"
+        f" zoomable charts lines are thinned and stray at most {stray_mm:g} mm from the"
         " recorded values.</footer>"
     )

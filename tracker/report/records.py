@@ -68,8 +68,8 @@ class Records(NamedTuple):
     observations: list[Observation]
     models: list[ModelRefitted]
     session: list[SessionChanged]
-    faults: list[FaultChanged]
-    notices: list[Notice]
+    log: list[SessionChanged | FaultChanged | Notice]
+    """Everything that tells a person what happened, in its order."""
     holds: HoldBook
     end_ns: int
     events: int
@@ -102,8 +102,7 @@ class Collector:
         self._observations: list[Observation] = []
         self._models: list[ModelRefitted] = []
         self._session: list[SessionChanged] = []
-        self._faults: list[FaultChanged] = []
-        self._notices: list[Notice] = []
+        self._log: list[SessionChanged | FaultChanged | Notice] = []
         self._holds = HoldBook()
         self._end_ns = 0
         self._events = 0
@@ -125,7 +124,7 @@ class Collector:
             ModelRefitted: self._models.append,
             SessionChanged: self._keep_session,
             FaultChanged: self._keep_fault,
-            Notice: self._notices.append,
+            Notice: self._log.append,
         }
 
     def event(self, event: Any) -> None:
@@ -175,8 +174,7 @@ class Collector:
             observations=self._observations,
             models=self._models,
             session=self._session,
-            faults=self._faults,
-            notices=self._notices,
+            log=self._log,
             holds=self._holds,
             end_ns=self._end_ns,
             events=self._events,
@@ -185,10 +183,11 @@ class Collector:
 
     def _keep_session(self, change: SessionChanged) -> None:
         self._session.append(change)
+        self._log.append(change)
         self._holds.session(change)
 
     def _keep_fault(self, change: FaultChanged) -> None:
-        self._faults.append(change)
+        self._log.append(change)
         self._holds.fault(change)
 
 

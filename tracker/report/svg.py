@@ -57,7 +57,7 @@ def axes(frame: Frame, x_title: str, y_title: str, *, y_grid: bool = True) -> st
             f'<text class="tick" x="{frame.left - 6}" y="{at + 3.5:.1f}"'
             f' text-anchor="end">{number(y)}</text>'
         )
-    for x in ticks(frame.x, max(3, frame.width // 90)):
+    for x in ticks(frame.x, max(5, frame.width // 80)):
         at = frame.px(x)
         parts.append(f'<path class="axis" d="M{at:.1f} {bottom}v4"/>')
         parts.append(

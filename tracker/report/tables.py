@@ -129,7 +129,7 @@ def shots(records: Records) -> str:
         )
     return (
         f"<details><summary>All {len(rows)} X-ray shots and what the model became</summary>"
-        '<table><thead><tr><th class="n">shot</th><th class="n">exposed, s</th>'
+        '<table class="close"><thead><tr><th class="n">shot</th><th class="n">exposed, s</th>'
         '<th class="n">amplitude, mm</th><th class="n">off the model before, mm</th>'
         "<th>model after it (LR / SI / AP)</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></details>"
@@ -138,22 +138,19 @@ def shots(records: Records) -> str:
 
 def log(records: Records) -> str:
     """What the session did and what the controller said, in order."""
-    lines: list[tuple[int, str]] = []
-    for each in (*records.session, *records.faults, *records.notices):
-        lines.append((each.t_ns, _said(each)))
-    lines.sort(key=lambda pair: pair[0])
+    lines = records.log
     if not lines:
         return ""
     left_out = len(lines) - _LOG_LINES
     rows = "".join(
-        f'<tr><td class="n">{t_ns / 1e9:.2f}</td><td>{text}</td></tr>'
-        for t_ns, text in lines[:_LOG_LINES]
+        f'<tr><td class="n">{each.t_ns / 1e9:.2f}</td><td>{_said(each)}</td></tr>'
+        for each in lines[:_LOG_LINES]
     )
     more = f"<p>{left_out} later lines are in the journal.</p>" if left_out > 0 else ""
     return (
         f"<details><summary>Log: states, faults and notices ({len(lines)})</summary>"
-        f'<table><thead><tr><th class="n">s</th><th>what</th></tr></thead><tbody>{rows}</tbody>'
-        f"</table>{more}</details>"
+        f'<table class="close"><thead><tr><th class="n">s</th><th>what</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>{more}</details>"
     )
 
 

@@ -2,7 +2,8 @@
 
 All curves share one grid of times. It starts at `BASE_HZ` (less in a long session); then moments
 are added where a curve strays more than `TOLERANCE_MM` from the straight line between its
-neighbours, until none does. A cough's peak is kept, a smooth breath needs few points.
+neighbours, until none does. A cough's peak is kept, a smooth breath needs few points. Where that
+would take more than `MOST_POINTS`, the tolerance is raised until it does not.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tracker.report.records import Records, Table
 BASE_HZ = 20.0
 TOLERANCE_MM = 0.15
 MOST_BASE_POINTS = 6000
+MOST_POINTS = 16000
 STEP_MM = 0.01
 """Positions are stored in whole hundredths of a millimetre."""
 
@@ -28,10 +30,14 @@ _ROUNDS = 12
 
 
 class Timeline(NamedTuple):
-    """Times and curves on the thinned grid; NaN where a curve has nothing to say."""
+    """Times and curves on the thinned grid; NaN where a curve has nothing to say.
+
+    No curve strays more than ``stray_mm`` from its values that were left out.
+    """
 
     t_s: Vector
     curves: dict[str, Vector]
+    stray_mm: float
 
 
 def timeline_of(records: Records, errors: Errors | None) -> Timeline:
@@ -51,11 +57,16 @@ def timeline_of(records: Records, errors: Errors | None) -> Timeline:
         tracked = length(errors.tracked)
         curves["tracked"] = np.where(t_s >= start, tracked, np.nan)
         curves["untracked"] = length(errors.untracked)
-    kept = thinned(t_s, list(curves.values()))
-    return Timeline(t_s[kept], {name: curve[kept] for name, curve in curves.items()})
+    tolerance = TOLERANCE_MM
+    kept = thinned(t_s, list(curves.values()), tolerance)
+    while len(kept) > MOST_POINTS:
+        tolerance *= 1.5
+        kept = thinned(t_s, list(curves.values()), tolerance)
+    tolerance = round(tolerance, 2)
+    return Timeline(t_s[kept], {name: curve[kept] for name, curve in curves.items()}, tolerance)
 
 
-def thinned(t_s: Vector, curves: list[Vector]) -> NDArray[np.intp]:
+def thinned(t_s: Vector, curves: list[Vector], tolerance: float) -> NDArray[np.intp]:
     """Indices of the moments to keep."""
     count = len(t_s)
     if count < 3:
@@ -69,7 +80,7 @@ def thinned(t_s: Vector, curves: list[Vector]) -> NDArray[np.intp]:
             drawn = np.interp(t_s, t_s[kept], curve[kept])
             np.fmax(strays, np.abs(curve - drawn), out=strays)
         worst = np.maximum.reduceat(strays, kept)
-        gaps = np.flatnonzero(worst > TOLERANCE_MM)
+        gaps = np.flatnonzero(worst > tolerance)
         if not len(gaps):
             break
         ends = np.append(kept[1:], count)
@@ -83,6 +94,7 @@ def packed(records: Records, errors: Errors | None) -> dict[str, Any]:
     timeline = timeline_of(records, errors)
     end_s = records.end_ns / 1e9
     return {
+        "stray": timeline.stray_mm,
         "end": end_s,
         "tracking": None if records.tracking_ns is None else records.tracking_ns / 1e9,
         "t": _differences(timeline.t_s / 1e-3),

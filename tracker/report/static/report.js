@@ -26,6 +26,25 @@
       `${range[0].toFixed(1)} to ${range[1].toFixed(1)} s`;
   };
 
+  // Hatched, so that holds can be told from beam-on time without colour.
+  const hatch = (ctx) => {
+    const size = 7 * devicePixelRatio;
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = size;
+    const pen = tile.getContext("2d");
+    pen.fillStyle = colour("--hold");
+    pen.fillRect(0, 0, size, size);
+    pen.strokeStyle = "#e0b464";
+    pen.lineWidth = 1.3 * devicePixelRatio;
+    for (const shift of [-size, 0, size]) {
+      pen.beginPath();
+      pen.moveTo(shift, size);
+      pen.lineTo(shift + size, 0);
+      pen.stroke();
+    }
+    return ctx.createPattern(tile, "repeat");
+  };
+
   // Beam-on time and holds behind the curves; shots as dots in front.
   const bands = (u) => {
     const { ctx, bbox } = u;
@@ -43,7 +62,7 @@
       }
     };
     paint(data.beam, colour("--beam"));
-    paint(data.holds, colour("--hold"));
+    paint(data.holds, hatch(ctx));
     ctx.restore();
   };
 
@@ -84,7 +103,8 @@
     ctx.restore();
   };
 
-  const written = (u, value) => (value == null ? "–" : value.toFixed(2).replace("-", "\u2212"));
+  const written = (u, value, series, index) =>
+    index == null ? "" : value == null ? "–" : value.toFixed(2).replace("-", "\u2212");
   const ticks = (u, splits) => splits.map((v) => String(+v.toFixed(6)).replace("-", "\u2212"));
 
   const draw = (place, isLast) => {
@@ -106,7 +126,7 @@
           return [(low ?? -1) - pad, (high ?? 1) + pad];
         } } },
       axes: [
-        { ...axis, size: isLast ? 42 : 20, label: isLast ? "time in s" : undefined, labelSize: 18,
+        { ...axis, size: isLast ? 38 : 20, label: isLast ? "time in s" : undefined, labelSize: 18,
           labelFont: "12px system-ui, sans-serif", values: ticks },
         { ...axis, size: 46, gap: 4, values: ticks, space: 26 },
       ],
