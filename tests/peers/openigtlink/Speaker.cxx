@@ -92,16 +92,20 @@ void sayEverything(igtl::Socket* socket) {
 
   igtl::SensorMessage::Pointer sensor = igtl::SensorMessage::New();
   sensor->SetLength(2);
-  sensor->SetUnit((igtlUnit)0);
+  sensor->SetUnit((igtl::igtlUnit)0);
   sensor->SetValue(0u, 512.25);
   sensor->SetValue(1u, -1.5);
   say(socket, sensor, "Belt");
 }
 
+void prepare(igtl::MessageBase*, int) {}
+void prepare(igtl::PositionMessage* message, int size) { message->SetPackTypeByBodySize(size); }
+
 template <class Message>
 typename Message::Pointer take(igtl::Socket* socket, igtl::MessageHeader::Pointer& header) {
   typename Message::Pointer message = Message::New();
   message->SetMessageHeader(header);
+  prepare(message.GetPointer(), header->GetBodySizeToRead());
   message->AllocatePack();
   socket->Receive(message->GetPackBodyPointer(), message->GetPackBodySize());
   const int unpacked = message->Unpack(1);

@@ -1,0 +1,315 @@
+"""The conversation with a tracker (or a belt) behind an OpenIGTLink server: PLUS, 3D Slicer.
+
+Markers come as TDATA, QTDATA, TRANSFORM or POSITION, a belt as SENSOR. TRANSFORM and POSITION
+name one tool each; those of one moment (one timestamp) are gathered into one `MarkerFrame`.
+The sender's timestamp becomes ``ticks`` in units of ``tick_us``; senders that give none get the
+arrival as their clock. Time and name of a message lie outside its CRC, so a timestamp that does
+not fit the arrivals is refused until it has come again a few times.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal
+
+import msgspec
+
+from hal.errors import DeviceError, LinkError
+from hal.events import Command
+from hal.messages import BadSample, BeltSample, MarkerFrame, Sample, Triple
+from hal.openigtlink.codec import Garbled, Packet, StreamReader, encode
+from hal.openigtlink.contents import (
+    STATUS_WORDS,
+    Position,
+    QuaternionData,
+    Sensor,
+    StartTracking,
+    Status,
+    StopTracking,
+    Text,
+    TrackingAnswer,
+    TrackingData,
+    Transform,
+    position_of,
+)
+
+CLOCK_JUMPS_AFTER = 3
+"""So many timestamps in a row may be off before the sender's clock is believed to have jumped."""
+
+UNFINISHED_NS = 200_000_000
+"""A message that is not whole by then has a wrong length: its header has no checksum."""
+
+
+class State(enum.Enum):
+    """Where the conversation is."""
+
+    CLOSED = "the wire is not open"
+    ASKED = "STT_… is sent, nothing came yet"
+    LISTENING = "nothing asked, nothing came yet"
+    STREAMING = "samples arrive"
+
+
+class Trigger(enum.Enum):
+    """What moves it."""
+
+    BEGIN_ASKING = "open, and data must be asked for"
+    BEGIN_LISTENING = "open, and data come by themselves"
+    DATA = "a sample came"
+    REFUSAL = "RTS_… said no"
+    SILENCE = "nothing for longer than allowed"
+
+
+TABLE: dict[tuple[State, Trigger], State] = {
+    **{(state, Trigger.BEGIN_ASKING): State.ASKED for state in State},
+    **{(state, Trigger.BEGIN_LISTENING): State.LISTENING for state in State},
+    (State.ASKED, Trigger.DATA): State.STREAMING,
+    (State.LISTENING, Trigger.DATA): State.STREAMING,
+    (State.STREAMING, Trigger.DATA): State.STREAMING,
+    (State.ASKED, Trigger.REFUSAL): State.CLOSED,
+    (State.STREAMING, Trigger.REFUSAL): State.CLOSED,
+    (State.STREAMING, Trigger.SILENCE): State.CLOSED,
+}
+
+
+class IgtlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to listen for.
+
+    ``tools`` are the markers in their order: names of TDATA rows, or device names of TRANSFORM
+    or POSITION messages. ``sensor`` is the device name of SENSOR messages, ``channel`` the value
+    in them.
+    """
+
+    tools: tuple[str, ...] = ()
+    sensor: str = ""
+    channel: int = 0
+    ask: Literal["", "TDATA", "QTDATA"] = ""
+    """Ask the server to push; PLUS and 3D Slicer push by themselves."""
+    resolution_ms: int = 0
+    coordinates: str = ""
+    tick_us: int = 100
+    gather_ms: float = 5.0
+    """Longest wait for the other tools of a moment."""
+    silence_ms: float = 5000.0
+    """Nothing at all for so long closes the link; shorter silence is the engine's to judge."""
+    clock_jump_ms: float = 500.0
+
+    def __post_init__(self) -> None:
+        """Refuse a driver that could report nothing."""
+        if not self.tools and not self.sensor:
+            raise ValueError("OpenIGTLink: name the tools to track, or the sensor of a belt")
+        if len(set(self.tools)) != len(self.tools):
+            raise ValueError(f"OpenIGTLink: tools {self.tools} name one twice")
+
+
+class IgtlSession:
+    """`hal.ports.Conversation` with an OpenIGTLink server."""
+
+    def __init__(self, device: str, settings: IgtlSettings) -> None:
+        self._device = device
+        self._settings = settings
+        self._places = {name: index for index, name in enumerate(settings.tools)}
+        self._reader = StreamReader()
+        self._out = bytearray()
+        self._state = State.CLOSED
+        self._heard_ns = self._whole_ns = 0
+        self._gathered: list[Triple | None] = []
+        self._gathered_unix_ns = 0
+        self._gathering_since_ns: int | None = None
+        self._offset_ns: int | None = None
+        self._off = 0
+        self.last_text = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether samples arrive."""
+        return self._state is State.STREAMING
+
+    @property
+    def state(self) -> State:
+        """The state, for people."""
+        return self._state
+
+    @property
+    def wake_ns(self) -> int | None:
+        """When a moment's tools have been waited for, or silence has lasted, long enough."""
+        if self._state is not State.STREAMING:
+            return None
+        silence = self._heard_ns + round(self._settings.silence_ms * 1e6)
+        if self._gathering_since_ns is None:
+            return silence
+        return min(silence, self._gathering_since_ns + round(self._settings.gather_ms * 1e6))
+
+    def begin(self, now_ns: int) -> None:
+        """The connection is open: ask for data where that is wanted."""
+        self._reader.reset()
+        self._out.clear()
+        self._gathering_since_ns = None
+        self._offset_ns = None
+        self._off = 0
+        self._heard_ns = self._whole_ns = now_ns
+        settings = self._settings
+        self._move(Trigger.BEGIN_ASKING if settings.ask else Trigger.BEGIN_LISTENING)
+        if settings.ask:
+            asked = StartTracking(settings.ask, settings.resolution_ms, settings.coordinates)
+            self._out += encode(Packet("tidetrack", 0, asked))
+
+    def receive(self, data: bytes, now_ns: int) -> list[Sample]:
+        """Take a piece of the stream; raises `LinkError` when the server refuses to push."""
+        samples: list[Sample] = []
+        items = self._reader.take(data)
+        if items or not self._reader.waiting:
+            self._whole_ns = now_ns
+        elif now_ns - self._whole_ns > UNFINISHED_NS:
+            self._whole_ns = now_ns
+            items = self._reader.resume()
+        for item in items:
+            if isinstance(item, Garbled):
+                samples.append(self._bad("OpenIGTLink message", item.what, now_ns))
+            else:
+                samples += self._take(item, now_ns)
+        return samples
+
+    def wake(self, now_ns: int) -> list[Sample]:
+        """Report an incomplete moment; raises `LinkError` after a long silence."""
+        if self.wake_ns is None or now_ns < self.wake_ns:
+            return []
+        silence_ms = (now_ns - self._heard_ns) // 1_000_000
+        if silence_ms >= self._settings.silence_ms:
+            waiting = self._reader.waiting
+            self._move(Trigger.SILENCE)
+            raise LinkError(
+                f"{self._device}: no OpenIGTLink sample for {silence_ms} ms "
+                f"({waiting} bytes of an unfinished message); is the tracker on?"
+            )
+        return self._emit()
+
+    def obey(self, command: Command, now_ns: int) -> None:
+        """A tracker takes no commands."""
+        raise DeviceError(f"{self._device} is a tracker and cannot obey {command!r}")
+
+    def stop(self) -> None:
+        """Ask the server to push no more."""
+        if self._settings.ask:
+            self._out += encode(Packet("tidetrack", 0, StopTracking(self._settings.ask)))
+
+    def data_to_send(self) -> bytes:
+        """All that waits."""
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    def _move(self, trigger: Trigger) -> None:
+        self._state = TABLE[self._state, trigger]
+
+    def _take(self, packet: Packet, now_ns: int) -> list[Sample]:
+        """One message: markers, belt, status, or nothing to us."""
+        match packet.content:
+            case TrackingData(tools):
+                places = {tool.name: position_of(tool.matrix) for tool in tools}
+                return self._whole_frame(packet, places, now_ns)
+            case QuaternionData(tools):
+                places = {tool.name: tool.position_mm for tool in tools}
+                return self._whole_frame(packet, places, now_ns)
+            case Transform(matrix):
+                return self._one_tool(packet, position_of(matrix), now_ns)
+            case Position(position_mm):
+                return self._one_tool(packet, position_mm, now_ns)
+            case Sensor(values):
+                return self._belt(packet, values, now_ns)
+            case Status(code, _, error_name, text) if code != 1:
+                words = STATUS_WORDS.get(code, "unknown code")
+                value = ": ".join(part for part in (words, error_name, text) if part)
+                return [self._bad("tracker status", f"{code} {value}", now_ns)]
+            case Text(text):
+                self.last_text = text
+            case TrackingAnswer(form, accepted) if not accepted:
+                if self._state in (State.ASKED, State.STREAMING):
+                    self._move(Trigger.REFUSAL)
+                raise LinkError(f"{self._device}: the server refuses to push {form}")
+            case _:
+                pass
+        return []
+
+    def _whole_frame(self, packet: Packet, places: dict[str, Triple], now_ns: int) -> list[Sample]:
+        """TDATA: all tools at once; one that is not in it was not seen."""
+        if not self._places:
+            return []
+        wrong = self._off_clock(packet.unix_ns, now_ns)
+        if wrong is not None:
+            return [wrong]
+        markers = tuple(places.get(name) for name in self._settings.tools)
+        return [self._frame(markers, packet.unix_ns, now_ns)]
+
+    def _one_tool(self, packet: Packet, position_mm: Triple, now_ns: int) -> list[Sample]:
+        """TRANSFORM or POSITION: gather the tools of one moment."""
+        place = self._places.get(packet.device_name)
+        if place is None:
+            return []
+        wrong = self._off_clock(packet.unix_ns, now_ns)
+        if wrong is not None:
+            return [wrong]
+        samples: list[Sample] = []
+        if self._gathering_since_ns is not None and (
+            packet.unix_ns != self._gathered_unix_ns or self._gathered[place] is not None
+        ):
+            samples += self._emit()
+        if self._gathering_since_ns is None:
+            self._gathered = [None] * len(self._places)
+            self._gathered_unix_ns = packet.unix_ns
+            self._gathering_since_ns = now_ns
+        self._gathered[place] = position_mm
+        if None not in self._gathered:
+            samples += self._emit()
+        return samples
+
+    def _emit(self) -> list[Sample]:
+        """Report the gathered moment, stamped with the arrival of its first tool."""
+        since_ns, self._gathering_since_ns = self._gathering_since_ns, None
+        if since_ns is None:
+            return []
+        return [self._frame(tuple(self._gathered), self._gathered_unix_ns, since_ns)]
+
+    def _belt(self, packet: Packet, values: tuple[float, ...], now_ns: int) -> list[Sample]:
+        if not self._settings.sensor or packet.device_name != self._settings.sensor:
+            return []
+        channel = self._settings.channel
+        if channel >= len(values):
+            what = f"{len(values)} values, channel {channel} is wanted"
+            return [self._bad("SENSOR too short", what, now_ns)]
+        wrong = self._off_clock(packet.unix_ns, now_ns)
+        if wrong is not None:
+            return [wrong]
+        self._heard(now_ns)
+        ticks = self._ticks(packet.unix_ns, now_ns)
+        return [BeltSample(self._device, now_ns, ticks, values[channel])]
+
+    def _frame(
+        self, markers: tuple[Triple | None, ...], unix_ns: int, arrival_ns: int
+    ) -> MarkerFrame:
+        self._heard(arrival_ns)
+        return MarkerFrame(self._device, arrival_ns, self._ticks(unix_ns, arrival_ns), markers)
+
+    def _heard(self, now_ns: int) -> None:
+        self._move(Trigger.DATA)
+        self._heard_ns = now_ns
+
+    def _ticks(self, unix_ns: int, arrival_ns: int) -> int:
+        return (unix_ns or arrival_ns) // (1000 * self._settings.tick_us)
+
+    def _off_clock(self, unix_ns: int, now_ns: int) -> BadSample | None:
+        """Refuse a timestamp far from where the arrivals put the sender's clock."""
+        if unix_ns == 0:
+            return None
+        offset_ns = unix_ns - now_ns
+        if self._offset_ns is not None:
+            off_ms = (offset_ns - self._offset_ns) / 1e6
+            if abs(off_ms) > self._settings.clock_jump_ms:
+                self._off += 1
+                if self._off < CLOCK_JUMPS_AFTER:
+                    return self._bad("timestamp jumps", f"{off_ms:.0f} ms", now_ns)
+        self._off = 0
+        self._offset_ns = offset_ns
+        return None
+
+    def _bad(self, what: str, value: str, now_ns: int) -> BadSample:
+        return BadSample(self._device, now_ns, what, value)

@@ -1,0 +1,145 @@
+"""Twin of an OpenIGTLink server: a tracker behind PLUS, or a belt.
+
+It either pushes what it is shown as TRANSFORM messages, as PLUS does, or waits for STT_TDATA /
+STT_QTDATA and then sends no more often than was asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hal.events import Command
+from hal.messages import BeltSample, MarkerFrame, Sample, Triple
+from hal.openigtlink.codec import Garbled, Packet, StreamReader, encode
+from hal.openigtlink.contents import (
+    Content,
+    Position,
+    QuaternionData,
+    QuaternionTool,
+    Sensor,
+    StartTracking,
+    Status,
+    StopTracking,
+    Tool,
+    TrackingAnswer,
+    TrackingData,
+    Transform,
+    at,
+)
+
+Push = Literal["TRANSFORM", "POSITION", "TDATA", "QTDATA"]
+
+
+class IgtlTwin:
+    """The server's end; ``tools`` name the markers of the frames it is shown.
+
+    With ``push`` it sends unasked. ``unix_ns`` is its clock at the room's time zero, ``tick_ns``
+    how long a tick of the samples it is shown lasts.
+    """
+
+    def __init__(
+        self,
+        tools: tuple[str, ...] = (),
+        *,
+        name: str = "Tracker",
+        sensor: str = "Belt",
+        push: Push | None = None,
+        version: int = 1,
+        unix_ns: int = 1_700_000_000_000_000_000,
+        tick_ns: int = 1_000_000,
+    ) -> None:
+        self._tools = tools
+        self._name = name
+        self._sensor = sensor
+        self._push = push
+        self._version = version
+        self._unix_ns = unix_ns
+        self._tick_ns = tick_ns
+        self._reader = StreamReader()
+        self._out = bytearray()
+        self._asked: StartTracking | None = None
+        self._sent_ns: int | None = None
+        self._count = 0
+        self.accepts = True
+        self.heard: list[Packet | Garbled] = []
+
+    @property
+    def wake_ns(self) -> int | None:
+        """It speaks when it is shown something, or asked."""
+        return None
+
+    def begin(self, now_ns: int) -> None:
+        """Somebody connected."""
+        self._reader.reset()
+        self._out.clear()
+        self._asked = None
+        self._sent_ns = None
+
+    def show(self, sample: Sample, now_ns: int) -> None:
+        """What tracker or belt measured; sent when it is due."""
+        if isinstance(sample, BeltSample):
+            self._say(self._sensor, sample.ticks, Sensor((sample.value_au,)))
+        if not isinstance(sample, MarkerFrame):
+            return
+        form = self._push or (self._asked.form if self._asked and self._due(now_ns) else None)
+        if form is None:
+            return
+        self._sent_ns = now_ns
+        seen = [
+            (name, place)
+            for name, place in zip(self._tools, sample.markers_mm, strict=True)
+            if place is not None
+        ]
+        if form in ("TDATA", "QTDATA"):
+            self._say(self._name, sample.ticks, _rows(form, seen))
+            return
+        for name, place in seen:
+            content = Transform(at(place)) if form == "TRANSFORM" else Position(place)
+            self._say(name, sample.ticks, content)
+
+    def complain(self, status: Status, ticks: int) -> None:
+        """Send a STATUS."""
+        self._say(self._name, ticks, status)
+
+    def receive(self, data: bytes, now_ns: int) -> list[Command]:
+        """Take requests; none asks anything of the room."""
+        for item in self._reader.take(data):
+            self.heard.append(item)
+            if isinstance(item, Garbled):
+                continue
+            if isinstance(item.content, StartTracking):
+                self._asked = item.content if self.accepts else None
+                self._sent_ns = None
+                self._say(self._name, 0, TrackingAnswer(item.content.form, self.accepts))
+            elif isinstance(item.content, StopTracking):
+                self._asked = None
+        return []
+
+    def wake(self, now_ns: int) -> list[Command]:
+        """Nothing is due, ever."""
+        return []
+
+    def data_to_send(self) -> bytes:
+        """All that waits."""
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    def _due(self, now_ns: int) -> bool:
+        """Whether the resolution asked for has passed; half a millisecond early counts."""
+        if self._asked is None or self._sent_ns is None:
+            return True
+        return now_ns - self._sent_ns >= self._asked.resolution_ms * 1_000_000 - 500_000
+
+    def _say(self, name: str, ticks: int, content: Content) -> None:
+        self._count += 1
+        unix_ns = self._unix_ns + ticks * self._tick_ns
+        message_id = self._count if self._version >= 2 else 0
+        self._out += encode(Packet(name, unix_ns, content, self._version, message_id))
+
+
+def _rows(form: str, seen: list[tuple[str, Triple]]) -> Content:
+    if form == "TDATA":
+        return TrackingData(tuple(Tool(name, at(place)) for name, place in seen))
+    upright = (0.0, 0.0, 0.0, 1.0)
+    return QuaternionData(tuple(QuaternionTool(name, place, upright) for name, place in seen))
