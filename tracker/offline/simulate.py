@@ -1,0 +1,191 @@
+"""`tidetrack simulate`: a recorded or generated breath, tracked in the simulated room."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sim.recording import Recording, RecordingError, load_recording
+from tracker.config import SHIPPED, Configuration, ConfigurationError, altered, load_configuration
+from tracker.journal import JournalWriter, make_header
+from tracker.offline.closed_loop import ClosedLoop, Finished, furnish, shortest_run_s
+from tracker.report import About, save_report, summary_of
+
+
+class Wanted(NamedTuple):
+    """What to run and what to leave: every path may be ``None``."""
+
+    configuration: Configuration
+    recording: Recording | None
+    trace: str
+    config: str
+    seed: int
+    journal: Path | None = None
+    report: Path | None = None
+    summary: Path | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "trace",
+        nargs="?",
+        type=Path,
+        metavar="TRACE",
+        help="a recording: CSV, ExtMarker CSV or .vxp (default: the configuration's own breath)",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=SHIPPED / "couch.toml",
+        metavar="FILE",
+        help="the configuration (default: the shipped couch.toml)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="for all chance in the room (default 1)")
+    parser.add_argument(
+        "--latency-ms", type=float, metavar="L", help="latency of both actuator and prediction"
+    )
+    parser.add_argument("--predictor", metavar="NAME", help="predict with this one instead")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="write the journal (MCAP)")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check everything, run, write what was asked for and print the result."""
+    if args.seed < 0:
+        raise ConfigurationError([f"--seed {args.seed}: is negative; give 0 or more"])
+    configuration = load_configuration(args.config)
+    configuration = with_changes(configuration, args.latency_ms, args.predictor)
+    recording = None if args.trace is None else load_recording(args.trace)
+    wanted = Wanted(
+        configuration,
+        recording,
+        "generated" if args.trace is None else args.trace.stem,
+        str(args.config),
+        args.seed,
+        args.journal,
+        args.report,
+        args.json,
+    )
+    _, summary = carry_out(wanted)
+    print(describe(summary))
+    for what in (args.journal, args.json):
+        if what is not None:
+            print(what)
+    if args.report is not None:
+        print(args.report / "report.html")
+    return 0
+
+
+def with_changes(
+    configuration: Configuration, latency_ms: float | None, predictor: str | None
+) -> Configuration:
+    """Give the configuration with latency (of controller and room) and predictor replaced."""
+    changes: dict[str, dict[str, Any]] = {}
+    if latency_ms is not None:
+        changes["timing"] = {"latency_ms": latency_ms}
+        if configuration.room is not None:
+            dead_ms = min(configuration.room.actuator.dead_time_ms, 0.2 * latency_ms)
+            changes["room.actuator"] = {"latency_ms": latency_ms, "dead_time_ms": dead_ms}
+    if predictor is not None:
+        changes["prediction"] = {"predictor": predictor, "parameters": {}}
+    return altered(configuration, changes) if changes else configuration
+
+
+def carry_out(wanted: Wanted) -> tuple[Finished, dict[str, Any]]:
+    """Run the closed loop with its journal, and write summary and report.
+
+    Nothing is opened for writing before recording and configuration have proved usable.
+    """
+    try:
+        room = furnish(wanted.configuration, wanted.recording, wanted.seed)
+    except ValueError as error:
+        if isinstance(error, RecordingError):
+            raise
+        raise ConfigurationError([f"{wanted.trace} in {wanted.config}: {error}"]) from None
+    needed_s = shortest_run_s(wanted.configuration)
+    if room.duration_ns * 1e-9 < needed_s:
+        raise ConfigurationError(
+            [
+                f"{wanted.trace}: lasts {room.duration_ns * 1e-9:.1f} s, modelling and some tracking "
+                f"need {needed_s:.0f} s; use a longer trace, or fewer modelling shots"
+            ]
+        )
+    for path in (wanted.journal, wanted.summary):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    header = make_header(
+        wanted.configuration.text,
+        wanted.seed,
+        {"trace": wanted.trace, "config": wanted.config, "run": "simulate"},
+    )
+    opened = (
+        nullcontext()
+        if wanted.journal is None
+        else JournalWriter(wanted.journal, header, overwrite=True)
+    )
+    with opened as journal, progress_bar(f"tracking {wanted.trace}") as progress:
+        finished = ClosedLoop(wanted.configuration, room, journal).run(progress)
+        if journal is not None:
+            journal.close({"realtime_factor": f"{finished.realtime_factor:.1f}"})
+    about = About(
+        trace=wanted.trace,
+        config=wanted.config,
+        seed=wanted.seed,
+        realtime_factor=round(finished.realtime_factor, 1),
+        digest=finished.digest,
+        orientation=wanted.configuration.controller.session.orientation,
+    )
+    summary = summary_of(finished.records, about)
+    if wanted.summary is not None:
+        wanted.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    if wanted.report is not None:
+        save_report(wanted.report, finished.records, summary, header)
+    return finished, summary
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[float], None] | None]:
+    """Show a bar while a person looks on; nothing where the output is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """Put the summary into a small table for the terminal."""
+    untracked, tracked, beam = summary["untracked"], summary["tracked"], summary["beam"]
+    lines = [f"{'beam to target, 3-D':<22}{'rms':>9}{'p95':>9}{'max':>9}"]
+    for name, spread in (("untracked", untracked), ("tracked", tracked)):
+        cells = "".join(f"{_mm(spread[key]):>9}" for key in ("rms_mm", "p95_mm", "max_mm"))
+        lines.append(f"{name:<22}{cells}")
+    if tracked["rms_mm"] is not None and untracked["rms_mm"]:
+        lines.append(f"{'tracked / untracked':<22}{tracked['rms_mm'] / untracked['rms_mm']:>9.2f}")
+    for name, value in summary["errors"].items():
+        lines.append(f"{name.removesuffix('_rms_mm') + ' error':<22}{_mm(value):>9}")
+    duty = beam["duty"]
+    lines.append(f"{'beam duty':<22}{'-' if duty is None else f'{100 * duty:.1f} %':>9}")
+    unsafe = beam["unsafe_ms_longest"]
+    lines.append(f"{'longest unsafe':<22}{'-' if unsafe is None else f'{unsafe:.0f} ms':>9}")
+    holds = ", ".join(f"{name} {count}" for name, count in beam["holds"].items()) or "none"
+    lines.append(f"{'holds':<22}  {holds}")
+    lines.append(f"{'realtime factor':<22}{summary['realtime_factor']:>9.0f}")
+    return "\n".join(lines)
+
+
+def _mm(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} mm"
