@@ -1,0 +1,1 @@
+"""Where things are, from two pictures of them: calibration, detection, triangulation, labels."""
