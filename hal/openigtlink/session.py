@@ -111,7 +111,8 @@ class IgtlSession:
         self._reader = StreamReader()
         self._out = bytearray()
         self._state = State.CLOSED
-        self._heard_ns = self._whole_ns = 0
+        self._heard_ns = 0
+        self._partial_ns: int | None = None
         self._gathered: list[Triple | None] = []
         self._gathered_unix_ns = 0
         self._gathering_since_ns: int | None = None
@@ -146,7 +147,8 @@ class IgtlSession:
         self._gathering_since_ns = None
         self._offset_ns = None
         self._off = 0
-        self._heard_ns = self._whole_ns = now_ns
+        self._heard_ns = now_ns
+        self._partial_ns = None
         settings = self._settings
         self._move(Trigger.BEGIN_ASKING if settings.ask else Trigger.BEGIN_LISTENING)
         if settings.ask:
@@ -157,10 +159,12 @@ class IgtlSession:
         """Take a piece of the stream; raises `LinkError` when the server refuses to push."""
         samples: list[Sample] = []
         items = self._reader.take(data)
-        if items or not self._reader.waiting:
-            self._whole_ns = now_ns
-        elif now_ns - self._whole_ns > UNFINISHED_NS:
-            self._whole_ns = now_ns
+        if not self._reader.waiting:
+            self._partial_ns = None
+        elif items or self._partial_ns is None:
+            self._partial_ns = now_ns
+        elif now_ns - self._partial_ns > UNFINISHED_NS:
+            self._partial_ns = now_ns
             items = self._reader.resume()
         for item in items:
             if isinstance(item, Garbled):

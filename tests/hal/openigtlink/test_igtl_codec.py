@@ -1,0 +1,248 @@
+"""OpenIGTLink messages, both ways: vectors, pieces, corruption of every byte, a fuzz."""
+
+from __future__ import annotations
+
+import math
+import random
+import struct
+
+import pytest
+
+from hal.errors import ProtocolError
+from hal.openigtlink.codec import HEADER, Garbled, Packet, StreamReader, crc64, encode
+from hal.openigtlink.contents import (
+    Content,
+    Position,
+    QuaternionData,
+    QuaternionTool,
+    Sensor,
+    StartTracking,
+    Status,
+    StopTracking,
+    Text,
+    Tool,
+    TrackingAnswer,
+    TrackingData,
+    Transform,
+    at,
+    position_of,
+)
+
+TURNED = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.5, -2.25, 3.125)
+UNIX_NS = 1_700_000_000_123_456_789
+
+CONTENTS: list[Content] = [
+    Transform(TURNED),
+    Position((1.5, -2.25, 3.125)),
+    Position((1.5, -2.25, 3.125), (0.0, 0.0, 0.5, 0.875)),
+    TrackingData(()),
+    TrackingData((Tool("Marker 0", TURNED), Tool("Marker 1", at((4.0, 5.0, 6.0)), 1))),
+    QuaternionData((QuaternionTool("Marker 0", (1.0, 2.0, 3.0), (0.5, 0.5, 0.5, 0.5)),)),
+    StartTracking("TDATA", 20, "Patient"),
+    StartTracking("QTDATA"),
+    StopTracking("TDATA"),
+    StopTracking("QTDATA"),
+    TrackingAnswer("TDATA", True),
+    TrackingAnswer("QTDATA", False),
+    Status(1),
+    Status(13, -5, "Warm-up", "camera is warming up"),
+    Text("beam held"),
+    Text("Ausatmung für 2 s"),
+    Sensor((512.25, -1.5, 1e-300)),
+    Sensor(()),
+]
+
+
+def read(data: bytes) -> list[Packet | Garbled]:
+    return StreamReader().take(data)
+
+
+def test_crc_is_the_published_one() -> None:
+    assert crc64(b"123456789") == 0x6C40DF5F0B497347
+    assert crc64(b"") == 0
+
+
+def test_a_transform_byte_by_byte() -> None:
+    data = encode(Packet("Chest", 1_700_000_000_500_000_000, Transform(TURNED)))
+    body = struct.pack(">12f", *TURNED)
+    assert data == (
+        b"\0\1TRANSFORM\0\0\0Chest" + b"\0" * 15
+        + struct.pack(">II", 1_700_000_000, 0x80000000)
+        + struct.pack(">QQ", 48, crc64(body))
+        + body
+    )  # fmt: skip
+    assert len(data) == 58 + 48
+    (packet,) = read(data)
+    assert isinstance(packet, Packet)
+    assert isinstance(packet.content, Transform)
+    assert position_of(packet.content.matrix) == (1.5, -2.25, 3.125)
+
+
+def test_sizes_are_those_of_the_specification() -> None:
+    def size(content: Content) -> int:
+        return len(encode(Packet("x", 0, content))) - HEADER.size
+
+    assert size(StartTracking("TDATA", 20, "Patient")) == 36
+    assert size(StopTracking("TDATA")) == 0
+    assert size(TrackingAnswer("TDATA", True)) == 1
+    assert size(TrackingData((Tool("a", TURNED), Tool("b", TURNED)))) == 140
+    assert size(QuaternionData((QuaternionTool("a", (0, 0, 0), (0, 0, 0, 1)),))) == 50
+    assert size(Sensor((1.0, 2.0))) == 26
+    assert size(Position((0, 0, 0))) == 12
+    assert size(Position((0, 0, 0), (0, 0, 0, 1))) == 28
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=lambda content: type(content).__name__)
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_round_trip(content: Content, version: int) -> None:
+    metadata = {"unit": "mm", "Ort": "Köln"} if version >= 2 else {}
+    message_id = 77 if version >= 2 else 0
+    packet = Packet("Tracker", UNIX_NS, content, version, message_id, metadata)
+    assert read(encode(packet)) == [packet]
+
+
+def test_position_with_three_quaternion_numbers_gets_the_fourth() -> None:
+    body = struct.pack(">6f", 1, 2, 3, 0, 0, 0.6)
+    data = HEADER.pack(1, b"POSITION", b"Pointer", 0, len(body), crc64(body)) + body
+    (packet,) = read(data)
+    assert isinstance(packet, Packet)
+    assert isinstance(packet.content, Position)
+    assert packet.content.quaternion == pytest.approx((0, 0, 0.6, 0.8))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (Transform((math.nan, *TURNED[1:])), "not all finite"),
+        (Transform((1e39, *TURNED[1:])), "cannot be written"),
+        (Sensor((math.inf,)), "not all finite"),
+        (Sensor((0.0,) * 256), "cannot be written"),
+        (TrackingData((Tool("a name longer than twenty", TURNED),)), "at most 20"),
+        (TrackingData((Tool("grün", TURNED),)), "at most 20"),
+        (TrackingData((Tool("a", TURNED),) * 1000), "longer than 65536"),
+    ],
+)
+def test_refuses_to_write(content: Content, says: str) -> None:
+    with pytest.raises(ProtocolError, match=says):
+        encode(Packet("x", 0, content))
+
+
+def test_version_1_has_no_place_for_metadata() -> None:
+    with pytest.raises(ProtocolError, match="metadata"):
+        encode(Packet("x", 0, Text("y"), metadata={"a": "b"}))
+
+
+def stream(version: int = 1) -> tuple[bytes, list[Packet]]:
+    packets = [Packet(f"D{n}", UNIX_NS + n, c, version) for n, c in enumerate(CONTENTS)]
+    return b"".join(encode(packet) for packet in packets), packets
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("piece", [1, 7, 57, 58, 59, 100, 10_000])
+def test_pieces_of_any_size_give_the_same(version: int, piece: int) -> None:
+    data, packets = stream(version)
+    reader = StreamReader()
+    found: list[Packet | Garbled] = []
+    for start in range(0, len(data), piece):
+        found += reader.take(data[start : start + piece])
+    assert found == packets
+    assert reader.waiting == 0
+
+
+def test_a_rest_waits_for_what_follows() -> None:
+    packet = Packet("x", 0, Text("y"))
+    data = encode(packet)
+    for cut in range(1, len(data)):
+        reader = StreamReader()
+        assert reader.take(data + data[:cut]) == [packet]
+        assert reader.waiting == cut
+        assert reader.take(data[cut:] + data) == [packet, packet]
+    reader.take(data[:20])
+    reader.reset()
+    assert reader.take(data) == [packet]
+
+
+def test_images_and_other_types_are_passed_over() -> None:
+    image = HEADER.pack(1, b"IMAGE", b"Probe", 0, 1_000_000, 0) + b"\0\1" * 500_000
+    wanted = Packet("x", 0, Text("y"))
+    reader = StreamReader()
+    found: list[Packet | Garbled] = []
+    data = image + encode(wanted) + HEADER.pack(1, b"GET_STATUS", b"", 0, 0, 0) + encode(wanted)
+    for start in range(0, len(data), 65536):
+        found += reader.take(data[start : start + 65536])
+        assert reader.waiting < 65536
+    assert found == [wanted, wanted]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    "content",
+    [Transform(TURNED), TrackingData((Tool("Marker 0", TURNED),)), Sensor((1.5, 2.5))],
+    ids=lambda content: type(content).__name__,
+)
+def test_every_byte_corrupted(content: Content, version: int) -> None:
+    """No wrong content is ever believed, and the reader finds its way back."""
+    packet = Packet("Tracker", UNIX_NS, content, version)
+    data = encode(packet)
+    follower = encode(Packet("Next", UNIX_NS, Text("still here")))
+    unprotected = range(14, 42)  # device name and time: outside the CRC
+    for place in range(len(data)):
+        for flip in (0x01, 0x10, 0x80, 0xFF):
+            corrupt = bytearray(data)
+            corrupt[place] ^= flip
+            reader = StreamReader()
+            found = reader.take(bytes(corrupt) + follower * 3)
+            while reader.waiting:
+                found += reader.resume()
+            good = [item for item in found if isinstance(item, Packet)]
+            if good and good[0].device_name != "Next":
+                first = good[0]
+                assert first.content == content
+                assert place in unprotected or (place == 1 and version >= 2)
+            assert [packet.device_name for packet in good][-3:] == ["Next"] * 3
+
+
+def malformed(rng: random.Random) -> bytes:
+    """A message that must not be believed: broken where the CRC or the sizes look."""
+    version = rng.choice((1, 2))
+    content = rng.choice(CONTENTS[:1] + CONTENTS[2:])
+    data = bytearray(encode(Packet("Tracker", UNIX_NS, content, version)))
+    kind = rng.randrange(5)
+    if kind == 0 and len(data) > HEADER.size:  # the body
+        for _ in range(rng.randrange(1, 4)):
+            data[rng.randrange(HEADER.size, len(data))] ^= rng.randrange(1, 256)
+    elif kind == 1:  # the CRC
+        data[rng.randrange(50, 58)] ^= rng.randrange(1, 256)
+    elif kind == 2:  # nonsense with a good CRC
+        body = rng.randbytes(rng.randrange(200))
+        name = rng.choice((b"TRANSFORM", b"STATUS", b"STRING", b"SENSOR", b"STT_TDATA"))
+        if name == b"STATUS":
+            body = body[:29]
+        elif name == b"STRING":
+            body = b"\0\3\xff\xff" + body
+        elif name == b"SENSOR":
+            body = bytes([len(body) // 8 + 40]) + body
+        elif name == b"STT_TDATA":
+            body = body[:35]
+        else:
+            body = struct.pack(">f", math.nan) + body[:44]
+        data = bytearray(HEADER.pack(1, name, b"x", 0, len(body), crc64(body)) + body)
+    elif kind == 3:  # cut off
+        del data[rng.randrange(0, len(data)) :]
+    else:
+        data = bytearray(rng.randbytes(rng.randrange(0, 300)))
+    good = encode(Packet("Tracker", UNIX_NS, content, version))
+    return b"" if bytes(data) == good else bytes(data)
+
+
+def test_fuzz_believes_nothing_and_recovers() -> None:
+    rng = random.Random(20240607)
+    good = Packet("Next", UNIX_NS, Text("still here"))
+    for _ in range(4_000):
+        data = malformed(rng)
+        reader = StreamReader()
+        found = reader.take(data)
+        while reader.waiting:
+            found += reader.resume()
+        assert not [item for item in found if isinstance(item, Packet)], data
+        assert reader.take(encode(good))[-1:] == [good], data
