@@ -7,9 +7,10 @@ kernel and all of them are compiled again, so that what runs is always what is w
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from importlib.machinery import PathFinder, SourceFileLoader
 from typing import ParamSpec, TypeVar, cast
 
 import numba
@@ -18,9 +19,15 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-def _folder_stamp() -> tuple[tuple[str, int, int], ...]:
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+def _folder_stamp() -> tuple[tuple[str, float, int], ...]:
+    folder = [__file__.rpartition("/")[0]]
+    stamps: list[tuple[str, float, int]] = []
+    for module in pkgutil.iter_modules(folder):
+        spec = PathFinder.find_spec(module.name, folder)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            stats = spec.loader.path_stats(spec.loader.path)
+            stamps.append((module.name, float(stats["mtime"]), int(stats["size"])))
+    return tuple(sorted(stamps))
 
 
 _STAMP = (_folder_stamp(), numba.__version__, sys.version)

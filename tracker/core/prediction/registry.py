@@ -7,13 +7,24 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tracker.core.prediction import hold, kalman, rls
+from tracker.core.prediction import hold, kalman, regressor, rls
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.stepwise import CompiledPredictor, Method
 
 MOST_CHANNELS = 24
 RATE_HZ = (1.0, 200.0)
 HORIZON_S = (1e-3, 5.0)
+
+_EXPERT_BOUNDS = {
+    "history_s": (0.1, 10.0),
+    "fade": (0.0, 50.0),
+    "memory_s": (1.0, 3600.0),
+    "waves": (0.0, 512.0),
+    "length": (0.01, 100.0),
+    "linear": (0.0, 1e3),
+    "noise": (1e-6, 1e3),
+    "absolute": (0.0, 100.0),
+}
 
 METHODS: dict[str, Method] = {
     "hold": Method(hold.HoldParameters, {"none": (0.0, 0.0)}, hold.begin, hold.step, hold.run),
@@ -42,6 +53,13 @@ METHODS: dict[str, Method] = {
         rls.begin,
         rls.step,
         rls.run,
+    ),
+    "kernel": Method(
+        regressor.ExpertParameters,
+        _EXPERT_BOUNDS,
+        regressor.begin,
+        regressor.step,
+        regressor.run,
     ),
 }
 

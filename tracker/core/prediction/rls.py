@@ -1,6 +1,6 @@
 """Recursive least squares over the last seconds of each channel alone.
 
-Features at sample s: 1, x(s) - origin, x(s - j) - x(s) for the lags j; target: x(s + horizon) - x(s).
+Features at sample s: 1, x(s) - origin, x(s - j) - x(s) for the lags j; target: x(s + h) - x(s).
 This is the single-channel autoregression with about 4 s of history that beats Kalman and NLMS
 predictors on respiratory motion; see ``regression`` for what keeps it alive for hours.
 """
@@ -20,7 +20,7 @@ from tracker.core.prediction.calibration import (
     score,
 )
 from tracker.core.prediction.compiled import compiled
-from tracker.core.prediction.regression import absorb, pull_to_zero, restart
+from tracker.core.prediction.regression import absorb, restart
 from tracker.core.prediction.stream import (
     PERIOD,
     SAMPLES,
@@ -58,6 +58,7 @@ class RlsState(NamedTuple):
     origin: Reals
     features: Reals
     gain: Reals
+    pull: Reals
     target: Reals
     cursor: NDArray[np.int64]
 
@@ -76,6 +77,7 @@ def begin(parameters: RlsParameters, channels: int, rate_hz: float, horizon_ns: 
         origin=np.zeros(channels),
         features=np.zeros(size),
         gain=np.zeros(size),
+        pull=np.zeros(size),
         target=np.zeros(1),
         cursor=np.zeros(2, np.int64),
     )
@@ -106,11 +108,20 @@ def _train(parameters: RlsParameters, state: RlsState, slot: int) -> None:
             restart(inverse, start)
         _read_features(state, slot, channel)
         state.target[0] = stream.label[channel] - stream.windows[slot, 0, channel]
-        seen = absorb(inverse, weights, state.features, state.target, forgetting, state.gain)
-        if seen < 0.0:
+        for _ in range(2):
+            if absorb(
+                inverse,
+                weights,
+                state.features,
+                state.target,
+                forgetting,
+                cursor[1],
+                ridge * size,
+                state.gain,
+                state.pull,
+            ):
+                break
             restart(inverse, start)
-            absorb(inverse, weights, state.features, state.target, forgetting, state.gain)
-        pull_to_zero(inverse, weights, cursor[1], ridge * size, state.gain)
     cursor[0] += 1
     cursor[1] = (cursor[1] + 1) % size
 

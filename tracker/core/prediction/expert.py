@@ -1,0 +1,196 @@
+"""One regression expert: ridge on faded lag differences, with or without Gaussian-process waves.
+
+All the good predictors of breathing here are the same regression with other settings. Inputs
+are the differences x(s) - x(s - i) of every channel, weighted by exp(-fade * age) and scaled to
+unit mean square, and x(s) - centre with its own weight. Features are those inputs (a linear predictor) and,
+when there are waves, random Fourier features of a Gaussian kernel on them (Rahimi & Recht 2007),
+which make it a Gaussian process of fixed size: breathing of the same shape goes on the same
+way. The target is x(s + h) - x(s). Lags are every period at first and geometrically farther apart
+later, so that three seconds of history cost as little at 30 Hz as at 10.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.core.prediction.compiled import compiled
+from tracker.core.prediction.regression import absorb, restart
+from tracker.core.prediction.stream import PERIOD, Stream
+
+Reals = NDArray[np.float64]
+
+_SEED = 20240229
+_SCALE_MEMORY_S = 60.0
+_DENSE_LAGS = 8
+_MOST_LAGS = 20
+
+# places in Expert.settings
+MEMORY_S, LENGTH, LINEAR, NOISE, ABSOLUTE, SCALE = range(6)
+# places in Expert.cursor
+TRAINED, PULLED = range(2)
+
+
+class Expert(NamedTuple):
+    """``settings`` (6,), see the places above, ``SCALE`` being learned; ``lags`` (lags,), in periods.
+
+    ``fades`` (lags,); ``frequencies`` (waves, inputs); ``inverse`` (n, n), ``weights`` (n, channels);
+    ``inputs``, ``features``, ``gain``, ``pull``, ``target``: work space.
+    """
+
+    settings: Reals
+    cursor: NDArray[np.int64]
+    lags: NDArray[np.int64]
+    fades: Reals
+    frequencies: Reals
+    inverse: Reals
+    weights: Reals
+    inputs: Reals
+    features: Reals
+    gain: Reals
+    pull: Reals
+    target: Reals
+
+
+def lag_places(history_s: float, rate_hz: float) -> NDArray[np.int64]:
+    """Lags in periods: 1 to 8, then in growing steps, at most 20 of them."""
+    last = max(_DENSE_LAGS, round(history_s * rate_hz))
+    if last <= _MOST_LAGS:
+        return np.arange(1, last + 1)
+    growing = np.geomspace(_DENSE_LAGS, last, _MOST_LAGS - _DENSE_LAGS + 1)[1:]
+    return np.unique(np.concatenate([np.arange(1, _DENSE_LAGS + 1), np.round(growing)])).astype(
+        np.int64
+    )
+
+
+def begin_expert(
+    channels: int,
+    rate_hz: float,
+    *,
+    history_s: float,
+    fade: float,
+    memory_s: float,
+    waves: int,
+    length: float,
+    linear: float,
+    noise: float,
+    absolute: float,
+) -> Expert:
+    """An expert that has learned nothing and predicts that the position holds."""
+    lags = lag_places(history_s, rate_hz)
+    inputs = channels * (lags.size + 1)
+    draw = np.random.Generator(np.random.PCG64(_SEED))
+    size = inputs + 2 * waves
+    return Expert(
+        settings=np.array([memory_s, length, linear, noise, absolute, 0.0]),
+        cursor=np.zeros(2, np.int64),
+        lags=lags,
+        fades=np.exp(-fade * lags / rate_hz),
+        frequencies=draw.standard_normal((waves, inputs)) / length,
+        inverse=np.zeros((size, size)),
+        weights=np.zeros((size, channels)),
+        inputs=np.zeros(inputs),
+        features=np.zeros(size),
+        gain=np.zeros(size),
+        pull=np.zeros(size),
+        target=np.zeros(channels),
+    )
+
+
+@compiled
+def _read_inputs(expert: Expert, stream: Stream, slot: int) -> float:
+    """Fill the inputs from a window; returns their squared size."""
+    window, inputs, lags = stream.windows[slot], expert.inputs, expert.lags
+    channels = window.shape[1]
+    absolute = expert.settings[ABSOLUTE]
+    squared = 0.0
+    place = 0
+    for channel in range(channels):
+        newest = window[0, channel]
+        for k in range(lags.size):
+            value = (newest - window[lags[k], channel]) * expert.fades[k]
+            inputs[place] = value
+            squared += value * value
+            place += 1
+        value = (newest - stream.centre[channel]) * absolute
+        inputs[place] = value
+        squared += value * value
+        place += 1
+    return squared
+
+
+@compiled
+def _read_features(expert: Expert) -> None:
+    inputs, features, frequencies = expert.inputs, expert.features, expert.frequencies
+    waves = frequencies.shape[0]
+    small = 1.0 / np.sqrt(expert.settings[SCALE] + 1e-300)
+    linear = np.sqrt(expert.settings[LINEAR])
+    for k in range(inputs.size):
+        inputs[k] *= small
+        features[k] = linear * inputs[k]
+    height = 1.0 / np.sqrt(float(waves))
+    place = inputs.size
+    for wave in range(waves):
+        phase = 0.0
+        for k in range(inputs.size):
+            phase += frequencies[wave, k] * inputs[k]
+        features[place] = height * np.cos(phase)
+        features[place + 1] = height * np.sin(phase)
+        place += 2
+
+
+@compiled
+def ready(expert: Expert, stream: Stream, slot: int) -> bool:
+    """Whether the window of ``slot`` was measured as far back as the expert looks."""
+    return stream.filled[slot] > expert.lags[-1]
+
+
+@compiled
+def train(expert: Expert, stream: Stream, slot: int) -> None:
+    """Learn what followed the window of ``slot``, now that its label is known."""
+    settings, cursor = expert.settings, expert.cursor
+    period_s = stream.clock[PERIOD] * 1e-9
+    size = expert.features.size
+    squared = _read_inputs(expert, stream, slot)
+    rate = max(1.0 / (cursor[TRAINED] + 1.0), min(1.0, period_s / _SCALE_MEMORY_S))
+    settings[SCALE] += rate * (squared - settings[SCALE])
+    forgetting = np.exp(-period_s / settings[MEMORY_S])
+    penalty = settings[NOISE] * (1.0 - forgetting)
+    start = max(0.3 * settings[NOISE], penalty)
+    if cursor[TRAINED] == 0:
+        restart(expert.inverse, start)
+    _read_features(expert)
+    for channel in range(stream.label.size):
+        expert.target[channel] = stream.label[channel] - stream.windows[slot, 0, channel]
+    learned = absorb(
+        expert.inverse,
+        expert.weights,
+        expert.features,
+        expert.target,
+        forgetting,
+        cursor[PULLED],
+        penalty * size,
+        expert.gain,
+        expert.pull,
+    )
+    if not learned:
+        restart(expert.inverse, start)
+    cursor[TRAINED] += 1
+    cursor[PULLED] = (cursor[PULLED] + 1) % size
+
+
+@compiled
+def foresee(expert: Expert, stream: Stream, slot: int, position: Reals) -> None:
+    """Write the expert's position one horizon after ``slot``; the position itself before it knows."""
+    for channel in range(position.size):
+        position[channel] = stream.windows[slot, 0, channel]
+    if expert.cursor[TRAINED] == 0 or not ready(expert, stream, slot):
+        return
+    _read_inputs(expert, stream, slot)
+    _read_features(expert)
+    for k in range(expert.features.size):
+        feature = expert.features[k]
+        for channel in range(position.size):
+            position[channel] += expert.weights[k, channel] * feature
