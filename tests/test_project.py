@@ -127,21 +127,18 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     assert names_in(project["dependencies"]) <= runtime
     assert runtime <= dev
     assert names_in(extras["dev"]) | names_in(extras["bench"]) <= dev
+    peers = pinned_in(REPOSITORY / "locks" / "peers.lock")
+    assert names_in(extras["peers"]) | names_in(extras["dicom"]) | names_in(extras["lsl"]) <= peers
     assert names_in(PROJECT["build-system"]["requires"]) == pinned_in(
         REPOSITORY / "locks" / "build.lock"
     )
 
 
-def test_runtime_and_dev_lock_pin_the_same_versions() -> None:
-    pins = [
-        {
-            line.split(" ")[0]
-            for line in (REPOSITORY / "locks" / f"{name}.lock").read_text().splitlines()
-            if "==" in line
-        }
-        for name in ("runtime", "dev")
-    ]
-    assert pins[0] <= pins[1]
+def test_the_locks_agree_on_every_version() -> None:
+    pins: dict[str, str] = {}
+    for lock in LOCKS:
+        for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text(), re.MULTILINE):
+            assert pins.setdefault(name, version) == version, f"{name} in {lock.name}"
 
 
 # --- the wheel ----------------------------------------------------------------------------------
