@@ -216,6 +216,18 @@ def test_a_fault_that_stops_is_a_hold_to_the_end() -> None:
     assert hold.detail == "300 ms, limit 200 ms"
 
 
+def test_reasons_that_come_up_later_are_kept() -> None:
+    holds = book(
+        START,
+        SendHold(3, "gate", ("a",)),
+        FaultChanged(4, "belt lost", True, "WARN", ""),
+        FaultChanged(5, "target unsure", True, "HOLD", ""),
+        FaultChanged(6, "a", True, "HOLD", ""),
+        FaultChanged(7, "target unsure", True, "HOLD", ""),
+    )
+    assert [hold.later for hold in holds.all()] == [("target unsure",)]
+
+
 def test_a_warning_is_no_reason() -> None:
     holds = book(
         START,

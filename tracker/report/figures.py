@@ -107,8 +107,7 @@ def histogram(errors: Errors) -> str:
     edges = np.arange(0.0, top + 1e-9, BIN_MM)
     edges_list = edges.tolist()
     shares = [
-        (np.histogram(np.minimum(each, top - 1e-9), edges)[0] / len(each) * 100).tolist()
-        for each in (tracked, untracked)
+        (np.histogram(each, edges)[0] / len(each) * 100).tolist() for each in (tracked, untracked)
     ]
     highest = max(*shares[0], *shares[1]) * 1.08
     frame = svg.Frame((0.0, top), (0.0, highest), top=22)
@@ -139,7 +138,9 @@ def cumulative(errors: Errors) -> str:
         x = frame.px(mark)
         parts.append(f'<path class="mark" d="M{x:.1f} {bottom}V{frame.top}"/>')
         parts.append(svg.dots(frame, [mark], [share], 3.5, "tracked-dot"))
-        parts.append(svg.note(x, frame.top - 4, f"{share:.1f} %", "tracked-note", "middle"))
+        parts.append(
+            svg.note(x, frame.top - 4, share_within(tracked, mark), "tracked-note", "middle")
+        )
     return svg.figure(
         frame,
         "Cumulative share of beam-on time by 3-D distance, tracked and untracked",
@@ -149,7 +150,21 @@ def cumulative(errors: Errors) -> str:
 
 def within(lengths: Vector) -> str:
     """Which share of the lengths lies within each mark, in words."""
-    return ", ".join(f"{(lengths <= mark).mean() * 100:.1f} %" for mark in MARKS_MM)
+    return ", ".join(share_within(lengths, mark) for mark in MARKS_MM)
+
+
+def share_within(lengths: Vector, mark: float) -> str:
+    """One such share; rounded down, so that 100.0 % means all."""
+    return f"{np.floor((lengths <= mark).mean() * 1000) / 10:.1f} %"
+
+
+def beyond(errors: Errors) -> str:
+    """Which share of the distances the histogram leaves out to its right, in words."""
+    untracked = length(errors.untracked[errors.counted])
+    tracked = length(errors.tracked[errors.counted])
+    top = _reach(untracked)
+    left_out = [f"{(each > top).mean() * 100:.1f} %" for each in (tracked, untracked)]
+    return f"Beyond {top:g} mm: tracked {left_out[0]}, untracked {left_out[1]}."
 
 
 def _reach(untracked: Vector) -> float:

@@ -14,13 +14,15 @@ _HOLDING_REACTIONS = ("HOLD", "STOP")
 class Hold(NamedTuple):
     """One stretch without permission; ``end_ns`` is ``None`` when it lasts to the end.
 
-    ``reason`` is the first of ``reasons`` and the one it is counted under.
+    ``reason`` is the first of the ``reasons`` it began with and the one it is counted under;
+    ``later`` reasons came up while it lasted.
     """
 
     start_ns: int
     end_ns: int | None
     reasons: tuple[str, ...]
     detail: str
+    later: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -61,8 +63,7 @@ class HoldBook:
         """A fault appears or goes."""
         if change.active and change.reaction in _HOLDING_REACTIONS:
             self._active[change.fault] = change.detail
-            if self._open and change.fault in self._open.reasons and not self._open.detail:
-                self._open = self._open._replace(detail=change.detail)
+            self._came_up(change.fault)
         elif not change.active:
             self._active.pop(change.fault, None)
 
@@ -80,8 +81,10 @@ class HoldBook:
         if self._open is None:
             detail = next((self._active[name] for name in reasons if name in self._active), "")
             self._open = Hold(t_ns, None, reasons or tuple(self._active), detail)
-        elif self._open.start_ns == t_ns and not self._open.reasons:
-            self._open = self._open._replace(reasons=reasons)
+
+    def _came_up(self, fault: str) -> None:
+        if self._open and fault not in (*self._open.reasons, *self._open.later):
+            self._open = self._open._replace(later=(*self._open.later, fault))
 
     def _end(self, t_ns: int) -> None:
         if self._open:

@@ -316,13 +316,13 @@ def _spread(session: Session) -> str:
     untracked = figures.within(length(errors.untracked[errors.counted]))
     return (
         "<h2>How large the errors were, and how often</h2>"
-        '<p class="about">All moments with the beam on after tracking was first started. What lies'
-        " beyond the right edge of the left figure is counted in its last column.</p>"
+        '<p class="about">All moments with the beam on after tracking was first started.</p>'
         + _key(
             ("box", "--tracked", "tracked: target to beam"),
             ("dash", "--untracked", "untracked: target to its planned place"),
         )
-        + f'<div class="pair"><figure>{figures.histogram(errors)}</figure>'
+        + f'<div class="pair"><figure>{figures.histogram(errors)}'
+        f"<figcaption>{figures.beyond(errors)}</figcaption></figure>"
         f"<figure>{figures.cumulative(errors)}<figcaption>Within 1, 2 and 3 mm: tracked {tracked}"
         f" of the beam-on time, untracked {untracked}.</figcaption></figure></div>"
     )

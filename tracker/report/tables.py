@@ -86,6 +86,8 @@ def holds(records: Records) -> str:
         why = escape(hold.reason)
         if hold.reasons[1:]:
             why += f" (with {escape(', '.join(hold.reasons[1:]))})"
+        if hold.later:
+            why += f", then {escape(', '.join(hold.later))}"
         if hold.detail:
             why += f"<small>{escape(hold.detail)}</small>"
         rows.append(

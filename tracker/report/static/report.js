@@ -34,7 +34,7 @@
     const pen = tile.getContext("2d");
     pen.fillStyle = colour("--hold");
     pen.fillRect(0, 0, size, size);
-    pen.strokeStyle = "#e0b464";
+    pen.strokeStyle = "#ecc486";
     pen.lineWidth = 1.3 * devicePixelRatio;
     for (const shift of [-size, 0, size]) {
       pen.beginPath();
@@ -71,12 +71,17 @@
     ctx.save();
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.fillStyle = "#7a4a00";
+    ctx.strokeStyle = "rgba(255,255,255,.9)";
+    ctx.lineWidth = 3 * devicePixelRatio;
+    ctx.lineJoin = "round";
     ctx.textBaseline = "top";
+    ctx.textAlign = "left";
     let free = bbox.left;
     for (const [start, stop, reason] of data.holds) {
       if (stop < range[0] || start > range[1]) continue;
       const at = Math.max(u.valToPos(start, "x", true), bbox.left) + 4 * devicePixelRatio;
       if (at < free) continue;
+      ctx.strokeText(reason, at, bbox.top + 4 * devicePixelRatio);
       ctx.fillText(reason, at, bbox.top + 4 * devicePixelRatio);
       free = at + ctx.measureText(reason).width + 8 * devicePixelRatio;
     }
@@ -93,7 +98,7 @@
       ctx.beginPath();
       const x = u.valToPos(shot[0], "x", true);
       const y = u.valToPos(shot[1 + axis], "y", true);
-      ctx.arc(x, y, 3.6 * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.arc(x, y, 4.2 * devicePixelRatio, 0, 2 * Math.PI);
       ctx.fillStyle = colour("--shot");
       ctx.fill();
       ctx.lineWidth = devicePixelRatio;
