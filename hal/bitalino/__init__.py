@@ -1,0 +1,1 @@
+"""BITalino respiration belt over a serial line, a pseudo-terminal or TCP."""
