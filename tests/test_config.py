@@ -19,6 +19,7 @@ from tracker.config import (
     RULES,
     SHIPPED,
     ConfigurationError,
+    altered,
     load_configuration,
     parse_configuration,
 )
@@ -425,3 +426,44 @@ def as_toml(value: Any) -> str:
         return repr(value)
     text = "".join(letter for letter in str(value) if letter.isalnum())
     return f'"{text}"'
+
+
+# --- a configuration with some keys changed -----------------------------------------------------
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_altering_nothing_changes_no_value(file: Path) -> None:
+    before = load_configuration(file)
+    after = altered(before, {})
+    assert after.controller == before.controller
+    assert after.room == before.room
+
+
+def test_altered_keys_are_in_the_text_and_nothing_else_is() -> None:
+    before = load_configuration(CONFIG / "robot.toml")
+    after = altered(
+        before,
+        {
+            "timing": {"latency_ms": 200.0},
+            "room.actuator": {"latency_ms": 200.0},
+            "prediction": {"predictor": "hold"},
+        },
+    )
+    assert after.controller.timing.latency_ms == 200.0
+    assert after.controller.prediction.predictor == "hold"
+    assert after.room is not None
+    assert after.room.actuator.latency_ms == 200.0
+    assert parse_configuration(after.text).controller == after.controller
+    assert after.sha256 != before.sha256
+    keys = [flat(tomllib.loads(text)) for text in (before.text, after.text)]
+    assert {key for key in keys[0] if keys[0][key] != keys[1][key]} == {
+        "timing.latency_ms",
+        "room.actuator.latency_ms",
+        "prediction.predictor",
+    }
+
+
+def test_altered_keys_are_checked_as_a_file_is() -> None:
+    before = load_configuration(CONFIG / "couch.toml")
+    with pytest.raises(ConfigurationError, match=r"timing\.latency_ms: too large: 9000"):
+        altered(before, {"timing": {"latency_ms": 9000.0}})

@@ -96,9 +96,38 @@ def parse_configuration(
     return Configuration(controller, room, text, path, digest)
 
 
+def altered(
+    configuration: Configuration, changes: Mapping[str, Mapping[str, Any]]
+) -> Configuration:
+    """Give the configuration with some keys replaced (section -> key -> value), checked anew.
+
+    Its text becomes the whole effective configuration, so that a journal holds what really ran.
+    """
+    table: dict[str, Any] = msgspec.to_builtins(configuration.controller)
+    if configuration.room is not None:
+        table["room"] = msgspec.to_builtins(configuration.room)
+    for section, keys in changes.items():
+        place = table
+        for part in section.split("."):
+            place = place[part]
+        place.update(keys)
+    text = tomli_w.dumps(_without_none(table))
+    return parse_configuration(text, name="the configuration as changed", path=configuration.path)
+
+
 def _shipped() -> str:
     names = sorted(file.stem for file in SHIPPED.glob("*.toml"))
     return f"shipped with the program, in {SHIPPED}: {', '.join(names)}"
+
+
+def _without_none(value: Any) -> Any:
+    """Leave out what is ``None``: TOML has no such value, and it is the default of its key."""
+    if isinstance(value, Mapping):
+        items = cast(Mapping[str, Any], value).items()
+        return {key: _without_none(item) for key, item in items if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in cast(Sequence[Any], value)]
+    return value
 
 
 def _syntax_problem(name: str, text: str, error: Exception) -> str:
@@ -304,32 +333,3 @@ def _rule_problems(controller: Controller, wrong: frozenset[str]) -> Iterator[Pr
     for rule in RULES:
         if not any(key in wrong or key.partition(".")[0] in wrong for key in rule.reads):
             yield from (Problem(rule.key, breach) for breach in rule.breaches(controller))
-
-
-def altered(
-    configuration: Configuration, changes: Mapping[str, Mapping[str, Any]]
-) -> Configuration:
-    """Give the configuration with some keys replaced (section -> key -> value), checked anew.
-
-    Its text becomes the whole effective configuration, so that a journal holds what really ran.
-    """
-    table: dict[str, Any] = msgspec.to_builtins(configuration.controller)
-    if configuration.room is not None:
-        table["room"] = msgspec.to_builtins(configuration.room)
-    for section, keys in changes.items():
-        place = table
-        for part in section.split("."):
-            place = place[part]
-        place.update(keys)
-    text = tomli_w.dumps(_without_none(table))
-    return parse_configuration(text, name="the configuration as changed", path=configuration.path)
-
-
-def _without_none(value: Any) -> Any:
-    """Leave out what is ``None``: TOML has no such value, and it is the default of its key."""
-    if isinstance(value, Mapping):
-        items = cast(Mapping[str, Any], value).items()
-        return {key: _without_none(item) for key, item in items if item is not None}
-    if isinstance(value, list | tuple):
-        return [_without_none(item) for item in cast(Sequence[Any], value)]
-    return value
