@@ -157,7 +157,10 @@ def test_other_versions_are_named(path: Path, capsys: pytest.CaptureFixture[str]
     if path.read_bytes() == data:
         pytest.skip("this Python has another length of version")
     run(path, Summing(odd_at=4))
-    assert "python: 2." in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "python: 2." in said.out
+    assert said.err.startswith("warning: ")
+    assert "the seal at" in said.err
 
 
 def test_no_journal_is_one_clear_line(tmp_path: Path) -> None:

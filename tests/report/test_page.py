@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker.journal import JournalError
-from tracker.report import command, write_report
+from tracker.report import command, save_report, summarise, write_report
 from tracker.report.errors import errors_of
 from tracker.report.figures import envelope, runs
 from tracker.report.records import collect
@@ -119,6 +119,7 @@ def test_the_curves_are_those_of_the_journal(html: str, session_path: Path) -> N
     assert np.abs(truth - expected).max() < 0.006
     assert data["holds"] == [[20.0, 22.0, "irregular breathing"]]
     assert len(data["shots"]) == 2
+    assert data["unknown"] == []
     assert [chart["id"] for chart in data["charts"]][:2] == ["error", "surrogate"]
     named = {line["curve"] for chart in data["charts"] for line in chart["lines"]}
     assert named == set(data["curves"])
@@ -129,6 +130,17 @@ def read(path: Path) -> Any:
     from tracker.journal import read_journal
 
     return read_journal(path)
+
+
+def test_a_gap_in_the_recording_is_shown(session_path: Path, tmp_path: Path) -> None:
+    records, _ = collect(read(session_path))
+    records.truth[1500:1600, 15] = 0.0
+    summary = summarise(read(session_path))
+    path = save_report(tmp_path, records, summary, read(session_path).header)
+    html = path.read_text(encoding="utf-8")
+    outline(html)
+    assert "gap in the recording" in html
+    assert embedded(html)["unknown"] == [[15.0, 16.0]]
 
 
 def test_without_truth_the_page_claims_nothing(live_path: Path, tmp_path: Path) -> None:

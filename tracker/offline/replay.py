@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import struct
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -18,7 +19,16 @@ import msgspec
 
 from hal.events import Event
 from tracker.core.types import Output
-from tracker.journal import Entry, Journal, TornTail, encode_record, make_header, read_journal
+from tracker.journal import (
+    Entry,
+    Journal,
+    JournalError,
+    TornTail,
+    encode_record,
+    make_header,
+    read_journal,
+    verify,
+)
 
 
 class Engine(Protocol):
@@ -128,6 +138,7 @@ def run(args: argparse.Namespace, engine_factory: EngineFactory = engine_from_co
     journal = read_journal(args.journal)
     if journal.torn:
         print(f"{args.journal}: {journal.torn.describe()}")
+    _warn_of_changes(args.journal)
     outcome = replay(journal, engine_factory(journal.header.configuration))
     counts = f"{outcome.events} events, {outcome.outputs} outputs"
     if outcome.first is None:
@@ -141,6 +152,13 @@ def run(args: argparse.Namespace, engine_factory: EngineFactory = engine_from_co
     for line in _version_lines(journal):
         print(line)
     return 1
+
+
+def _warn_of_changes(path: Path) -> None:
+    try:
+        verify(path)
+    except JournalError as error:
+        print(f"warning: {error}", file=sys.stderr)
 
 
 def _by_event(journal: Journal) -> Iterator[tuple[Entry, list[Entry], bool]]:

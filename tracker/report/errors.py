@@ -33,13 +33,15 @@ Mask = NDArray[np.bool_]
 class Errors(NamedTuple):
     """Per moment of the truth: time, the error vectors in the patient frame, what counts.
 
-    ``counted`` moments have the beam on, lie after tracking was first started, and are moments the
-    simulator lets count. ``split`` moments also have an estimate and a prediction.
+    ``known`` moments are those whose truth the simulator vouches for; not in a recording's gaps.
+    ``counted`` moments are known, have the beam on, and lie after tracking was first started.
+    ``split`` moments are counted and have an estimate and a prediction.
     """
 
     t_s: Vector
     step_s: Vector
     beam_on: Mask
+    known: Mask
     counted: Mask
     split: Mask
     untracked: Table
@@ -62,7 +64,8 @@ def errors_of(records: Records, orientation: Orientation) -> Errors | None:
     predicted = _interpolated(records.prediction[:, 1:], t_ns)
     beam_on = truth[:, 14] > 0.5
     start_ns = records.tracking_ns
-    counted = beam_on & (truth[:, 15] > 0.5)
+    known = truth[:, 15] > 0.5
+    counted = beam_on & known
     counted &= t_ns >= (np.inf if start_ns is None else start_ns)
     correlation = target - estimate
     prediction = estimate - predicted
@@ -71,6 +74,7 @@ def errors_of(records: Records, orientation: Orientation) -> Errors | None:
         t_s=t_ns / 1e9,
         step_s=_steps(t_ns / 1e9),
         beam_on=beam_on,
+        known=known,
         counted=counted,
         split=counted & np.isfinite(actuator).all(axis=1),
         untracked=target,

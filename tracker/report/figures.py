@@ -47,6 +47,9 @@ def overview(errors: Errors, holds: Sequence[Hold], end_s: float) -> str:
     parts += [
         svg.band(frame, start, stop, "beam") for start, stop in runs(errors.beam_on, errors.t_s)
     ]
+    parts += [
+        svg.band(frame, start, stop, "unknown") for start, stop in runs(~errors.known, errors.t_s)
+    ]
     parts.extend(_hold_bands(frame, holds, end_s))
     parts.append(svg.axes(frame, "time in s", "distance in mm"))
     times, low, high = envelope(errors.t_s, untracked, 540)
@@ -206,7 +209,8 @@ def _cloud(records: Records, axis: int) -> tuple[list[float], list[float]]:
     """The true target against the fused amplitude, thinned, from the start of tracking on."""
     if not len(records.truth) or len(records.surrogate) < 2:
         return [], []
-    truth = records.truth[records.truth[:, 0] >= (records.tracking_ns or 0)]
+    counts = (records.truth[:, 0] >= (records.tracking_ns or 0)) & (records.truth[:, 15] > 0.5)
+    truth = records.truth[counts]
     truth = truth[:: max(1, len(truth) // _CLOUD_POINTS)]
     amplitude = np.interp(truth[:, 0], records.surrogate[:, 0], records.surrogate[:, 1])
     return amplitude.tolist(), truth[:, 1 + axis].tolist()

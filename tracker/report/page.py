@@ -193,9 +193,17 @@ def _glance(session: Session) -> str:
             ("box", "--untracked", "target to its planned place"),
             ("box", "--beam", "beam on"),
             ("hatch", "--hold", "beam held, with the reason"),
+            *_unknown(session.errors),
         )
         + f"<figure>{figure}</figure>"
     )
+
+
+def _unknown(errors: Errors | None) -> list[tuple[str, str, str]]:
+    """The legend of stretches that do not count, where there are any."""
+    if errors is None or errors.known.all():
+        return []
+    return [("box", "--unknown", "gap in the recording: truth not known, not counted")]
 
 
 def _timeline(session: Session) -> str:

@@ -99,7 +99,8 @@ def packed(records: Records, errors: Errors | None) -> dict[str, Any]:
         "tracking": None if records.tracking_ns is None else records.tracking_ns / 1e9,
         "t": _differences(timeline.t_s / 1e-3),
         "curves": {name: _differences(c / STEP_MM) for name, c in timeline.curves.items()},
-        "beam": [[round(a, 3), round(b, 3)] for a, b in beam_runs(records, errors)],
+        "beam": _rounded(beam_runs(records, errors)),
+        "unknown": _rounded(runs(~errors.known, errors.t_s) if errors else []),
         "holds": [
             [
                 round(hold.start_ns / 1e9, 3),
@@ -122,6 +123,10 @@ def beam_runs(records: Records, errors: Errors | None) -> list[tuple[float, floa
         return runs(errors.beam_on, errors.t_s)
     beam = records.beam
     return runs(beam[:, 1] > 0.5, beam[:, 0] / 1e9)
+
+
+def _rounded(stretches: list[tuple[float, float]]) -> list[list[float]]:
+    return [[round(start, 3), round(stop, 3)] for start, stop in stretches]
 
 
 def _column(rows: Table, column: int, t_ns: Vector) -> Vector:

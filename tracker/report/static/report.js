@@ -62,6 +62,7 @@
       }
     };
     paint(data.beam, colour("--beam"));
+    paint(data.unknown, colour("--unknown"));
     paint(data.holds, hatch(ctx));
     ctx.restore();
   };
