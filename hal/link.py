@@ -141,9 +141,7 @@ class Link:
     def _waking(self, data: bytes, now_ns: int) -> list[Sample]:
         return self.conversation.wake(now_ns)
 
-    def _step(
-        self, talk: Callable[[bytes, int], list[Sample]], data: bytes, now_ns: int
-    ) -> None:
+    def _step(self, talk: Callable[[bytes, int], list[Sample]], data: bytes, now_ns: int) -> None:
         if self._ended is None or self._ended.done():
             return
         try:

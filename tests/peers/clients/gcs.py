@@ -46,8 +46,6 @@ with PISocket(host="127.0.0.1", port=port) as gateway:
     result["position"] = [couch.qPOS()[axis] for axis in "XYZ"]
     result["limit"] = error_of(lambda: couch.MOV("X", 60.0))
     result["fast"] = error_of(lambda: couch.VLS(500))
-        lambda: couch.gcsdevice.MOV("X", 1) if False else couch.SPA("X", 1, 1)
-    )
     couch.MOV("X", 25.0)
     time.sleep(0.2)
     result["stopped"] = error_of(couch.StopAll)
