@@ -93,9 +93,7 @@ def test_an_invisible_marker_is_none(push: Any) -> None:
     frames = pair.of(MarkerFrame)
     assert len(frames) >= 24
     assert {frame.markers_mm for frame in frames} == {(SHOWN[0], None, SHOWN[2])}
-    assert all(
-        later.t_ns > earlier.t_ns for earlier, later in itertools.pairwise(frames)
-    )
+    assert all(later.t_ns > earlier.t_ns for earlier, later in itertools.pairwise(frames))
 
 
 def test_an_incomplete_moment_waits_five_milliseconds() -> None:

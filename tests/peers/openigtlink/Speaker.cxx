@@ -45,15 +45,11 @@ void sayEverything(igtl::Socket* socket) {
   transform->SetMatrix(matrix);
   say(socket, transform, "Chest");
 
-  for (int form = 0; form < 3; form++) {
-    igtl::PositionMessage::Pointer position = igtl::PositionMessage::New();
-    const int forms[] = {igtl::PositionMessage::ALL, igtl::PositionMessage::WITH_QUATERNION3,
-                         igtl::PositionMessage::POSITION_ONLY};
-    position->SetPackType(forms[form]);
-    position->SetPosition(4.5f, -5.25f, 6.125f);
-    position->SetQuaternion(0.0f, 0.0f, 0.6f, 0.8f);
-    say(socket, position, "Pointer");
-  }
+  // Not the two short forms: packing them overruns the library's own buffer (1.11).
+  igtl::PositionMessage::Pointer position = igtl::PositionMessage::New();
+  position->SetPosition(4.5f, -5.25f, 6.125f);
+  position->SetQuaternion(0.0f, 0.0f, 0.6f, 0.8f);
+  say(socket, position, "Pointer");
 
   igtl::TrackingDataMessage::Pointer tracking = igtl::TrackingDataMessage::New();
   const char* names[] = {"Marker 0", "Marker 1"};
@@ -98,14 +94,10 @@ void sayEverything(igtl::Socket* socket) {
   say(socket, sensor, "Belt");
 }
 
-void prepare(igtl::MessageBase*, int) {}
-void prepare(igtl::PositionMessage* message, int size) { message->SetPackTypeByBodySize(size); }
-
 template <class Message>
 typename Message::Pointer take(igtl::Socket* socket, igtl::MessageHeader::Pointer& header) {
   typename Message::Pointer message = Message::New();
   message->SetMessageHeader(header);
-  prepare(message.GetPointer(), header->GetBodySizeToRead());
   message->AllocatePack();
   socket->Receive(message->GetPackBodyPointer(), message->GetPackBodySize());
   const int unpacked = message->Unpack(1);
