@@ -42,7 +42,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     residual_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
     turn_deg: Annotated[float, Meta(gt=0, le=180)] = 15.0
     least: Annotated[int, Meta(ge=1, le=20)] = 3
-    rival: Annotated[float, Meta(ge=1, le=20)] = 3.0
+    rival: Annotated[float, Meta(ge=1, le=20)] = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

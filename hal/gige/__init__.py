@@ -1,0 +1,1 @@
+"""GigE Vision cameras: control (GVCP) and pictures (GVSP) over UDP, without a vendor's library."""

@@ -1,0 +1,291 @@
+"""Pictures out of packets: order, gaps, repeats, and what is to be asked for again.
+
+No I/O. A picture is handed over only when leader, trailer and every byte between are there
+and agree with each other; anything less becomes a `BadSample` that says what was missing.
+Missing packets are asked for when the trailer, a later picture or silence shows the gap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hal.errors import ProtocolError
+from hal.gige.codec import Resend
+from hal.gige.packets import (
+    BYTES_PER_PIXEL,
+    LEADER,
+    OVERHEAD_BYTES,
+    PAYLOAD,
+    TRAILER,
+    UNAVAILABLE,
+    Leader,
+    decode_leader,
+    decode_packet,
+    decode_trailer,
+)
+from hal.messages import BadSample
+
+QUIET_NS = 3_000_000
+"""Silence within a picture after which missing packets are asked for."""
+RESEND_WAIT_NS = 10_000_000
+GIVE_UP_NS = 100_000_000
+MOST_RESENDS = 3
+MOST_OPEN = 4
+MOST_BLOCK = 65_535
+CLOCK_JUMP_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One whole picture; ``timestamp`` in the camera's ticks, ``number`` counts without wrap."""
+
+    t_ns: int
+    number: int
+    timestamp: int
+    pixels: NDArray[np.uint8] | NDArray[np.uint16]
+    resent: int
+
+
+@dataclass(slots=True)
+class _Open:
+    """A picture still arriving."""
+
+    block: int
+    started_ns: int
+    heard_ns: int
+    extended: bool
+    leader: Leader | None = None
+    last: int | None = None
+    height: int | None = None
+    pieces: dict[int, memoryview] = field(default_factory=dict[int, memoryview])
+    resent: int = 0
+    asked: int = 0
+    asked_ns: int = 0
+    spoiled: str = ""
+
+    def missing(self, expected: int | None) -> list[int]:
+        """Packet numbers not there yet, as far as one can know."""
+        last = self.last if self.last is not None else expected
+        gone = [] if self.leader is not None else [0]
+        if last is None:
+            top = max(self.pieces, default=0)
+            return gone + [n for n in range(1, top) if n not in self.pieces]
+        if self.last is None:
+            gone_tail = [last]
+        else:
+            gone_tail = []
+        return gone + [n for n in range(1, last) if n not in self.pieces] + gone_tail
+
+
+class Reassembly:
+    """Puts pictures of one stream together.
+
+    ``packet_bytes`` is the packet size the camera was set to, ``ticks_hz`` the frequency of
+    its timestamps (to see that they advance as time does).
+    """
+
+    def __init__(self, device: str, packet_bytes: int, ticks_hz: int) -> None:
+        self.device = device
+        self.piece_bytes = packet_bytes - OVERHEAD_BYTES
+        self.ticks_hz = ticks_hz
+        self.wanted: list[Resend] = []
+        self._open: dict[int, _Open] = {}
+        self._closed: list[int] = []
+        self._newest: int | None = None
+        self._turns = 0
+        self._clock: tuple[int, int] | None = None
+
+    @property
+    def wake_ns(self) -> int | None:
+        """When `wake` wants to be called; ``None``: no picture is open."""
+        if not self._open:
+            return None
+        return min(self._due(picture) for picture in self._open.values())
+
+    @staticmethod
+    def _due(picture: _Open) -> int:
+        give_up = picture.started_ns + GIVE_UP_NS
+        if picture.asked >= MOST_RESENDS:
+            return min(give_up, picture.asked_ns + RESEND_WAIT_NS)
+        quiet = picture.heard_ns + QUIET_NS
+        if picture.asked:
+            quiet = max(quiet, picture.asked_ns + RESEND_WAIT_NS)
+        return min(give_up, quiet)
+
+    def receive(self, data: bytes, now_ns: int) -> list[Frame | BadSample]:
+        """Take one datagram of the stream."""
+        try:
+            packet = decode_packet(data)
+            picture = self._picture(packet.block, packet.extended, now_ns)
+            if picture is None:
+                return []
+            picture.heard_ns = now_ns
+            if packet.status == UNAVAILABLE:
+                picture.asked = MOST_RESENDS
+                return []
+            self._place(picture, packet.kind, packet.number, packet.content)
+            picture.resent += packet.status != 0
+        except ProtocolError as error:
+            return [BadSample(self.device, now_ns, "GVSP packet", str(error))]
+        answer: list[Frame | BadSample] = []
+        if packet.kind == TRAILER and picture.asked == 0:
+            self._ask(picture, now_ns)
+        if picture.last is not None and not picture.missing(None):
+            answer.append(self._finish(picture, now_ns))
+        return answer + self._crowd(now_ns)
+
+    def _picture(self, block: int, extended: bool, now_ns: int) -> _Open | None:
+        """The open picture of a block; ``None`` when it was closed before."""
+        picture = self._open.get(block)
+        if picture is not None:
+            return picture
+        if block in self._closed:
+            return None
+        picture = _Open(block, now_ns, now_ns, extended)
+        # A packet of a later picture shows that the earlier ones have ended.
+        for other in self._open.values():
+            if other.asked == 0:
+                self._ask(other, now_ns)
+        self._open[block] = picture
+        return picture
+
+    def _place(self, picture: _Open, kind: int, number: int, content: memoryview) -> None:
+        if kind == LEADER:
+            if number != 0:
+                raise ProtocolError(f"GVSP leader with packet number {number}")
+            leader = decode_leader(content)
+            _ = leader.picture_bytes
+            if picture.leader is not None and picture.leader != leader:
+                picture.spoiled = "two leaders that differ"
+            picture.leader = leader
+        elif kind == TRAILER:
+            height = decode_trailer(content)
+            if picture.last not in (None, number):
+                picture.spoiled = "two trailers that differ"
+            picture.last, picture.height = number, height
+        else:
+            assert kind == PAYLOAD
+            if number == 0 or not 0 < len(content) <= self.piece_bytes:
+                raise ProtocolError(f"GVSP payload {number} of {len(content)} bytes")
+            before = picture.pieces.get(number)
+            if before is not None and before != content:
+                picture.spoiled = f"packet {number} twice with different content"
+            picture.pieces[number] = content
+
+    def _expected_last(self, picture: _Open) -> int | None:
+        """The trailer's number, from the leader or from the picture before."""
+        if picture.leader is None:
+            return None
+        return -(-picture.leader.picture_bytes // self.piece_bytes) + 1
+
+    def _ask(self, picture: _Open, now_ns: int) -> None:
+        """Ask for what is missing, ranges together."""
+        missing = picture.missing(self._expected_last(picture))
+        if not missing:
+            return
+        picture.asked += 1
+        picture.asked_ns = now_ns
+        start = previous = missing[0]
+        for number in [*missing[1:], -1]:
+            if number != previous + 1:
+                self.wanted.append(Resend(0, picture.block, start, previous))
+                start = number
+            previous = number
+
+    def wake(self, now_ns: int) -> list[Frame | BadSample]:
+        """It is `wake_ns` or later: ask for missing packets, or give a picture up."""
+        answer: list[Frame | BadSample] = []
+        for picture in list(self._open.values()):
+            if now_ns < self._due(picture):
+                continue
+            late = now_ns >= picture.started_ns + GIVE_UP_NS
+            if late or picture.asked >= MOST_RESENDS:
+                answer.append(self._drop(picture, now_ns))
+            else:
+                self._ask(picture, now_ns)
+                if picture.asked == 0:
+                    # Nothing is known to be missing: the end itself must be.
+                    picture.asked, picture.asked_ns = MOST_RESENDS, now_ns
+        return answer
+
+    def _crowd(self, now_ns: int) -> list[Frame | BadSample]:
+        """Give up the oldest picture when too many are open."""
+        if len(self._open) <= MOST_OPEN:
+            return []
+        return [self._drop(next(iter(self._open.values())), now_ns)]
+
+    def _drop(self, picture: _Open, now_ns: int) -> BadSample:
+        missing = picture.missing(self._expected_last(picture))
+        last = picture.last if picture.last is not None else self._expected_last(picture)
+        total = "an unknown number" if last is None else str(last + 1)
+        self._close(picture)
+        return BadSample(
+            self.device,
+            now_ns,
+            "incomplete frame",
+            f"block {picture.block}: {len(missing)} of {total} packets missing",
+        )
+
+    def _close(self, picture: _Open) -> None:
+        del self._open[picture.block]
+        self._closed = [*self._closed[-31:], picture.block]
+
+    def _finish(self, picture: _Open, now_ns: int) -> Frame | BadSample:
+        """All packets are there: do they make a picture?"""
+        self._close(picture)
+        leader = picture.leader
+        assert leader is not None
+        why = picture.spoiled or self._disagreement(picture, leader)
+        if why:
+            return BadSample(
+                self.device, now_ns, "inconsistent frame", f"block {picture.block}: {why}"
+            )
+        last = picture.last or 0
+        data = b"".join([picture.pieces[n] for n in range(1, last)])
+        size = BYTES_PER_PIXEL[leader.pixel_format]
+        rows = np.frombuffer(data, dtype=np.uint8).reshape(leader.height, -1)
+        picture_rows = rows[:, : leader.width * size]
+        pixels = picture_rows if size == 1 else np.ascontiguousarray(picture_rows).view("<u2")
+        return Frame(
+            picture.started_ns, self._unwrap(picture), leader.timestamp, pixels, picture.resent
+        )
+
+    def _disagreement(self, picture: _Open, leader: Leader) -> str:
+        """Why the packets do not make one picture, or nothing."""
+        last = picture.last or 0
+        # Some cameras leave the trailer's height empty.
+        if picture.height not in (0, leader.height):
+            return f"trailer says {picture.height} rows, leader {leader.height}"
+        sizes = [len(picture.pieces[n]) for n in range(1, last)]
+        if len(picture.pieces) != last - 1 or sum(sizes) != leader.picture_bytes:
+            return f"{sum(sizes)} bytes of picture, leader says {leader.picture_bytes}"
+        if any(size != self.piece_bytes for size in sizes[:-1]):
+            return f"a packet shorter than {self.piece_bytes} bytes before the last"
+        return self._clock_jump(picture, leader)
+
+    def _clock_jump(self, picture: _Open, leader: Leader) -> str:
+        """Whether the camera's clock went on as the host's did."""
+        ticks_ns = leader.timestamp * 1_000_000_000 // self.ticks_hz
+        before, self._clock = self._clock, (picture.started_ns, ticks_ns)
+        if before is None:
+            return ""
+        jump = (ticks_ns - before[1]) - (picture.started_ns - before[0])
+        if abs(jump) > CLOCK_JUMP_NS:
+            return f"the camera's clock jumped by {jump / 1e9:.3f} s"
+        return ""
+
+    def _unwrap(self, picture: _Open) -> int:
+        """A frame count that goes on where the 16-bit block id starts again at 1."""
+        if picture.extended:
+            return picture.block
+        if self._newest is not None:
+            step = picture.block - self._newest
+            if step < -MOST_BLOCK // 2:
+                self._turns += 1
+            elif step > MOST_BLOCK // 2:
+                return picture.block + (self._turns - 1) * MOST_BLOCK
+        self._newest = picture.block
+        return picture.block + self._turns * MOST_BLOCK
