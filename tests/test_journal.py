@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from mcap.writer import Writer
 
 from hal.events import SendDemand, SendPermit, Tick
 from hal.messages import MarkerFrame
+from sim import room
 from tracker.core.types import Output, SurrogateState, TargetPrediction
 from tracker.journal import (
     Digest,
@@ -363,3 +365,20 @@ def test_every_type_comes_back_as_it_went(batch: tuple[Any, ...], tmp_path: Path
     back = [entry for entry in read_journal(path).entries() if entry.kind != "seal"]
     assert [entry.record for entry in back] == list(batch)
     assert [entry.data for entry in back] == [encode_record(record) for record in batch]
+
+
+class Guess(msgspec.Struct, tag="Truth"):
+    t_ns: int
+
+
+def test_the_room_and_the_journal_mean_the_same_by_truth(tmp_path: Path) -> None:
+    assert room.Truth.__struct_fields__ == Truth.__struct_fields__
+    here = (1.0, 2.0, 3.0)
+    told = room.Truth(5, here, here, here, here, 0.5, beam_on=True, scored=False)
+    path = tmp_path / "session.mcap"
+    with JournalWriter(path, make_header("", 1)) as journal:
+        journal.truth(told)
+        with pytest.raises(JournalError, match="not as the journal expects"):
+            journal.truth(Guess(1))
+    (entry, _) = read_journal(path).entries()
+    assert entry.record == truth_of(5)

@@ -21,7 +21,7 @@ from tracker.report.figures import envelope, runs
 from tracker.report.records import collect
 from tracker.report.setting import setting_of
 from tracker.report.svg import ticks
-from tracker.report.timeline import _differences, thinned, timeline_of, unpacked
+from tracker.report.timeline import TOLERANCE_MM, _differences, thinned, timeline_of, unpacked
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -205,9 +205,19 @@ def test_a_spike_survives_thinning() -> None:
     t_s = np.arange(0, 100, 0.01)
     curve = np.sin(t_s)
     curve[4321] = 9.0
-    kept = thinned(t_s, [curve, np.full(len(t_s), np.nan)], 0.1)
+    kept, stray_mm = thinned(t_s, [curve, np.full(len(t_s), np.nan)], 5000)
     assert 4321 in kept
     assert len(kept) < 2100
+    assert stray_mm == TOLERANCE_MM
+
+
+def test_a_long_restless_session_is_drawn_coarser_and_says_so() -> None:
+    t_s = np.arange(0, 1000, 0.01)
+    curve = np.random.default_rng(1).normal(0, 0.3, len(t_s))
+    kept, stray_mm = thinned(t_s, [curve], 20000)
+    assert len(kept) <= 20000
+    assert stray_mm > TOLERANCE_MM
+    assert np.abs(np.interp(t_s, t_s[kept], curve[kept]) - curve).max() <= stray_mm
 
 
 @settings(max_examples=50, deadline=None)

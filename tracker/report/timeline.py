@@ -1,9 +1,9 @@
 """The curves of the report's zoomable timeline, thinned so that no drawn line strays visibly.
 
 All curves share one grid of times. It starts at `BASE_HZ` (less in a long session); then moments
-are added where a curve strays more than `TOLERANCE_MM` from the straight line between its
-neighbours, until none does. A cough's peak is kept, a smooth breath needs few points. Where that
-would take more than `MOST_POINTS`, the tolerance is raised until it does not.
+are added where a curve strays from the straight line between its neighbours, first where it strays
+far and then ever less, down to `TOLERANCE_MM` or until there are `MOST_POINTS`. A cough's peak is
+kept, a smooth breath needs few points.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from tracker.report.records import Records, Table
 
 BASE_HZ = 20.0
 TOLERANCE_MM = 0.15
-MOST_BASE_POINTS = 6000
-MOST_POINTS = 16000
+MOST_BASE_POINTS = 15000
+MOST_POINTS = 40000
 STEP_MM = 0.01
 """Positions are stored in whole hundredths of a millimetre."""
 
 _GRID_HZ = 50.0
 _LONGEST_GAP_NS = 250e6
-_ROUNDS = 12
+_TOLERANCES_MM = (2.4, 1.2, 0.6, 0.3, TOLERANCE_MM)
 
 
 class Timeline(NamedTuple):
@@ -57,36 +57,41 @@ def timeline_of(records: Records, errors: Errors | None) -> Timeline:
         tracked = length(errors.tracked)
         curves["tracked"] = np.where(t_s >= start, tracked, np.nan)
         curves["untracked"] = length(errors.untracked)
-    tolerance = TOLERANCE_MM
-    kept = thinned(t_s, list(curves.values()), tolerance)
-    while len(kept) > MOST_POINTS:
-        tolerance *= 1.5
-        kept = thinned(t_s, list(curves.values()), tolerance)
-    tolerance = round(tolerance, 2)
-    return Timeline(t_s[kept], {name: curve[kept] for name, curve in curves.items()}, tolerance)
+    kept, stray_mm = thinned(t_s, list(curves.values()), MOST_POINTS)
+    return Timeline(t_s[kept], {name: curve[kept] for name, curve in curves.items()}, stray_mm)
 
 
-def thinned(t_s: Vector, curves: list[Vector], tolerance: float) -> NDArray[np.intp]:
-    """Indices of the moments to keep."""
+def thinned(t_s: Vector, curves: list[Vector], most: int) -> tuple[NDArray[np.intp], float]:
+    """Indices of the moments to keep, and how far a curve then strays at most."""
     count = len(t_s)
     if count < 3:
-        return np.arange(count)
-    duration = float(t_s[-1] - t_s[0])
-    base = int(min(duration * BASE_HZ, MOST_BASE_POINTS, count - 1))
+        return np.arange(count), 0.0
+    base = int(min(float(t_s[-1] - t_s[0]) * BASE_HZ, MOST_BASE_POINTS, count - 1))
     kept = np.unique(np.linspace(0, count - 1, max(base, 1) + 1).astype(np.intp))
-    for _ in range(_ROUNDS):
-        strays = np.zeros(count)
+    kept, reached = _refined(t_s, curves, kept, _TOLERANCES_MM[0]), _TOLERANCES_MM[0]
+    for tolerance in _TOLERANCES_MM[1:]:
+        finer = _refined(t_s, curves, kept, tolerance)
+        if len(finer) > most:
+            break
+        kept, reached = finer, tolerance
+    return kept, reached
+
+
+def _refined(
+    t_s: Vector, curves: list[Vector], kept: NDArray[np.intp], tolerance: float
+) -> NDArray[np.intp]:
+    """Add the worst moment of each gap in which a curve strays too far, until none does."""
+    while True:
+        strays = np.zeros(len(t_s))
         for curve in curves:
             drawn = np.interp(t_s, t_s[kept], curve[kept])
             np.fmax(strays, np.abs(curve - drawn), out=strays)
-        worst = np.maximum.reduceat(strays, kept)
-        gaps = np.flatnonzero(worst > tolerance)
+        gaps = np.flatnonzero(np.maximum.reduceat(strays, kept) > tolerance)
         if not len(gaps):
-            break
-        ends = np.append(kept[1:], count)
-        added = [kept[g] + int(np.argmax(strays[kept[g] : ends[g]])) for g in gaps]
+            return kept
+        ends = np.append(kept[1:], len(t_s))
+        added = [kept[gap] + int(np.argmax(strays[kept[gap] : ends[gap]])) for gap in gaps]
         kept = np.unique(np.concatenate((kept, np.array(added, dtype=np.intp))))
-    return kept
 
 
 def packed(records: Records, errors: Errors | None) -> dict[str, Any]:
