@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hal.messages import Triple
+from tracker.core.fusion import BreathingRange
 
 Array = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ KINDS: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity")
 """Kinds in the order of preference when they fit equally well."""
 
 PHASE_BINS = 8
-"""Bins of the breathing cycle, by the angle of (y, v) about the middle of the shots."""
+"""Bins of the breathing cycle."""
 
 _FEATURES = {"linear": 2, "quadratic": 3, "dual": 4, "velocity": 3}
 _NOISES_MM = (0.2, 0.5, 1.0, 2.0)
@@ -49,15 +50,7 @@ class Shot(NamedTuple):
     target_mm: Triple
 
 
-class Scale(NamedTuple):
-    """Middle and half range of the surrogate in the shots: what features are scaled by."""
-
-    middle_mm: float
-    half_range_mm: float
-    speed_mm_s: float
-
-
-def features(kind: str, y: float, v: float, scale: Scale) -> tuple[float, ...]:
+def features(kind: str, y: float, v: float, scale: BreathingRange) -> tuple[float, ...]:
     """Give phi(y, v) of one kind, with y and v scaled to about -1 .. 1 over the shots."""
     u = (y - scale.middle_mm) / scale.half_range_mm
     w = v / scale.speed_mm_s
@@ -71,7 +64,7 @@ def features(kind: str, y: float, v: float, scale: Scale) -> tuple[float, ...]:
     return (1.0, u, side, side * u)
 
 
-def gradient(kind: str, y: float, v: float, scale: Scale) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def gradient(kind: str, y: float, v: float, scale: BreathingRange) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Give the derivatives of phi by y (per mm) and by v (per mm/s)."""
     u = (y - scale.middle_mm) / scale.half_range_mm
     w = v / scale.speed_mm_s
@@ -125,14 +118,17 @@ def _fit_axis(kind: str, design: Array, times_s: Array, target: Array, prior: Ar
     own = np.diag(np.append(prior**2, wander**2 * wiener[-1, -1]))
     mean = cross.T @ inverse @ target
     covariance = own - cross.T @ inverse @ cross
-    covariance = 0.5 * (covariance + covariance.T)
+    # Kind, noise and wander were chosen because they fit: what leave-one-out still leaves, per
+    # degree of freedom, is the least the variances may claim.
+    excess = max(1.0, float(np.sum(errors**2 * np.diag(inverse))) / max(1, n - k - 1))
+    covariance = 0.5 * excess * (covariance + covariance.T)
     return AxisModel(
         kind=kind,
         beta=tuple(mean[:k].tolist()),
         covariance=tuple(tuple(row) for row in covariance.tolist()),
         baseline_mm=float(mean[k]),
-        noise_mm=noise,
-        wander_mm2_per_s=wander**2,
+        noise_mm=noise * math.sqrt(excess),
+        wander_mm2_per_s=wander**2 * excess,
         loo_rms_mm=float(np.sqrt(np.mean(errors**2))),
     )
 
@@ -150,7 +146,7 @@ class CorrelationModel:
     """The model of all three axes with the range it was learned in."""
 
     axes: tuple[AxisModel, AxisModel, AxisModel]
-    scale: Scale
+    scale: BreathingRange
     lowest_mm: float
     highest_mm: float
     phase_coverage: float
@@ -197,23 +193,20 @@ class CorrelationModel:
         return max(0.0, self.lowest_mm - y, y - self.highest_mm) / span
 
 
-def phase_coverage(shots: list[Shot], scale: Scale) -> float:
-    """Give the share of `PHASE_BINS` bins of the cycle, by the angle of (y, v), that hold a shot."""
+def phase_coverage(shots: list[Shot], breathing: BreathingRange) -> float:
+    """Give the share of `PHASE_BINS` bins of the breathing cycle that hold a shot."""
     bins = {
-        int(
-            (math.atan2(
-                s.velocity_mm_s / scale.speed_mm_s,
-                (s.amplitude_mm - scale.middle_mm) / scale.half_range_mm,
-            ) / (2.0 * math.pi) + 0.5) * PHASE_BINS
-        ) % PHASE_BINS
-        for s in shots
+        int(breathing.phase(s.amplitude_mm, s.velocity_mm_s) * PHASE_BINS) for s in shots
     }
     return len(bins) / PHASE_BINS
 
 
-def fit(shots: list[Shot], kinds: tuple[str, ...]) -> CorrelationModel:
+def fit(
+    shots: list[Shot], kinds: tuple[str, ...], breathing: BreathingRange
+) -> CorrelationModel:
     """Fit every kind to every axis and keep, per axis, the one that leaves one out best.
 
+    ``breathing`` is the range the patient breathes over, of which the shots should cover all parts.
     Needs at least four shots over a range of the surrogate; raises ``ValueError`` otherwise.
     """
     if len(shots) < 4:
@@ -228,7 +221,7 @@ def fit(shots: list[Shot], kinds: tuple[str, ...]) -> CorrelationModel:
             f"the surrogate moved only {high - low:.2f} mm between shots; at least 0.2 mm are needed"
         )
     speed = max(float(np.sqrt(np.mean(v**2))) * 1.5, 0.5)
-    scale = Scale((low + high) / 2.0, (high - low) / 2.0, speed)
+    scale = BreathingRange((low + high) / 2.0, (high - low) / 2.0, speed)
     targets = np.array([s.target_mm for s in shots])
     axes: list[AxisModel] = []
     for axis in range(3):
@@ -255,7 +248,7 @@ def fit(shots: list[Shot], kinds: tuple[str, ...]) -> CorrelationModel:
         scale=scale,
         lowest_mm=low,
         highest_mm=high,
-        phase_coverage=phase_coverage(shots, scale),
+        phase_coverage=phase_coverage(shots, breathing),
         shots=len(shots),
         fitted_ns=shots[-1].exposed_ns,
     )

@@ -47,6 +47,21 @@ class BreathingState(NamedTuple):
     markers_mm: tuple[float, ...]
 
 
+class BreathingRange(NamedTuple):
+    """Middle and half of the amplitude's range, and the speed that belongs to it."""
+
+    middle_mm: float
+    half_range_mm: float
+    speed_mm_s: float
+
+    def phase(self, amplitude_mm: float, velocity_mm_s: float) -> float:
+        """Give the part of the breathing cycle, 0 to 1: the angle of amplitude and velocity."""
+        angle = math.atan2(
+            velocity_mm_s / self.speed_mm_s, (amplitude_mm - self.middle_mm) / self.half_range_mm
+        )
+        return (angle / (2.0 * math.pi) + 0.5) % 1.0
+
+
 class SurrogateFilter:
     """The Kalman filter over markers and belt, with a bounded buffer for late samples."""
 

@@ -7,20 +7,11 @@ to rebuild the model. A shot that is not answered in time is asked for again.
 
 from __future__ import annotations
 
-import math
-
 from tracker.core.correlation import PHASE_BINS
-from tracker.core.fusion import BreathingState
+from tracker.core.fusion import BreathingRange, BreathingState
 from tracker.core.settings import Controller
 
 _REBUILD_S = 2.5
-
-
-def phase_bin(state: BreathingState, half_range_mm: float) -> int:
-    """Give the bin of the breathing cycle by the angle of amplitude and velocity."""
-    speed = max(1.0, 1.5 * half_range_mm)
-    angle = math.atan2(state.velocity_mm_s / speed, state.amplitude_mm / max(0.5, half_range_mm))
-    return int((angle / (2.0 * math.pi) + 0.5) * PHASE_BINS) % PHASE_BINS
 
 
 class Imaging:
@@ -35,7 +26,6 @@ class Imaging:
         self._asked_ns = -1
         self._waiting_for = 0
         self._bins: set[int] = set()
-        self._reach_mm = 0.5
         self.asap = False
         """Somebody wants a shot now."""
         self.last_good_ns = -1
@@ -55,7 +45,13 @@ class Imaging:
             self.unanswered = 0
 
     def due(
-        self, now_ns: int, breathing: BreathingState | None, *, modelling: bool, rebuild: bool
+        self,
+        now_ns: int,
+        breathing: BreathingState | None,
+        span: BreathingRange | None,
+        *,
+        modelling: bool,
+        rebuild: bool,
     ) -> int | None:
         """Give the number of the shot to take now, or ``None``."""
         if self._waiting_for:
@@ -65,16 +61,18 @@ class Imaging:
             self.unanswered += 1
         since_ns = now_ns - self._asked_ns if self._asked_ns >= 0 else 1 << 62
         wanted = self.asap
-        if modelling and breathing is not None:
-            self._reach_mm = max(0.995 * self._reach_mm, abs(breathing.amplitude_mm), 0.5)
-            here = phase_bin(breathing, self._reach_mm)
+        if modelling:
+            if breathing is None or span is None:
+                return None
+            phase = span.phase(breathing.amplitude_mm, breathing.velocity_mm_s)
+            here = int(phase * PHASE_BINS)
             fresh = here not in self._bins and since_ns >= self._modelling_ns
             wanted = wanted or fresh or since_ns >= 2 * self._modelling_ns
             if wanted:
                 self._bins.add(here)
         elif rebuild:
             wanted = wanted or since_ns >= _REBUILD_S * 1e9
-        elif not modelling:
+        else:
             wanted = wanted or since_ns >= self._interval_ns
         if not wanted:
             return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hal.messages import FiducialShot, Triple
 from tracker.core import correlation
 from tracker.core.correlation import CorrelationModel, Shot
-from tracker.core.fusion import BreathingState
+from tracker.core.fusion import BreathingRange, BreathingState
 from tracker.core.observation import locate
 from tracker.core.settings import Controller
 from tracker.core.types import ModelRefitted, Notice, Observation, Output
@@ -56,11 +56,15 @@ class Modelling:
         )
 
     def take(
-        self, shot: FiducialShot, couch_mm: Triple | None, breathing: BreathingState | None
+        self,
+        shot: FiducialShot,
+        couch_mm: Triple | None,
+        breathing: BreathingState | None,
+        span: BreathingRange | None,
     ) -> Taken:
-        """Take a shot with couch position and breathing state at its exposure."""
+        """Take a shot with couch position, breathing state and its range at exposure."""
         taken = Taken()
-        if couch_mm is None or breathing is None:
+        if couch_mm is None or breathing is None or span is None:
             what = "couch position" if couch_mm is None else "breathing state"
             taken.outputs.append(
                 Notice(shot.t_ns, "warning", f"shot {shot.shot_id}: {what} at exposure unknown")
@@ -98,7 +102,7 @@ class Modelling:
                 used=True,
             )
         )
-        self._refit(shot.t_ns, taken)
+        self._refit(shot.t_ns, span, taken)
         return taken
 
     def _residual(
@@ -124,9 +128,9 @@ class Modelling:
             )
         return (observed[0] - said[0], observed[1] - said[1], observed[2] - said[2])
 
-    def _refit(self, t_ns: int, taken: Taken) -> None:
+    def _refit(self, t_ns: int, span: BreathingRange, taken: Taken) -> None:
         try:
-            model = correlation.fit(self._shots, self._correlation.models)
+            model = correlation.fit(self._shots, self._correlation.models, span)
         except ValueError as error:
             if len(self._shots) >= self._correlation.modelling_shots:
                 taken.outputs.append(Notice(t_ns, "warning", f"no model: {error}"))

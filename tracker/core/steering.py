@@ -72,8 +72,10 @@ class Steering:
         if abs(wanted) >= self._limit:
             wanted = math.copysign(self._limit, wanted)
             flow = 0.0
-        distance = wanted - p
-        closing = min(0.5 * self._bandwidth * abs(distance), math.sqrt(self._acceleration * abs(distance)))
+        distance = wanted - (p + flow * dt)
+        closing = min(
+            0.5 * self._bandwidth * abs(distance), math.sqrt(self._acceleration * abs(distance))
+        )
         aim = flow + math.copysign(closing, distance)
         aim = min(self._speed, max(-self._speed, aim))
         # A step longer than the response would overshoot; then the aim is taken at once.

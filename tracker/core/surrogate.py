@@ -23,7 +23,7 @@ from tracker.core.frames import (
     fixed_to_table,
     table_to_patient,
 )
-from tracker.core.fusion import BreathingState, MotionModel, SurrogateFilter
+from tracker.core.fusion import BreathingRange, BreathingState, MotionModel, SurrogateFilter
 from tracker.core.settings import Controller
 from tracker.core.timebase import Timebase
 
@@ -87,6 +87,16 @@ class Surrogate:
         if past and t_ns < past[-1].t_ns:
             return _between(past, t_ns)
         return self._filter.state_at(t_ns)
+
+    def span(self) -> BreathingRange | None:
+        """The range of the last breaths, once some have been seen."""
+        if len(self._past) < _FEWEST_FOR_SPAN:
+            return None
+        amplitudes = [state.amplitude_mm for state in self._past]
+        low, high = min(amplitudes), max(amplitudes)
+        half = max(0.5 * (high - low), 0.1)
+        square = sum(state.velocity_mm_s**2 for state in self._past) / len(self._past)
+        return BreathingRange(0.5 * (low + high), half, max(1.4 * math.sqrt(square), 0.2))
 
     def take_frame(self, frame: MarkerFrame, couch: ActuatorTrack | None) -> None:
         """Take one camera frame; what is wrong with it is kept in the counters."""
@@ -236,6 +246,9 @@ _SETTLED_NS = 100_000_000
 _KEEP_EVERY_NS = 50_000_000
 _KEEP = 200
 """Settled states kept: 10 seconds of them, longer than any imager takes to answer."""
+
+_FEWEST_FOR_SPAN = 80
+"""Kept states that make 4 seconds: about one breath."""
 
 _REPLAY_FRAMES = 30
 """Frames of the learning phase the new filter is started with."""

@@ -1,0 +1,104 @@
+"""The guard: dense at each limit, refuses what is over, forgets what it refused."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracker.core.guard import Guard, GuardLimits
+
+TICK_NS = 10_000_000
+LIMITS = GuardLimits(position_mm=52.0, speed_mm_s=25.0, acceleration_mm_s2=500.0, step_mm=2.0)
+WIDE = 1e12
+
+
+def guard_at(position=(0.0, 0.0, 0.0), **limits):
+    wide = {"position_mm": WIDE, "speed_mm_s": WIDE, "acceleration_mm_s2": WIDE, "step_mm": WIDE}
+    guard = Guard(GuardLimits(**{**wide, **limits}))
+    guard.start(0, position)
+    return guard
+
+
+def axis(value, which):
+    return tuple(value if k == which else 0.0 for k in range(3))
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        ({"position_mm": 52.0}, 52.0),
+        ({"step_mm": 2.0}, 2.0),
+        ({"speed_mm_s": 25.0}, 0.25),
+        ({"acceleration_mm_s2": 500.0}, 0.05),
+    ],
+)
+def test_each_limit_on_each_axis_both_ways(limits, most, which, sign):
+    for share in (0.0, 0.5, 0.999, 0.999999):
+        assert guard_at(**limits).judge(TICK_NS, axis(sign * most * share, which)) is None
+    for share in (1.000001, 1.001, 2.0, 1e6):
+        refusal = guard_at(**limits).judge(TICK_NS, axis(sign * most * share, which))
+        assert refusal is not None
+        assert f"{'xyz'[which]} = " in refusal
+        assert next(iter(limits)).split("_", maxsplit=1)[0] in refusal.replace("demand", "position")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_what_is_no_number_is_refused(value, which):
+    assert guard_at().judge(TICK_NS, axis(value, which)) is not None
+
+
+def test_a_demand_before_the_start_is_refused():
+    assert "before motion" in Guard(LIMITS).judge(TICK_NS, (0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize("t_ns", [0, -1])
+def test_time_must_go_on(t_ns):
+    assert "not after" in guard_at().judge(t_ns, (0.0, 0.0, 0.0))
+
+
+def test_a_refused_demand_leaves_no_trace():
+    guard, twin = guard_at(step_mm=2.0), guard_at(step_mm=2.0)
+    assert guard.judge(TICK_NS, (9.0, 0.0, 0.0)) is not None
+    for k in range(2, 6):
+        there = (0.4 * k, 0.0, 0.0)
+        assert guard.judge(k * TICK_NS, there) == twin.judge(k * TICK_NS, there)
+
+
+def test_acceleration_counts_from_the_last_passed_demand():
+    guard = guard_at(acceleration_mm_s2=500.0)
+    assert guard.judge(TICK_NS, (0.05, 0.0, 0.0)) is None  # 5 mm/s
+    assert guard.judge(2 * TICK_NS, (0.15, 0.0, 0.0)) is None  # 10 mm/s
+    assert "acceleration" in guard.judge(3 * TICK_NS, (0.15, 0.0, 0.0))  # 0 mm/s at once
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("which", ["position_mm", "speed_mm_s", "acceleration_mm_s2", "step_mm"])
+def test_a_limit_that_is_none_is_refused(value, which):
+    with pytest.raises(ValueError, match="no limit"):
+        guard_at(**{which: value})
+
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@given(st.lists(st.tuples(st.integers(-5, 50), numbers, numbers, numbers), max_size=40))
+def test_nothing_outside_the_envelope_ever_passes(demands):
+    guard = Guard(LIMITS)
+    guard.start(0, (0.0, 0.0, 0.0))
+    now, last_ns, last, speed = 0, 0, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
+    for gap, *position in demands:
+        now += gap * 1_000_000
+        if guard.judge(now, tuple(position)) is not None:
+            continue
+        dt = (now - last_ns) * 1e-9
+        assert dt > 0
+        moved = tuple((b - a) / dt for a, b in zip(last, position, strict=True))
+        assert all(abs(p) <= 52.0 for p in position)
+        assert all(abs(b - a) <= 2.0 for a, b in zip(last, position, strict=True))
+        assert all(abs(v) <= 25.0 for v in moved)
+        assert all(abs(b - a) / dt <= 500.0 for a, b in zip(speed, moved, strict=True))
+        last_ns, last, speed = now, tuple(position), moved

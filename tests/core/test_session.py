@@ -1,0 +1,71 @@
+"""The session table: every state under every trigger, and the promises it makes."""
+
+import pytest
+
+from tracker.core.session import REFUSED, REQUESTS, TABLE, State, Trigger, after, allowed
+
+EXPECTED = """
+                 IDLE       MODELLING  READY      TRACKING  HOLDING   STOPPED
+model            MODELLING  -          MODELLING  -         -         -
+expose           -          MODELLING  READY      TRACKING  HOLDING   -
+start            -          -          TRACKING   -         -         -
+hold             -          -          -          HOLDING   HOLDING   -
+resume           -          -          -          -         TRACKING  -
+stop             STOPPED    STOPPED    STOPPED    STOPPED   STOPPED   STOPPED
+reset            IDLE       IDLE       IDLE       -         -         IDLE
+model ready      -          READY      -          -         -         -
+fault: hold      -          -          -          HOLDING   HOLDING   -
+faults cleared   -          -          -          -         TRACKING  -
+fault: stop      -          STOPPED    STOPPED    STOPPED   STOPPED   -
+"""
+
+
+def cells():
+    header, *rows = EXPECTED.strip("\n").splitlines()
+    states = header.split()
+    for row in rows:
+        name, values = row[:17].strip(), row[17:].split()
+        for state, value in zip(states, values, strict=True):
+            yield State(state), Trigger(name), REFUSED if value == "-" else State(value)
+
+
+@pytest.mark.parametrize(("state", "trigger", "next_state"), list(cells()))
+def test_every_cell(state, trigger, next_state):
+    assert after(state, trigger) == next_state
+
+
+def test_the_table_is_whole():
+    assert set(TABLE) == set(Trigger)
+    assert all(len(row) == len(State) for row in TABLE.values())
+    assert len(list(cells())) == len(State) * len(Trigger)
+
+
+def test_a_missing_row_raises():
+    with pytest.raises(KeyError):
+        after(State.IDLE, "dance")
+
+
+def test_stop_is_taken_everywhere():
+    assert all(after(state, Trigger.STOP) is State.STOPPED for state in State)
+
+
+def test_the_beam_is_reached_only_through_a_model_and_a_person():
+    """Breadth first from IDLE: every way into TRACKING passes READY and START."""
+    for state in State:
+        for trigger in Trigger:
+            if after(state, trigger) is State.TRACKING and state is not State.TRACKING:
+                assert (state, trigger) in {
+                    (State.READY, Trigger.START),
+                    (State.HOLDING, Trigger.RESUME),
+                    (State.HOLDING, Trigger.FAULTS_CLEARED),
+                }
+            if after(state, trigger) is State.READY and state is not State.READY:
+                assert (state, trigger) == (State.MODELLING, Trigger.MODEL_READY)
+            if after(state, trigger) is State.HOLDING and state is not State.HOLDING:
+                assert state is State.TRACKING
+
+
+def test_allowed_names_the_requests_of_a_state():
+    for state in State:
+        for trigger in REQUESTS:
+            assert (trigger in allowed(state)) == (after(state, trigger) is not REFUSED)
