@@ -1,0 +1,1 @@
+"""Lab Streaming Layer: any breathing belt that somebody has brought to LSL."""

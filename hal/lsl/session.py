@@ -1,0 +1,112 @@
+"""What an LSL stream has to be, and how its samples become `BeltSample`; no I/O, no library.
+
+LSL stamps each sample with its sender's clock; ``correction_s`` (measured by the library) turns
+that into this machine's. ``ticks`` are the corrected stamps in units of ``tick_us``, so a belt on
+another machine needs no clock of its own here, and the arrivals' jitter stays out of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+
+from hal.errors import LinkError
+from hal.messages import BadSample, BeltSample, Sample
+
+
+class LslSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which stream, which of its channels, and how patient to be."""
+
+    name: str = ""
+    type: str = "RESP"
+    source_id: str = ""
+    channel: int = 0
+    tick_us: int = 100
+    find_s: float = 5.0
+    """Longest search before the failure is reported; the search goes on."""
+    silence_ms: float = 1000.0
+    correction_s: float = 5.0
+    """Time between looks at the clock correction."""
+
+    def __post_init__(self) -> None:
+        """Refuse a search that could find anything, or that could break out of its query."""
+        if not (self.name or self.type or self.source_id):
+            raise ValueError("LSL: give the stream's name, type or source_id")
+        for value in (self.name, self.type, self.source_id):
+            if not value.isprintable() or "'" in value or '"' in value:
+                raise ValueError(f"LSL: {value!r} has quotes or control characters")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What a stream says about itself."""
+
+    name: str
+    type: str
+    source_id: str
+    host: str
+    channels: int
+    numeric: bool
+    rate_hz: float
+
+    def __str__(self) -> str:
+        return f"{self.name!r} ({self.type}) on {self.host}"
+
+
+def query(settings: LslSettings) -> str:
+    """The XPath predicate LSL finds streams by."""
+    wanted = {"name": settings.name, "type": settings.type, "source_id": settings.source_id}
+    return " and ".join(f"{key}='{value}'" for key, value in wanted.items() if value)
+
+
+def choose(found: list[StreamFacts], settings: LslSettings) -> int:
+    """Which of the found streams is the belt; raises `LinkError` where that is not certain."""
+    if not found:
+        raise LinkError(f"LSL: no stream with {query(settings)}; is the belt's program running?")
+    if len(found) > 1:
+        names = ", ".join(str(facts) for facts in found)
+        raise LinkError(f"LSL: {len(found)} streams fit ({names}); give name and source_id")
+    facts = found[0]
+    if not facts.numeric:
+        raise LinkError(f"LSL: stream {facts} carries text, not numbers")
+    if settings.channel >= facts.channels:
+        raise LinkError(
+            f"LSL: stream {facts} has {facts.channels} channels, channel {settings.channel} is "
+            "wanted (they count from 0)"
+        )
+    return 0
+
+
+class LslReading:
+    """The samples of one connection to a stream."""
+
+    def __init__(self, device: str, settings: LslSettings, now_ns: int) -> None:
+        self._device = device
+        self._settings = settings
+        self._heard_ns = now_ns
+        self._ticks: int | None = None
+        self.correction_s = 0.0
+
+    def take(self, values: list[float], stamp_s: float, now_ns: int) -> Sample:
+        """One sample, or why it is none."""
+        settings = self._settings
+        value = values[settings.channel] if settings.channel < len(values) else math.nan
+        corrected_s = stamp_s + self.correction_s
+        if not math.isfinite(value) or not math.isfinite(corrected_s):
+            what = f"value {value}, stamp {stamp_s}"
+            return BadSample(self._device, now_ns, "belt value is not finite", what)
+        self._heard_ns = now_ns
+        ticks = math.floor(corrected_s * 1e6 / settings.tick_us)
+        if self._ticks is not None and ticks <= self._ticks:
+            what = f"{ticks} after {self._ticks}, in units of {settings.tick_us} us"
+            return BadSample(self._device, now_ns, "belt clock does not advance", what)
+        self._ticks = ticks
+        return BeltSample(self._device, now_ns, ticks, value)
+
+    def check_silence(self, now_ns: int) -> None:
+        """Raise `LinkError` when the stream is open but says nothing."""
+        silence_ms = (now_ns - self._heard_ns) / 1e6
+        if silence_ms > self._settings.silence_ms:
+            raise LinkError(f"LSL: no sample for {silence_ms:.0f} ms; is the belt worn and on?")
