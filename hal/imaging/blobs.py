@@ -21,7 +21,8 @@ from hal.imaging.view import Array
 _PER_ROD = 6
 """x, y, height, direction (rad), logarithms of half length and softness (pixels)."""
 _SHORTEST_PX = 0.1
-_PLAUSIBLE_LENGTH = 1.3
+_PLAUSIBLE_LENGTH = 1.1
+"""Two seeds end to end would pass for one long one if much more were allowed."""
 _PLAUSIBLE_SOFTNESS = 1.6
 _WIDEST_BLUR_PX = 1.4
 
@@ -195,7 +196,7 @@ def _judge(
         first = _PER_ROD * i
         block = covariance[first : first + 2, first : first + 2]
         sigma[i] = float(np.sqrt(max(0.0, np.linalg.eigvalsh(block)[-1])))
-    longest = _PLAUSIBLE_LENGTH * max(length_px, 2.0 * radius_px) / 2.0
+    longest = _PLAUSIBLE_LENGTH * max(length_px, 2.0 * radius_px) / 2.0 + 0.5
     softest = _PLAUSIBLE_SOFTNESS * np.hypot(radius_px / 2.0, _WIDEST_BLUR_PX)
     plausible = (rods[:, 2] > 0.0) & (np.exp(rods[:, 4]) <= longest)
     plausible &= np.exp(rods[:, 5]) <= softest

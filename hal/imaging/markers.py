@@ -1,0 +1,184 @@
+"""Where in one camera picture the markers are: round discs by their grey centroid, or ArUco.
+
+A disc's middle is the centroid of the light above the ground around it, which uses every pixel
+of its edge and is good to a fiftieth of a pixel; an ArUco marker's is where the diagonals of
+its refined corners cross, which perspective does not move, and it carries its own name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import cv2
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from hal.imaging.image import Pixels
+from hal.imaging.seeds import Region
+from hal.imaging.view import Array, View
+
+
+class DiscLook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a disc looks like.
+
+    ``threshold`` 0 finds one itself (Otsu); ``roundness`` is the least share of its bounding
+    ellipse that a disc fills and the least ratio of the sides.
+    """
+
+    bright: bool = True
+    threshold: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    least_px: Annotated[float, Meta(gt=0)] = 12.0
+    most_px: Annotated[float, Meta(gt=0)] = 4000.0
+    roundness: Annotated[float, Meta(gt=0, le=1)] = 0.6
+    most: Annotated[int, Meta(ge=1, le=500)] = 50
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spots:
+    """Middles of discs (n x 2, pixels) and their areas (n, square pixels), largest first."""
+
+    places_px: Array
+    areas_px2: Array
+
+
+def find_discs(pixels: Pixels, look: DiscLook, region: Region | None = None) -> Spots:
+    """Find discs in a grey picture, or in a part of it."""
+    rows, columns = pixels.shape[:2]
+    x0, y0, width, height = region if region is not None else (0, 0, columns, rows)
+    x1, y1 = min(columns, max(0, x0) + width), min(rows, max(0, y0) + height)
+    x0, y0 = max(0, x0), max(0, y0)
+    part = pixels[y0:y1, x0:x1]
+    if part.shape[0] < 8 or part.shape[1] < 8:
+        return Spots(np.zeros((0, 2)), np.zeros(0))
+    if not look.bright:
+        part = cv2.bitwise_not(part)
+    level = float(look.threshold) if look.threshold else _otsu(part)
+    mask = cv2.compare(part, level, cv2.CMP_GT)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    found: list[tuple[float, float, float]] = []
+    wide, high, area = (
+        stats[1:, k].astype(float) for k in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA)
+    )
+    fits = (area >= look.least_px) & (area <= look.most_px)
+    fits &= np.minimum(wide, high) >= look.roundness * np.maximum(wide, high)
+    fits &= area >= look.roundness * np.pi / 4.0 * wide * high
+    for index in np.nonzero(fits)[0]:
+        left, top = int(stats[index + 1, cv2.CC_STAT_LEFT]), int(stats[index + 1, cv2.CC_STAT_TOP])
+        box = (left, top, int(wide[index]), int(high[index]))
+        middle = _centroid(part, box)
+        if middle is not None:
+            found.append((float(area[index]), middle[0] + x0, middle[1] + y0))
+    found.sort(reverse=True)
+    table = np.array(found[: look.most]).reshape(-1, 3)
+    return Spots(table[:, 1:], table[:, 0])
+
+
+def _otsu(part: Pixels) -> float:
+    """A threshold between ground and light, from every fourth pixel."""
+    sample = np.ascontiguousarray(part[::4, ::4])
+    level, _ = cv2.threshold(sample, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    darkest, lightest = float(sample.min()), float(sample.max())
+    # Where markers are few Otsu may split the noise; halfway up is then the better edge.
+    return max(float(level), darkest + 0.35 * (lightest - darkest))
+
+
+def _centroid(part: Pixels, box: Region) -> tuple[float, float] | None:
+    """The centroid of light above the ground in a box with a margin; ``None`` at the edge."""
+    margin = 3
+    left, top, width, height = box
+    x0, y0, x1, y1 = left - margin, top - margin, left + width + margin, top + height + margin
+    if x0 < 0 or y0 < 0 or x1 > part.shape[1] or y1 > part.shape[0]:
+        return None
+    patch = part[y0:y1, x0:x1].astype(np.float64)
+    rim = np.concatenate([patch[0], patch[-1], patch[1:-1, 0], patch[1:-1, -1]])
+    ground = float(np.median(rim))
+    noise = 1.4826 * float(np.median(np.abs(rim - ground)))
+    light = patch - ground
+    # Where it is no brighter than the ground's noise there is no marker, only lever arm.
+    light[light < 3.0 * noise + 0.05 * light.max()] = 0.0
+    total = float(light.sum())
+    if total <= 0.0:
+        return None
+    across, down = light.sum(axis=0), light.sum(axis=1)
+    x = float(across @ np.arange(patch.shape[1])) / total
+    y = float(down @ np.arange(patch.shape[0])) / total
+    return x + x0, y + y0
+
+
+class ArucoLook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which ArUco markers, in the order of the reported frame, and how large."""
+
+    ids: tuple[int, ...]
+    dictionary: Literal["4X4_50", "4X4_100", "5X5_100", "6X6_250", "APRILTAG_36h11"] = "4X4_50"
+    side_mm: Annotated[float, Meta(gt=1, le=500)] = 20.0
+
+
+class ArucoFinder:
+    """Finds ArUco markers by name."""
+
+    def __init__(self, look: ArucoLook) -> None:
+        self.look = look
+        code = int(getattr(cv2.aruco, f"DICT_{look.dictionary}"))
+        parameters = cv2.aruco.DetectorParameters()
+        parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
+        parameters.adaptiveThreshWinSizeMin = 7
+        parameters.adaptiveThreshWinSizeMax = 23
+        parameters.adaptiveThreshWinSizeStep = 16
+        self._detector = cv2.aruco.ArucoDetector(
+            cv2.aruco.getPredefinedDictionary(code), parameters
+        )
+
+    def find(self, pixels: Pixels, region: Region | None = None) -> dict[int, Array]:
+        """Corners (4 x 2, pixels) of every wanted marker; one seen twice is seen not at all."""
+        rows, columns = pixels.shape[:2]
+        x0, y0, width, height = region if region is not None else (0, 0, columns, rows)
+        x1, y1 = min(columns, max(0, x0) + width), min(rows, max(0, y0) + height)
+        x0, y0 = max(0, x0), max(0, y0)
+        part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
+        if part.shape[0] < 16 or part.shape[1] < 16:
+            return {}
+        if part.dtype == np.uint16:
+            part = cv2.convertScaleAbs(part, alpha=255.0 / max(1.0, float(part.max())))
+        corners, names, _ = self._detector.detectMarkers(part)
+        if names is None:
+            return {}
+        found: dict[int, Array] = {}
+        twice: set[int] = set()
+        for name, four in zip(np.ravel(names).tolist(), corners, strict=True):
+            if name in found:
+                twice.add(int(name))
+            elif name in self.look.ids:
+                found[int(name)] = np.asarray(four, dtype=np.float64).reshape(4, 2) + (x0, y0)
+        return {name: four for name, four in found.items() if name not in twice}
+
+
+def diagonal_crossing(corners_px: Array) -> Array:
+    """Where the diagonals of a marker cross (2): the picture of its middle."""
+    a, b, c, d = corners_px
+    first, second = c - a, d - b
+    cross = first[0] * second[1] - first[1] * second[0]
+    along = ((b - a)[0] * second[1] - (b - a)[1] * second[0]) / cross
+    return a + along * first
+
+
+def marker_pose(view: View, corners_px: Array, side_mm: float) -> tuple[Array, Array, float]:
+    """Where one camera alone sees a square marker: middle (3, mm) and turn (3 x 3), and how well.
+
+    In the view's own axes; the last is the root mean square reprojection error in pixels.
+    ``cv2.solvePnP`` with IPPE for squares; OpenCV 5 has no ``estimatePoseSingleMarkers``.
+    """
+    half = side_mm / 2.0
+    square = np.array([
+        [-half, half, 0.0], [half, half, 0.0], [half, -half, 0.0], [-half, -half, 0.0]
+    ])
+    distortion = view.distortion if view.distortion.size else np.zeros(5)
+    _, turn, shift = cv2.solvePnP(
+        square, corners_px, view.camera_matrix, distortion, flags=cv2.SOLVEPNP_IPPE_SQUARE
+    )
+    again, _ = cv2.projectPoints(square, turn, shift, view.camera_matrix, distortion)
+    off = np.asarray(again).reshape(4, 2) - corners_px
+    rotation, _ = cv2.Rodrigues(turn)
+    error = float(np.sqrt(np.mean(np.sum(off**2, axis=1))))
+    return np.asarray(shift).ravel(), np.asarray(rotation), error

@@ -1,0 +1,318 @@
+"""A GigE Vision camera without glass: the twin of `hal.gige`, speaking GVCP and GVSP.
+
+`GigeTwin` is the camera as a state table (registers, memory, trigger, resend), no I/O;
+`GigeTwinServer` puts it on UDP sockets in a thread. What it sees is whatever ``scene`` draws
+for a moment. Losses are part of it: every n-th packet vanishes unless asked for again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hal.errors import ProtocolError
+from hal.gige import codec
+from hal.gige.packets import MONO8, MONO16, UNAVAILABLE, Leader, Packet, encode_packet, packets_of
+
+Picture = NDArray[np.uint8] | NDArray[np.uint16]
+Scene = Callable[[int], Picture]
+"""What the camera sees at a moment (nanoseconds of its own clock)."""
+
+_XML_ADDRESS = 0x1_0000
+_WIDTH, _HEIGHT, _FORMAT, _RATE = 0x100, 0x104, 0x108, 0x10C
+_ACQUISITION, _TRIGGER_MODE, _TRIGGER, _EXPOSURE = 0x110, 0x114, 0x118, 0x11C
+_KEPT = 8
+"""Pictures kept for packets asked for again."""
+_CONTROL_LEASE = (codec.CONTROL_EXCLUSIVE, codec.CONTROL_SHARED_WRITE)
+
+
+def _integer(name: str, address: int) -> str:
+    return (
+        f'<Integer Name="{name}"><pValue>{name}Register</pValue><Min>1</Min><Max>65535</Max>'
+        f"</Integer>{_register(name + 'Register', address)}"
+    )
+
+
+def _register(name: str, address: int) -> str:
+    return (
+        f'<IntReg Name="{name}"><Address>0x{address:x}</Address><Length>4</Length>'
+        "<AccessMode>RW</AccessMode><pPort>Device</pPort><Sign>Unsigned</Sign>"
+        "<Endianess>BigEndian</Endianess></IntReg>"
+    )
+
+
+def description() -> bytes:
+    """The camera's GenICam file."""
+    parts = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        '<RegisterDescription ModelName="Twin" VendorName="tidetrack" '
+        'xmlns="http://www.genicam.org/GenApi/Version_1_0">',
+        _integer("Width", _WIDTH),
+        _integer("Height", _HEIGHT),
+        '<Enumeration Name="PixelFormat">',
+        f'<EnumEntry Name="Mono8"><Value>{MONO8}</Value></EnumEntry>',
+        f'<EnumEntry Name="Mono16"><Value>{MONO16}</Value></EnumEntry>',
+        "<pValue>PixelFormatRegister</pValue></Enumeration>",
+        _register("PixelFormatRegister", _FORMAT),
+        '<Float Name="AcquisitionFrameRate"><pValue>RateConverter</pValue><Min>0.1</Min>'
+        "<Max>1000</Max></Float>",
+        '<Converter Name="RateConverter"><FormulaTo>1000000 / FROM</FormulaTo>'
+        "<FormulaFrom>1000000 / TO</FormulaFrom><pValue>PeriodRegister</pValue></Converter>",
+        _register("PeriodRegister", _RATE),
+        '<Enumeration Name="TriggerMode"><EnumEntry Name="Off"><Value>0</Value></EnumEntry>'
+        '<EnumEntry Name="On"><Value>1</Value></EnumEntry>'
+        "<pValue>TriggerModeRegister</pValue></Enumeration>",
+        _register("TriggerModeRegister", _TRIGGER_MODE),
+        '<Command Name="TriggerSoftware"><pValue>TriggerRegister</pValue>'
+        "<CommandValue>1</CommandValue></Command>",
+        _register("TriggerRegister", _TRIGGER),
+        '<Command Name="AcquisitionStart"><pValue>AcquisitionRegister</pValue>'
+        "<CommandValue>1</CommandValue></Command>",
+        '<Command Name="AcquisitionStop"><pValue>AcquisitionRegister</pValue>'
+        "<CommandValue>0</CommandValue></Command>",
+        _register("AcquisitionRegister", _ACQUISITION),
+        '<Float Name="ExposureTime"><pValue>ExposureRegister</pValue></Float>',
+        _register("ExposureRegister", _EXPOSURE),
+        "</RegisterDescription>",
+    ]
+    return "".join(parts).encode()
+
+
+class GigeTwin:
+    """The camera's side of the conversation.
+
+    ``lose`` says of a packet (block, number) whether it vanishes on its first way; ``refuse``
+    holds register addresses the camera denies writing to (a mishap).
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        size_px: tuple[int, int],
+        serial: str = "TWIN1",
+        lose: Callable[[int, int], bool] | None = None,
+        resends: bool = True,
+    ) -> None:
+        self.scene = scene
+        self.lose = lose if lose is not None else (lambda block, number: False)
+        self.resends = resends
+        self.silent = False
+        self.refuse: set[int] = set()
+        self.stretch_ppm = 0.0
+        self.identity = codec.Identity(
+            "tidetrack", "Twin", "1", serial, "", "127.0.0.1", "02000000aa01"
+        )
+        self._xml = description()
+        url = f"Local:twin.xml;{_XML_ADDRESS:x};{len(self._xml):x}".encode()
+        self._url = url.ljust(codec.XML_URL_BYTES, b"\0")
+        self.registers = {
+            _WIDTH: size_px[0],
+            _HEIGHT: size_px[1],
+            _FORMAT: MONO8,
+            _RATE: 16_667,
+            _ACQUISITION: 0,
+            _TRIGGER_MODE: 0,
+            _TRIGGER: 0,
+            _EXPOSURE: 1000,
+            codec.HEARTBEAT_MS: 3000,
+            codec.CONTROL: 0,
+            codec.STREAM_PORT: 0,
+            codec.PACKET_SIZE: 1400,
+            codec.STREAM_DESTINATION: 0,
+            codec.PACKET_DELAY: 0,
+            codec.TICK_FREQUENCY_HIGH: 0,
+            codec.TICK_FREQUENCY_LOW: 1_000_000_000,
+        }
+        self._heard_ns = 0
+        self._next_ns = 0
+        self._block = 0
+        self._sent: OrderedDict[int, list[bytes]] = OrderedDict()
+        self.stream: list[bytes] = []
+        """Datagrams waiting for the stream's destination."""
+        self.triggers = 0
+
+    @property
+    def destination(self) -> tuple[str, int]:
+        """Where pictures go."""
+        address = struct.pack(">I", self.registers[codec.STREAM_DESTINATION])
+        return ".".join(str(b) for b in address), self.registers[codec.STREAM_PORT]
+
+    @property
+    def running(self) -> bool:
+        """Whether pictures are taken."""
+        return bool(self.registers[_ACQUISITION]) and bool(self.registers[codec.STREAM_PORT])
+
+    @property
+    def wake_ns(self) -> int | None:
+        """When the next picture is due or the heartbeat runs out."""
+        due = [self._next_ns] if self.running and not self.registers[_TRIGGER_MODE] else []
+        if self.registers[codec.CONTROL]:
+            due.append(self._heard_ns + self.registers[codec.HEARTBEAT_MS] * 1_000_000)
+        return min(due, default=None)
+
+    def receive(self, data: bytes, now_ns: int) -> bytes:
+        """Answer one control datagram; nothing when none is wanted or the twin is silent."""
+        if self.silent:
+            return b""
+        try:
+            command = codec.decode_command(data)
+        except ProtocolError:
+            return b""
+        self._heard_ns = now_ns
+        if command.command == codec.PACKETRESEND:
+            self._send_again(command.payload)
+            return b""
+        status, payload = self._carry_out(command, now_ns)
+        if not command.ack_wanted:
+            return b""
+        return codec.encode_ack(codec.Ack(status, command.command + 1, command.request_id, payload))
+
+    def _carry_out(self, command: codec.Command, now_ns: int) -> tuple[int, bytes]:
+        payload = command.payload
+        if command.command == codec.DISCOVERY:
+            return 0, codec.encode_identity(self.identity)
+        if command.command == codec.READREG and len(payload) == 4:
+            address = int.from_bytes(payload, "big")
+            if address not in self.registers:
+                return 0x8003, b""
+            return 0, struct.pack(">I", self.registers[address])
+        if command.command == codec.WRITEREG and len(payload) == 8:
+            return self._write(*struct.unpack(">II", payload), now_ns)
+        if command.command == codec.READMEM and len(payload) == 8:
+            address, _, count = struct.unpack(">IHH", payload)
+            data = self._memory(address, count)
+            return (0, payload[:4] + data) if data is not None else (0x8003, b"")
+        return 0x8001, b""
+
+    def _write(self, address: int, value: int, now_ns: int) -> tuple[int, bytes]:
+        if address not in self.registers:
+            return 0x8003, b""
+        if address in self.refuse:
+            return 0x8006, b""
+        if address != codec.CONTROL and self.registers[codec.CONTROL] not in _CONTROL_LEASE:
+            return 0x8006, b""
+        self.registers[address] = value
+        if address == _ACQUISITION and value:
+            self._next_ns = now_ns
+        if address == _TRIGGER and value and self.registers[_TRIGGER_MODE] and self.running:
+            self.triggers += 1
+            self.take_picture(now_ns)
+        return 0, struct.pack(">HH", 0, 1)
+
+    def _memory(self, address: int, count: int) -> bytes | None:
+        for start, block in ((codec.XML_URL, self._url), (_XML_ADDRESS, self._xml)):
+            if start <= address < start + len(block):
+                return block[address - start : address - start + count].ljust(count, b"\0")
+        return None
+
+    def wake(self, now_ns: int) -> None:
+        """It is `wake_ns` or later: take a picture, or notice that nobody is there any more."""
+        lease = self._heard_ns + self.registers[codec.HEARTBEAT_MS] * 1_000_000
+        if self.registers[codec.CONTROL] and now_ns >= lease:
+            self.registers[codec.CONTROL] = 0
+            self.registers[codec.STREAM_PORT] = 0
+            self.registers[_ACQUISITION] = 0
+        if self.running and not self.registers[_TRIGGER_MODE] and now_ns >= self._next_ns:
+            self.take_picture(now_ns)
+            period_ns = self.registers[_RATE] * 1000
+            self._next_ns = max(self._next_ns + period_ns, now_ns - period_ns)
+
+    def take_picture(self, now_ns: int) -> None:
+        """Expose now and put the packets out."""
+        pixels = self.scene(now_ns)
+        pixel_format = MONO8 if pixels.dtype == np.uint8 else MONO16
+        self._block = self._block % 65_535 + 1
+        ticks = now_ns + int(now_ns * self.stretch_ppm * 1e-6)
+        leader = Leader(ticks, pixel_format, pixels.shape[1], pixels.shape[0], 0, 0, 0)
+        size = self.registers[codec.PACKET_SIZE] & 0xFFFF
+        packets = packets_of(self._block, leader, pixels.tobytes(), size)
+        self._sent[self._block] = packets
+        while len(self._sent) > _KEPT:
+            self._sent.popitem(last=False)
+        self.stream += [p for i, p in enumerate(packets) if not self.lose(self._block, i)]
+
+    def _send_again(self, payload: bytes) -> None:
+        if not self.resends:
+            return
+        try:
+            wanted = codec.decode_resend(payload)
+        except ProtocolError:
+            return
+        packets = self._sent.get(wanted.block)
+        for number in range(wanted.first, min(wanted.last, wanted.first + 4096) + 1):
+            if packets is not None and number < len(packets):
+                self.stream.append(packets[number])
+            else:
+                gone = Packet(UNAVAILABLE, wanted.block, 3, number, memoryview(b""), False)
+                self.stream.append(encode_packet(gone))
+
+
+class GigeTwinServer:
+    """A twin on UDP sockets, in a thread of its own, until `stop`.
+
+    A control port of 0 takes any free one; see `port`. ``clock`` is the camera's own.
+    """
+
+    def __init__(
+        self,
+        twin: GigeTwin,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.twin = twin
+        self._clock = clock
+        self._control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._control.bind((address, port))
+        self._control.setblocking(False)
+        self._pictures = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._pictures.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gige-twin")
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The control port."""
+        return int(self._control.getsockname()[1])
+
+    def stop(self) -> None:
+        """End the thread and close the sockets."""
+        self._stopping.set()
+        self._thread.join()
+        self._control.close()
+        self._pictures.close()
+
+    def __enter__(self) -> GigeTwinServer:
+        """Serve for the length of a ``with``."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            due = self.twin.wake_ns
+            wait = 0.02 if due is None else min(0.02, max(0.0, (due - self._clock()) / 1e9))
+            if select.select([self._control], [], [], wait)[0]:
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    data, there = self._control.recvfrom(65_536)
+                    reply = self.twin.receive(data, self._clock())
+                    if reply:
+                        self._control.sendto(reply, there)
+            if self.twin.wake_ns is not None and self._clock() >= self.twin.wake_ns:
+                self.twin.wake(self._clock())
+            waiting, self.twin.stream = self.twin.stream, []
+            there = self.twin.destination
+            for datagram in waiting if there[1] else ():
+                with contextlib.suppress(OSError):
+                    self._pictures.sendto(datagram, there)

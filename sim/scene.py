@@ -1,0 +1,116 @@
+"""What a stereo marker camera sees: discs, ArUco markers and calibration boards, with noise.
+
+Discs are drawn as the projection of circles in space, each pixel the share of it they cover;
+flat patterns are warped by the homography of their plane. Nothing here finds anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hal.imaging.view import Array, View, pinhole
+
+Picture = NDArray[np.uint8]
+_SUB = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Grey levels and noise of the picture; ``blur_px`` is the lens."""
+
+    ground: float = 30.0
+    marker: float = 200.0
+    noise: float = 2.0
+    blur_px: float = 0.7
+
+
+def stereo_camera(
+    focal_px: float = 1600.0,
+    size_px: tuple[int, int] = (1280, 1024),
+    baseline_mm: float = 500.0,
+    distance_mm: float = 1500.0,
+    distortion: tuple[float, ...] = (),
+) -> tuple[View, View]:
+    """Two cameras side by side, both turned to a point ``distance_mm`` in front of them."""
+    lean = np.arctan2(baseline_mm / 2.0, distance_mm)
+    camera_matrix = [
+        [focal_px, 0.0, (size_px[0] - 1) / 2.0], [0.0, focal_px, (size_px[1] - 1) / 2.0],
+        [0.0, 0.0, 1.0],
+    ]
+    turn, _ = cv2.Rodrigues(np.array([0.0, 2.0 * lean, 0.0]))
+    place = np.array([baseline_mm * np.cos(lean), 0.0, baseline_mm * np.sin(lean)])
+    left = pinhole("left", camera_matrix, np.eye(3), np.zeros(3), size_px, distortion)
+    right = pinhole("right", camera_matrix, turn, -turn @ place, size_px, distortion)
+    return left, right
+
+
+def _finish(picture: NDArray[np.float32], light: Light, rng: np.random.Generator) -> Picture:
+    if light.blur_px > 0.0:
+        picture = cv2.GaussianBlur(picture, (0, 0), light.blur_px)
+    noisy = picture + light.noise * rng.standard_normal(picture.shape, dtype=np.float32)
+    return np.clip(noisy + 0.5, 0.0, 255.0).astype(np.uint8)
+
+
+def discs(
+    view: View, centres_mm: Array, normal: Array, diameter_mm: float, light: Light,
+    rng: np.random.Generator,
+) -> Picture:
+    """Bright discs of one size, all facing along ``normal``, on a dark ground."""
+    share = np.zeros((view.height_px, view.width_px), dtype=np.float32)
+    normal = normal / np.linalg.norm(normal)
+    first = np.cross(normal, [0.0, 1.0, 0.0])
+    first /= np.linalg.norm(first)
+    second = np.cross(normal, first)
+    angle = np.linspace(0.0, 2.0 * np.pi, 96, endpoint=False)
+    rim = np.cos(angle)[:, None] * first + np.sin(angle)[:, None] * second
+    for centre in centres_mm:
+        outline = view.project(centre + diameter_mm / 2.0 * rim)
+        low = np.floor(outline.min(axis=0)).astype(int) - 2
+        high = np.ceil(outline.max(axis=0)).astype(int) + 3
+        if np.any(low < 0) or high[0] > view.width_px or high[1] > view.height_px:
+            continue
+        width, height = high - low
+        fine = np.zeros((height * _SUB * 2, width * _SUB * 2), dtype=np.uint8)
+        # Pixel centres are whole numbers; a fine pixel is an eighth, drawn to a sixteenth of it.
+        points = ((outline - low + 0.5) * _SUB * 2 - 0.5) * 16.0
+        cv2.fillPoly(fine, [np.round(points).astype(np.int32)], 255, shift=4)
+        coarse = cv2.resize(fine, (int(width), int(height)), interpolation=cv2.INTER_AREA)
+        patch = share[low[1] : high[1], low[0] : high[0]]
+        np.maximum(patch, coarse.astype(np.float32) / 255.0, out=patch)
+    return _finish(light.ground + (light.marker - light.ground) * share, light, rng)
+
+
+def flat_pattern(
+    view: View, pattern: Picture, corner_mm: Array, across: Array, down: Array,
+    size_mm: tuple[float, float], light: Light, rng: np.random.Generator,
+    picture: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Lay a printed pattern into the picture; ``corner_mm`` is its top left, ``across`` and
+    ``down`` are unit vectors along its edges. Distortion of the lens is not drawn.
+    """
+    if picture is None:
+        picture = np.full((view.height_px, view.width_px), light.marker, dtype=np.float32)
+    edges = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    places = corner_mm + edges[:, :1] * size_mm[0] * across + edges[:, 1:] * size_mm[1] * down
+    rows, columns = pattern.shape
+    source = (edges * [columns, rows] - 0.5).astype(np.float32)
+    fine = 2
+    target = ((view.project(places) + 0.5) * fine - 0.5).astype(np.float32)
+    homography = cv2.getPerspectiveTransform(source, target)
+    size = (view.width_px * fine, view.height_px * fine)
+    warped = cv2.warpPerspective(pattern, homography, size, flags=cv2.INTER_AREA)
+    mask = cv2.warpPerspective(np.full_like(pattern, 255), homography, size)
+    small = (view.width_px, view.height_px)
+    inked = cv2.resize(warped, small, interpolation=cv2.INTER_AREA).astype(np.float32)
+    share = cv2.resize(mask, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    ink = light.ground + (light.marker - light.ground) * inked / 255.0
+    return picture * (1.0 - share) + (ink - light.ground) + light.ground * share
+
+
+def finish(picture: NDArray[np.float32], light: Light, rng: np.random.Generator) -> Picture:
+    """Blur, noise and eight bits for a picture put together with `flat_pattern`."""
+    return _finish(picture, light, rng)
