@@ -110,6 +110,7 @@ class RsiSession:
         self._motion = self._still()
         self._reply = b""
         self._heard_ns: int | None = None
+        self._telegram_ns: int | None = None
         self._quiet = False
         self._status_ns: int | None = None
         self._ipoc = -1
@@ -165,7 +166,7 @@ class RsiSession:
             if telegram.ipoc <= self._ipoc:
                 return [self._out_of_order(telegram.ipoc, now_ns)]
             self._move(Trigger.RUN_GOES_ON)
-            self._heard_ns = now_ns
+            self._heard_ns = self._telegram_ns = now_ns
             return self._follow(telegram, now_ns)
         return self._listen(telegram, now_ns)
 
@@ -216,15 +217,19 @@ class RsiSession:
         self._motion.demand(correction_mm, now_ns)
 
     def _listen(self, telegram: Telegram, now_ns: int) -> list[Sample]:
-        """Decide whether this telegram opens a run, and take it over or leave it alone."""
-        paused = self._heard_ns is not None and now_ns - self._heard_ns >= self._silence_ns
-        first_ever = self._ipoc < 0 and self._state is State.LISTENING
+        """Decide whether this telegram opens a run, and take it over or leave it alone.
+
+        It does where silence was listened to before it; or where nothing came for long enough,
+        listened to or not, and no reply is missing yet: an older run would miss some by now.
+        """
         delay = round(telegram.numbers["Delay.D"])
+        long_ago = now_ns - self._silence_ns
+        listened = self._quiet or (self._heard_ns is not None and self._heard_ns <= long_ago)
+        untouched = delay == 0 and (self._telegram_ns is None or self._telegram_ns <= long_ago)
         was = self._state
-        self._heard_ns = now_ns
-        if not (self._quiet or paused or (first_ever and delay == 0)):
+        self._heard_ns = self._telegram_ns = now_ns
+        if not (listened or untouched):
             self._move(Trigger.RUN_GOES_ON)
-            self._ipoc = max(self._ipoc, telegram.ipoc)
             if was is State.FOREIGN:
                 return []
             what = "RSI was already on when the driver began; restart RSI on the robot"

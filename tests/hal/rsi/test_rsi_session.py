@@ -270,6 +270,22 @@ def test_a_run_already_late_when_the_driver_begins_is_foreign(
     assert session.data_to_send() == b""
 
 
+def test_a_new_run_is_taken_over_at_once_when_the_last_one_ended_long_ago(
+    back_to_back: Make,
+) -> None:
+    pair = back_to_back()
+    pair.run(0.5)
+    pair.twin.stop(pair.now_ns)
+    pair.run(0.3)
+    assert pair.broken is not None
+    pair.broken = None
+    pair.session.begin(pair.now_ns)
+    pair.twin.begin(pair.now_ns + 1_000_000)  # nobody listened to the silence before it
+    pair.run(0.1)
+    assert pair.session.ready
+    assert pair.twin.faulty_packets == 0
+
+
 def test_a_run_that_starts_after_a_pause_is_taken_over_whatever_it_counted(
     ethernet: EthernetConfiguration,
 ) -> None:
