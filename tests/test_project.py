@@ -147,7 +147,7 @@ def test_the_locks_agree_on_every_version() -> None:
 def test_a_wheel_carries_the_code_and_the_configurations(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(REPOSITORY / name, source)
     ignore = shutil.ignore_patterns("__pycache__")
     for name in (*PACKAGES, "config"):
