@@ -1,8 +1,9 @@
 """Correlation: from surrogate to target, learned from shots, refitted at each of them.
 
-Per axis the target is  T = phi(y, v) . beta + d(t) + noise:  phi are the features of the model's
-kind, d is a baseline that wanders as a Wiener process, so that a shot says less the older it is
-and the model says how unsure it has become since the last one. With at most a few dozen shots the
+Per axis the target is  T = phi(y, v) . beta + d(t) + s(t) u + noise:  phi are the features of the
+model's kind, u is the scaled amplitude, and baseline d and slope s wander as Wiener processes, so
+that a shot says less the older it is, a shot at full inhale says little of exhale, and the model
+says how unsure it has become since the last one. With at most a few dozen shots the
 whole is a Gaussian process with a finite basis and is solved exactly (Rasmussen & Williams 2006,
 2.7); leave-one-out errors come from the same inverse (5.4.2) and choose kind, noise and wander.
 
@@ -34,6 +35,8 @@ PHASE_BINS = 8
 _FEATURES = {"linear": 2, "quadratic": 3, "dual": 4, "velocity": 3}
 _NOISES_MM = (0.2, 0.5, 1.0, 2.0)
 _WANDERS_MM_PER_ROOT_S = (0.02, 0.1, 0.25)
+_SLOPE_WANDER = 0.5
+"""The slope's wander (mm at the end of the range) as a share of the baseline's."""
 _COST_OF_COMPLEXITY = 0.06
 """Share by which leave-one-out error must fall for each further feature."""
 _PRIOR_MM = (30.0, 2.0, 0.4, 0.6)
@@ -87,35 +90,37 @@ class AxisModel:
     kind: str
     beta: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
-    """Of (beta, baseline at the last shot): one row and column more than ``beta`` has."""
+    """Of (beta, baseline and slope at the last shot): two rows more than ``beta`` has."""
     baseline_mm: float
+    slope_mm: float
     noise_mm: float
     wander_mm2_per_s: float
     loo_rms_mm: float
 
 
 def _fit_axis(kind: str, design: Array, times_s: Array, target: Array, prior: Array) -> AxisModel:
-    """Fit one axis with one kind; noise and wander by leave-one-out error."""
+    """Fit one axis with one kind; noise and wander by leave-one-out predictive density."""
     n, k = design.shape
+    scaled = design[:, 1]
     wiener = np.minimum.outer(times_s - times_s[0], times_s - times_s[0])
+    wandering = wiener * (1.0 + _SLOPE_WANDER**2 * np.outer(scaled, scaled))
     spread = (design * prior**2) @ design.T
-    best: tuple[float, float, float, Array] | None = None
+    best: tuple[float, float, float, Array, Array] | None = None
     for noise in _NOISES_MM:
         for wander in _WANDERS_MM_PER_ROOT_S:
-            gram = spread + wander**2 * wiener + noise**2 * np.eye(n)
-            inverse = np.linalg.inv(gram)
+            inverse = np.linalg.inv(spread + wander**2 * wandering + noise**2 * np.eye(n))
             variances = 1.0 / np.diag(inverse)
             errors = (inverse @ target) * variances
-            # Leave-one-out log predictive density: rewards honest variances, not only small errors.
+            # Rewards honest variances, not only small errors.
             score = float(np.sum(errors**2 / variances + np.log(variances)))
             if best is None or score < best[0]:
-                best = (score, noise, wander, errors)
+                best = (score, noise, wander, errors, inverse)
     assert best is not None
-    _, noise, wander, errors = best
-    inverse = np.linalg.inv(spread + wander**2 * wiener + noise**2 * np.eye(n))
-    # Joint posterior of (beta, baseline at the last shot).
-    cross = np.hstack([design * prior**2, (wander**2 * wiener[:, -1])[:, None]])
-    own = np.diag(np.append(prior**2, wander**2 * wiener[-1, -1]))
+    _, noise, wander, errors, inverse = best
+    # Joint posterior of (beta, baseline and slope at the last shot).
+    last = wander**2 * wiener[:, -1]
+    cross = np.column_stack([design * prior**2, last, _SLOPE_WANDER**2 * last * scaled])
+    own = np.diag(np.concatenate([prior**2, [last[-1], _SLOPE_WANDER**2 * last[-1]]]))
     mean = cross.T @ inverse @ target
     covariance = own - cross.T @ inverse @ cross
     # Kind, noise and wander were chosen because they fit: what leave-one-out still leaves, per
@@ -127,6 +132,7 @@ def _fit_axis(kind: str, design: Array, times_s: Array, target: Array, prior: Ar
         beta=tuple(mean[:k].tolist()),
         covariance=tuple(tuple(row) for row in covariance.tolist()),
         baseline_mm=float(mean[k]),
+        slope_mm=float(mean[k + 1]),
         noise_mm=noise * math.sqrt(excess),
         wander_mm2_per_s=wander**2 * excess,
         loo_rms_mm=float(np.sqrt(np.mean(errors**2))),
@@ -164,18 +170,19 @@ class CorrelationModel:
         for axis in self.axes:
             phi = features(axis.kind, y, v, self.scale)
             by_y, by_v = gradient(axis.kind, y, v, self.scale)
-            value = axis.baseline_mm
-            slope_y = slope_v = 0.0
+            value = axis.baseline_mm + axis.slope_mm * phi[1]
+            slope_y, slope_v = axis.slope_mm * by_y[1], 0.0
             for b, f, dy, dv in zip(axis.beta, phi, by_y, by_v, strict=True):
                 value += b * f
                 slope_y += b * dy
                 slope_v += b * dv
-            row = (*phi, 1.0)
+            row = (*phi, 1.0, phi[1])
             own = 0.0
             for a, line in zip(row, axis.covariance, strict=True):
                 for b, c in zip(row, line, strict=True):
                     own += a * b * c
-            own += axis.wander_mm2_per_s * age_s + axis.noise_mm**2
+            grown = 1.0 + (_SLOPE_WANDER * phi[1]) ** 2
+            own += axis.wander_mm2_per_s * age_s * grown + axis.noise_mm**2
             own += slope_y * slope_y * y_variance + slope_v * slope_v * v_variance
             own += 2.0 * slope_y * slope_v * cross
             position.append(value)

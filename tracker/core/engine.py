@@ -142,7 +142,7 @@ class Engine:
             return []
         couch = _AT_REST if self._couch is None else self._couch.at(shot.ticks)
         breathing = self._surrogate.state_at(shot.ticks)
-        taken = self._modelling.take(shot, couch, breathing, self._surrogate.span())
+        taken = self._modelling.take(shot, couch, breathing, self._surrogate.span)
         watch = self._watch
         watch.fiducials_moved = taken.fiducials_moved
         watch.model_wrong = taken.model_wrong
@@ -271,7 +271,7 @@ class Engine:
             return
         rebuild = bool(self._watch.model_wrong) or "extrapolating" in self._conditions
         modelling = self._state is State.MODELLING
-        span = self._surrogate.span() if modelling else None
+        span = self._surrogate.span
         shot = self._imaging.due(now, breathing, span, modelling=modelling, rebuild=rebuild)
         if shot is not None:
             out.append(SendExpose(now, self._settings.imager.device, shot))

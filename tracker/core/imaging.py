@@ -1,17 +1,24 @@
-"""When to expose: shots spread over the breathing cycle while modelling, then at an interval.
+"""When to expose: shots spread over the breathing cycle, often while modelling, then at an interval.
 
-While modelling, a shot is taken once the present part of the cycle holds none yet, or after twice
-the modelling interval anyway; later every ``imager.interval_s``, and sooner while a shot is needed
-to rebuild the model. A shot that is not answered in time is asked for again.
+Once the interval is over, a shot waits for a part of the breathing cycle that the last few shots
+did not see, but not for long: shots that by chance all fall into inhaling would leave the model
+blind for a drift of exhaling. While a shot is needed to rebuild the model, it comes at once. One
+that is not answered in time is asked for again.
 """
 
 from __future__ import annotations
+
+from collections import deque
 
 from tracker.core.correlation import PHASE_BINS
 from tracker.core.fusion import BreathingRange, BreathingState
 from tracker.core.settings import Controller
 
 _REBUILD_S = 2.5
+_PATIENCE_S = 5.0
+"""How long a shot waits for a part of the cycle not seen lately: about one breath."""
+_REMEMBERED = PHASE_BINS - 2
+"""Shots whose parts of the cycle count as seen lately."""
 
 
 class Imaging:
@@ -25,7 +32,7 @@ class Imaging:
         self._next_id = 1
         self._asked_ns = -1
         self._waiting_for = 0
-        self._bins: set[int] = set()
+        self._seen: deque[int] = deque(maxlen=_REMEMBERED)
         self.asap = False
         """Somebody wants a shot now."""
         self.last_good_ns = -1
@@ -34,7 +41,7 @@ class Imaging:
 
     def forget(self) -> None:
         """A new model is begun: no part of the cycle holds a shot."""
-        self._bins.clear()
+        self._seen.clear()
         self.asap = False
         self.last_good_ns = -1
 
@@ -60,22 +67,20 @@ class Imaging:
             self._waiting_for = 0
             self.unanswered += 1
         since_ns = now_ns - self._asked_ns if self._asked_ns >= 0 else 1 << 62
-        wanted = self.asap
-        if modelling:
-            if breathing is None or span is None:
-                return None
+        here = -1
+        if breathing is not None and span is not None:
             phase = span.phase(breathing.amplitude_mm, breathing.velocity_mm_s)
             here = int(phase * PHASE_BINS)
-            fresh = here not in self._bins and since_ns >= self._modelling_ns
-            wanted = wanted or fresh or since_ns >= 2 * self._modelling_ns
-            if wanted:
-                self._bins.add(here)
-        elif rebuild:
-            wanted = wanted or since_ns >= _REBUILD_S * 1e9
-        else:
-            wanted = wanted or since_ns >= self._interval_ns
-        if not wanted:
+        elif modelling:
             return None
+        interval_ns = self._modelling_ns if modelling else self._interval_ns
+        patience_ns = interval_ns if modelling else _PATIENCE_S * 1e9
+        fresh = here not in self._seen and since_ns >= interval_ns
+        overdue = since_ns >= interval_ns + patience_ns
+        soon = rebuild and since_ns >= _REBUILD_S * 1e9
+        if not (self.asap or fresh or overdue or soon):
+            return None
+        self._seen.append(here)
         self.asap = False
         self._asked_ns = now_ns
         self._waiting_for = self._next_id

@@ -61,7 +61,7 @@ class Imager(Settings, frozen=True, kw_only=True):
     device: Name = "imager"
     noise_mm: Annotated[float, Meta(gt=0, le=5)] = 0.3
     """Standard deviation of one fiducial along one axis."""
-    interval_s: Annotated[float, Meta(ge=1, le=120)] = 20.0
+    interval_s: Annotated[float, Meta(ge=1, le=120)] = 15.0
     overdue_s: Annotated[float, Meta(ge=2, le=300)] = 60.0
     """Hazard H08; the default is unverified."""
     answer_within_s: Annotated[float, Meta(gt=0, le=30)] = 3.0

@@ -45,6 +45,8 @@ class Surrogate:
         self._learned: tuple[tuple[Triple, Triple], ...] = ()
         self._learning: _Learning | None = None
         self._past: deque[BreathingState] = deque(maxlen=_KEEP)
+        self._kept = 0
+        self._span: BreathingRange | None = None
         self._last_frame: MarkerFrame | None = None
         self._last_belt: BeltSample | None = None
         self._last_positions: list[Triple | None] = []
@@ -64,6 +66,7 @@ class Surrogate:
         self._learning = None
         self._learned = ()
         self._past.clear()
+        self._span = None
 
     def learn_from(self, t_ns: int) -> None:
         """Begin to learn directions and scales from what comes from now on."""
@@ -88,8 +91,12 @@ class Surrogate:
             return _between(past, t_ns)
         return self._filter.state_at(t_ns)
 
+    @property
     def span(self) -> BreathingRange | None:
         """The range of the last breaths, once some have been seen."""
+        return self._span
+
+    def _range(self) -> BreathingRange | None:
         if len(self._past) < _FEWEST_FOR_SPAN:
             return None
         amplitudes = [state.amplitude_mm for state in self._past]
@@ -240,6 +247,9 @@ class Surrogate:
         state = self._filter.state_at(settled_ns)
         if state is not None:
             past.append(state)
+            self._kept += 1
+            if self._kept % _RANGE_EVERY == 0:
+                self._span = self._range()
 
 
 _SETTLED_NS = 100_000_000
@@ -247,6 +257,7 @@ _KEEP_EVERY_NS = 50_000_000
 _KEEP = 200
 """Settled states kept: 10 seconds of them, longer than any imager takes to answer."""
 
+_RANGE_EVERY = 10
 _FEWEST_FOR_SPAN = 80
 """Kept states that make 4 seconds: about one breath."""
 
