@@ -38,7 +38,8 @@ def stereo_camera(
     """Two cameras side by side, both turned to a point ``distance_mm`` in front of them."""
     lean = np.arctan2(baseline_mm / 2.0, distance_mm)
     camera_matrix = [
-        [focal_px, 0.0, (size_px[0] - 1) / 2.0], [0.0, focal_px, (size_px[1] - 1) / 2.0],
+        [focal_px, 0.0, (size_px[0] - 1) / 2.0],
+        [0.0, focal_px, (size_px[1] - 1) / 2.0],
         [0.0, 0.0, 1.0],
     ]
     turn, _ = cv2.Rodrigues(np.array([0.0, 2.0 * lean, 0.0]))
@@ -56,7 +57,11 @@ def _finish(picture: NDArray[np.float32], light: Light, rng: np.random.Generator
 
 
 def discs(
-    view: View, centres_mm: Array, normal: Array, diameter_mm: float, light: Light,
+    view: View,
+    centres_mm: Array,
+    normal: Array,
+    diameter_mm: float,
+    light: Light,
     rng: np.random.Generator,
 ) -> Picture:
     """Bright discs of one size, all facing along ``normal``, on a dark ground."""
@@ -85,8 +90,14 @@ def discs(
 
 
 def flat_pattern(
-    view: View, pattern: Picture, corner_mm: Array, across: Array, down: Array,
-    size_mm: tuple[float, float], light: Light, rng: np.random.Generator,
+    view: View,
+    pattern: Picture,
+    corner_mm: Array,
+    across: Array,
+    down: Array,
+    size_mm: tuple[float, float],
+    light: Light,
+    rng: np.random.Generator,
     picture: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Lay a printed pattern into the picture; ``corner_mm`` is its top left, ``across`` and
@@ -98,10 +109,11 @@ def flat_pattern(
     places = corner_mm + edges[:, :1] * size_mm[0] * across + edges[:, 1:] * size_mm[1] * down
     rows, columns = pattern.shape
     source = (edges * [columns, rows] - 0.5).astype(np.float32)
-    fine = 2
+    fine = 4
     target = ((view.project(places) + 0.5) * fine - 0.5).astype(np.float32)
     homography = cv2.getPerspectiveTransform(source, target)
     size = (view.width_px * fine, view.height_px * fine)
+    # A pattern much finer than the picture would alias: shrink it to the picture's scale first.
     warped = cv2.warpPerspective(pattern, homography, size, flags=cv2.INTER_AREA)
     mask = cv2.warpPerspective(np.full_like(pattern, 255), homography, size)
     small = (view.width_px, view.height_px)

@@ -122,7 +122,14 @@ def calibrate_stereo(
     size = (int(pictures[0][0].shape[1]), int(pictures[0][0].shape[0]))
     alone = [cv2.calibrateCamera(flat, side, size, None, None) for side in seen]  # type: ignore[call-overload]
     residual, k1, d1, k2, d2, rotation, shift, _, _ = cv2.stereoCalibrate(
-        flat, seen[0], seen[1], alone[0][1], alone[0][2], alone[1][1], alone[1][2], size,
+        flat,
+        seen[0],
+        seen[1],
+        alone[0][1],
+        alone[0][2],
+        alone[1][1],
+        alone[1][2],
+        size,
         flags=cv2.CALIB_USE_INTRINSIC_GUESS,
     )
     if residual > rules.residual_px:

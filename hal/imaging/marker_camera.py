@@ -97,10 +97,14 @@ class MarkerCamera:
         for side, image in enumerate((left, right)):
             found = finder.find(image.pixels, self._regions[side])
             missing = np.full(2, np.nan)
-            pictures.append(np.array([
-                diagonal_crossing(found[name]) if name in found else missing
-                for name in finder.look.ids
-            ]))
+            pictures.append(
+                np.array(
+                    [
+                        diagonal_crossing(found[name]) if name in found else missing
+                        for name in finder.look.ids
+                    ]
+                )
+            )
         return pictures[0], pictures[1]
 
     def _followed_pictures(self, left: Image, right: Image) -> tuple[Array, Array] | str:
@@ -111,8 +115,11 @@ class MarkerCamera:
         ]
         if self._places is None:
             rules = Rules(
-                search_mm=500.0, ray_mm=self.settings.ray_mm, residual_mm=self.settings.rigid_mm,
-                turn_deg=180.0, least=len(self._planned),
+                search_mm=500.0,
+                ray_mm=self.settings.ray_mm,
+                residual_mm=self.settings.rigid_mm,
+                turn_deg=180.0,
+                least=len(self._planned),
             )
             # Arrangements are looked for from a metre away: the search centre is mid-volume.
             shift = self._middle(spots) - self._planned.mean(axis=0)

@@ -20,6 +20,9 @@ from hal.imaging.seeds import Region
 from hal.imaging.view import Array, View
 
 
+_PROFILES = 24
+
+
 class DiscLook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a disc looks like.
 
@@ -59,7 +62,8 @@ def find_discs(pixels: Pixels, look: DiscLook, region: Region | None = None) -> 
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     found: list[tuple[float, float, float]] = []
     wide, high, area = (
-        stats[1:, k].astype(float) for k in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA)
+        stats[1:, k].astype(float)
+        for k in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA)
     )
     fits = (area >= look.least_px) & (area <= look.most_px)
     fits &= np.minimum(wide, high) >= look.roundness * np.maximum(wide, high)
@@ -150,8 +154,61 @@ class ArucoFinder:
             if name in found:
                 twice.add(int(name))
             elif name in self.look.ids:
-                found[int(name)] = np.asarray(four, dtype=np.float64).reshape(4, 2) + (x0, y0)
+                rough = np.asarray(four, dtype=np.float64).reshape(4, 2)
+                found[int(name)] = sharpen_corners(part, rough) + (x0, y0)
         return {name: four for name, four in found.items() if name not in twice}
+
+
+def sharpen_corners(pixels: Pixels, corners_px: Array) -> Array:
+    """Corners (4 x 2) where lines through the four edges cross, each edge seen in many profiles.
+
+    A corner itself is blurred round; a whole edge is not. Corners stay where they were when
+    their edges cannot be followed.
+    """
+    starts, ends = corners_px, np.roll(corners_px, -1, axis=0)
+    along = ends - starts
+    lengths = np.linalg.norm(along, axis=1)
+    if lengths.min() < 8.0:
+        return corners_px
+    normals = np.column_stack([along[:, 1], -along[:, 0]]) / lengths[:, None]
+    part = np.linspace(0.12, 0.88, _PROFILES)
+    feet = starts[:, None] + part[None, :, None] * along[:, None]
+    reach = float(np.clip(0.08 * lengths.min(), 2.0, 4.0))
+    steps = np.arange(-reach, reach + 0.25, 0.5)
+    spots = feet[:, :, None] + steps[None, None, :, None] * normals[:, None, None]
+    flat = spots.reshape(4 * _PROFILES, len(steps), 2).astype(np.float32)
+    grey = cv2.remap(pixels, flat, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    slope = np.diff(np.asarray(grey, dtype=np.float64), axis=1)
+    # Outside a marker is its light margin: only rises outwards count as edge.
+    weight = np.clip(slope, 0.0, None) ** 2
+    total = weight.sum(axis=1)
+    between = (steps[:-1] + steps[1:]) / 2.0
+    offset = (weight @ between / np.maximum(total, 1e-9)).reshape(4, _PROFILES)
+    edges = feet + offset[:, :, None] * normals[:, None]
+    lines = [_line(edges[k], total.reshape(4, _PROFILES)[k]) for k in range(4)]
+    sharp = corners_px.copy()
+    for k in range(4):
+        (point, way), (other, direction) = lines[k - 1], lines[k]
+        cross = way[0] * direction[1] - way[1] * direction[0]
+        if abs(cross) < 0.1:
+            return corners_px
+        gap = other - point
+        sharp[k] = point + (gap[0] * direction[1] - gap[1] * direction[0]) / cross * way
+    moved = np.linalg.norm(sharp - corners_px, axis=1)
+    return sharp if moved.max() <= reach else corners_px
+
+
+def _line(points: Array, weights: Array) -> tuple[Array, Array]:
+    """A point and the direction of the line through points (n x 2), without the outliers."""
+    keep = weights > 0.1 * np.median(weights)
+    middle, way = points.mean(axis=0), np.array([1.0, 0.0])
+    for _ in range(2):
+        chosen = points[keep] if keep.sum() >= 4 else points
+        middle = chosen.mean(axis=0)
+        way = np.linalg.svd(chosen - middle, full_matrices=False)[2][0]
+        off = np.abs((points - middle) @ np.array([-way[1], way[0]]))
+        keep &= off <= max(0.15, 2.5 * float(np.median(off[keep]))) if keep.any() else True
+    return middle, way
 
 
 def diagonal_crossing(corners_px: Array) -> Array:
@@ -170,9 +227,9 @@ def marker_pose(view: View, corners_px: Array, side_mm: float) -> tuple[Array, A
     ``cv2.solvePnP`` with IPPE for squares; OpenCV 5 has no ``estimatePoseSingleMarkers``.
     """
     half = side_mm / 2.0
-    square = np.array([
-        [-half, half, 0.0], [half, half, 0.0], [half, -half, 0.0], [-half, -half, 0.0]
-    ])
+    square = np.array(
+        [[-half, half, 0.0], [half, half, 0.0], [half, -half, 0.0], [-half, -half, 0.0]]
+    )
     distortion = view.distortion if view.distortion.size else np.zeros(5)
     _, turn, shift = cv2.solvePnP(
         square, corners_px, view.camera_matrix, distortion, flags=cv2.SOLVEPNP_IPPE_SQUARE

@@ -1,0 +1,35 @@
+"""A stereo radiograph to what the controller wants to know: a `FiducialShot`, and every doubt."""
+
+from __future__ import annotations
+
+from hal.imaging.fiducials import FiducialFinder, Located
+from hal.imaging.pairs import Pair
+from hal.messages import BadSample, FiducialShot, Sample, Triple
+
+
+class XrayReader:
+    """Locates the fiducials of one pair after the other.
+
+    ``expected_mm`` may be set to where the arrangement is thought to be (its shift from the
+    plan); it narrows the search and changes nothing else.
+    """
+
+    def __init__(self, device: str, finder: FiducialFinder) -> None:
+        self.device = device
+        self.finder = finder
+        self.expected_mm: Triple | None = None
+        self.last: Located | None = None
+
+    def read(self, pair: Pair) -> list[Sample]:
+        """Answer a pair: the shot (all missing when refused) and why what is missing.
+
+        The shot keeps the left imager's exposure time and the number of the request.
+        """
+        left, right = pair.left, pair.right
+        located = self.last = self.finder.locate(left.pixels, right.pixels, self.expected_mm)
+        arrived = max(left.t_ns, right.t_ns)
+        shot = FiducialShot(self.device, arrived, left.ticks, pair.shot_id, located.fiducials_mm)
+        if located.doubt:
+            text = f"shot {pair.shot_id}: {located.doubt}"
+            return [BadSample(self.device, arrived, "fiducials refused", text), shot]
+        return [shot]

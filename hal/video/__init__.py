@@ -1,0 +1,1 @@
+"""Cameras OpenCV can open: USB (UVC), files, network streams."""
