@@ -58,12 +58,19 @@ COMMANDS: dict[str, Command] = {
         "score predictors on recorded traces, each knowing only the past",
         "tidetrack bench recordings/ --horizons-ms 200 400 --json bench.json",
     ),
+    "tune": Command(
+        "tracker.offline.tune",
+        "fit a predictor's parameters to an archive of recordings, each subject left out once",
+        "tidetrack tune archive/ --latency-ms 150 --rate-hz 25 --out couch-150ms.toml",
+    ),
 }
 
 KNOWN_ERRORS = (
     ("tracker.config", "ConfigurationError"),
     ("tracker.journal", "JournalError"),
     ("sim.recording", "RecordingError"),
+    ("tracker.artefact", "ArtefactError"),
+    ("tracker.offline.tuning.errors", "TuningError"),
 )
 """Errors whose message is for the person at the terminal: (module, class)."""
 

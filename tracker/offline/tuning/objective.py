@@ -1,0 +1,156 @@
+"""What the tuner makes small: the error of causal predictions relative to that of holding still.
+
+For one trace, RMS is pooled over channels and time and divided by that of "hold", and so is the
+error that one sample in a hundred exceeds. The loss of a subject is the mean over its traces of
+relative RMS + ``TAIL_WEIGHT`` · relative tail; the loss of a trial is the mean over subjects, so
+that a patient with thirty fractions does not outvote one with two.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.core.prediction.registry import METHODS, parameter_record
+from tracker.offline.tuning.archive import Archive, Trace
+
+TAIL_WEIGHT = 0.25
+TAIL = 0.99
+
+
+class Score(NamedTuple):
+    """How a predictor did on one subject; 1 is as bad as holding still."""
+
+    loss: float
+    rms: float
+    """Relative, the mean over the subject's traces."""
+    tail: float
+    """Relative, the mean over the subject's traces."""
+    seconds: float
+    """Processor time the evaluation took."""
+
+
+class Job(NamedTuple):
+    """All a worker needs to know but the parameters."""
+
+    predictor: str
+    latency_ms: float
+    archive: Archive
+
+
+class Errors(NamedTuple):
+    """Size of errors on one trace: RMS and the 99th percentile of a sample's."""
+
+    rms: float
+    tail: float
+
+
+def steps_ahead(trace: Trace, latency_ms: float) -> int:
+    """How many samples ahead a latency is; at least one, as in the benchmark."""
+    return max(1, round(latency_ms * 1e-3 * trace.rate_hz))
+
+
+def errors_of(trace: Trace, predicted: NDArray[np.float64], ahead: int) -> Errors:
+    """Compare predictions (N, C), row i being of sample i + ``ahead``, with what was measured."""
+    counted = trace.scored[ahead:]
+    off = trace.positions[ahead:][counted] - predicted[:-ahead][counted]
+    squared = np.einsum("ij,ij->i", off, off) / off.shape[1]
+    place = math.ceil(TAIL * (squared.size - 1))
+    tail = float(np.partition(squared, place)[place])
+    return Errors(math.sqrt(float(squared.mean())), math.sqrt(tail))
+
+
+class _Bench(NamedTuple):
+    """One trace with all that does not depend on parameters."""
+
+    trace: Trace
+    ahead: int
+    hold: Errors
+    asked_ns: NDArray[np.int64]
+    means: NDArray[np.float64]
+    covariances: NDArray[np.float64]
+
+
+def _bench(trace: Trace, latency_ms: float) -> _Bench:
+    ahead = min(steps_ahead(trace, latency_ms), trace.times_ns.size - 1)
+    count, channels = trace.positions.shape
+    asked_ns = trace.times_ns + round(ahead / trace.rate_hz * 1e9)
+    asked_ns[:-ahead] = trace.times_ns[ahead:]
+    return _Bench(
+        trace,
+        ahead,
+        errors_of(trace, trace.positions, ahead),
+        asked_ns,
+        np.empty((count, channels)),
+        np.empty((count, channels, channels)),
+    )
+
+
+def predictions(
+    predictor: str, parameters: Mapping[str, float], bench: _Bench
+) -> NDArray[np.float64]:
+    """Run a compiled predictor over a trace; row i is what it says at i of i + ``ahead``."""
+    trace, method = bench.trace, METHODS[predictor]
+    record = parameter_record(predictor, parameters)
+    horizon_ns = round(bench.ahead / trace.rate_hz * 1e9)
+    state = method.begin(record, trace.positions.shape[1], trace.rate_hz, horizon_ns)
+    method.run(
+        record,
+        state,
+        trace.times_ns,
+        trace.positions,
+        bench.asked_ns,
+        bench.means,
+        bench.covariances,
+    )
+    return bench.means
+
+
+class Scorer:
+    """Scores parameters on one subject after the other; what hold does is worked out once."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._benches: dict[str, list[_Bench]] = {}
+
+    def score(self, parameters: Mapping[str, float], subject: str) -> Score:
+        """The score of one subject: what a worker computes, the same wherever it runs."""
+        start = time.thread_time()
+        if subject not in self._benches:
+            traces = self._job.archive.of(subject)
+            self._benches[subject] = [_bench(trace, self._job.latency_ms) for trace in traces]
+        errors = [self._relative(parameters, bench) for bench in self._benches[subject]]
+        rms = sum(error.rms for error in errors) / len(errors)
+        tail = sum(error.tail for error in errors) / len(errors)
+        loss = rms + TAIL_WEIGHT * tail
+        if not math.isfinite(loss):
+            raise ValueError(f"{self._job.predictor} with {dict(parameters)}: {subject}: no number")
+        return Score(loss, rms, tail, time.thread_time() - start)
+
+    def warm_up(self) -> None:
+        """Compile, or load from the cache, all that evaluations will call."""
+        trace = min(self._job.archive.traces, key=lambda trace: trace.positions.size)
+        short = trace._replace(
+            times_ns=trace.times_ns[:40].copy(),
+            positions=trace.positions[:40].copy(),
+            scored=np.ones(min(40, trace.scored.size), np.bool_),
+        )
+        predictions(self._job.predictor, {}, _bench(short, min(self._job.latency_ms, 1e3)))
+
+    def _relative(self, parameters: Mapping[str, float], bench: _Bench) -> Errors:
+        made = errors_of(
+            bench.trace, predictions(self._job.predictor, parameters, bench), bench.ahead
+        )
+        return Errors(_ratio(made.rms, bench.hold.rms), _ratio(made.tail, bench.hold.tail))
+
+
+def _ratio(made: float, held: float) -> float:
+    """Relative error; where holding is perfect, as good as it or worse than all."""
+    if held > 0.0:
+        return made / held
+    return 1.0 if made == 0.0 else 1e3

@@ -1,0 +1,195 @@
+"""The page of a tuning run: one HTML file with everything in it.
+
+The answer first (what tuning gains on people it has not seen), then how it was found: history,
+importance of each parameter, scores per subject, what changed, and what all of it rests on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+
+from optuna.trial import TrialState
+
+from tracker.offline.tuning import figures
+from tracker.offline.tuning.objective import TAIL_WEIGHT
+from tracker.offline.tuning.result import Result
+from tracker.offline.tuning.study import finished
+from tracker.offline.tuning.worth import Cost, cost_of, importances
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_STYLE = """
+header { justify-content: flex-start; }
+td.up { color: #9a3b00; } td.down { color: var(--good); }
+svg .trial { fill: #9aa4ad; fill-opacity: .7; } svg .given-up { fill: #e0c9a6; }
+svg .joint { stroke: #b9c2ca; stroke-width: 3; fill: none; }
+.two { display: grid; grid-template-columns: 1fr 1fr; gap: 28px; }
+@media (max-width: 800px) { .two { grid-template-columns: 1fr; } }
+"""
+
+
+def page(result: Result) -> str:
+    """The whole page."""
+    problem = result.problem
+    title = f"tidetrack: {problem.predictor} tuned for {problem.latency_ms:g} ms"
+    css = (resources.files("tracker.report") / "static" / "report.css").read_text(encoding="utf-8")
+    body = "".join(
+        [
+            f'<header><span class="name">tidetrack</span><span class="session">{escape(title)}, '
+            f"{problem.rate_hz:g} Hz, study {escape(result.study.study_name)}</span></header>",
+            _answer(result),
+            _search(result),
+            _subjects(result),
+            _changes(result),
+            _archive(result),
+        ]
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{css}{_STYLE}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _answer(result: Result) -> str:
+    mean, count = result.means, len(result.folds)
+    gain = 1.0 - mean.tuned_loss / mean.default_loss
+    worse = "none of them is" if mean.worse == 0 else f"{mean.worse} of them {_is(mean.worse)}"
+    if result.chosen == result.default:
+        headline = "No trial was better than the default parameters: they are kept"
+    else:
+        headline = (
+            f"On a subject not seen, tuning makes the loss <b>{gain:.1%}</b> "
+            f"{'smaller' if gain >= 0 else 'larger (negative)'} than the default parameters do"
+        )
+    return (
+        f"<h1>{headline}</h1>"
+        f'<p class="lead">Relative RMS {mean.default_rms:.3f} with the defaults, '
+        f"{mean.tuned_rms:.3f} tuned, as the mean over {count} subjects, each scored with the "
+        f"parameters the other {count - 1} chose; {worse} more than 1 % worse off. 1 is as bad as "
+        "holding still.</p>"
+        f'<p class="about">Loss: relative RMS + {TAIL_WEIGHT:g} · relative 99th percentile of the '
+        "error, mean over a subject’s recordings. Only predictions are scored; what they are worth "
+        "to a patient, only the closed loop can tell (<code>tidetrack simulate</code>).</p>"
+    )
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _search(result: Result) -> str:
+    trials = finished(result.study)
+    given_up = sum(trial.state == TrialState.PRUNED for trial in trials)
+    default = result.study.trials[result.default].value or 0.0
+    parts = [
+        "<h2>The search</h2>",
+        f'<p class="about">{len(trials)} trials; {given_up} of them were given up before all '
+        "subjects were paid for, being worse than the best on those seen.</p>",
+        '<div class="two"><figure><h3>Loss of each trial</h3>',
+        figures.history(trials, default),
+        "<figcaption>Dots: trials evaluated on every subject. Line: the best so far. Dashed: the "
+        "default parameters.</figcaption></figure>",
+    ]
+    weights = importances(result.study)
+    if weights:
+        parts += [
+            "<figure><h3>What the loss depends on</h3>",
+            figures.importance(weights),
+            "<figcaption>Share of each parameter in telling the best tenth of the trials from the "
+            "others (PED-ANOVA, Watanabe 2023).</figcaption></figure>",
+        ]
+    return "".join([*parts, "</div>"])
+
+
+def _subjects(result: Result) -> str:
+    rows = [
+        [
+            escape(fold.subject),
+            str(len(result.problem.archive.of(fold.subject))),
+            f"{fold.default.rms:.3f}",
+            f"{fold.tuned.rms:.3f}",
+            f"{fold.default.tail:.3f}",
+            f"{fold.tuned.tail:.3f}",
+            _change(fold.tuned.loss / fold.default.loss - 1.0),
+            str(fold.trial),
+        ]
+        for fold in result.folds
+    ]
+    head = (
+        "held-out subject", "recordings", "RMS, default", "RMS, tuned", "tail, default",
+        "tail, tuned", "loss", "trial",
+    )  # fmt: skip
+    return (
+        "<h2>Subjects</h2>"
+        '<p class="about">Each was scored with the parameters that the others chose.</p>'
+        f"<figure>{figures.subjects(result.folds)}<figcaption>Relative RMS of each held-out subject"
+        ": open with the defaults, filled tuned.</figcaption></figure>" + _table(head, rows)
+    )
+
+
+def _changes(result: Result) -> str:
+    rows = [
+        [
+            escape(name),
+            f"{place.default:g}",
+            f"<b>{result.parameters[name]:g}</b>",
+            _factor(result.parameters[name], place.default),
+            f"{place.low:g} to {place.high:g}",
+        ]
+        for name, place in result.problem.ranges.items()
+    ]
+    return (
+        "<h2>What changed against the default</h2>"
+        f'<p class="about">Trial {result.chosen} of the study, the best over all subjects.</p>'
+        + _table(("parameter", "default", "tuned", "factor", "searched"), rows)
+    )
+
+
+def _factor(value: float, default: float) -> str:
+    if default == 0.0:
+        return f"+{value:g}" if value else "1"
+    return f"{value / default:.3g}"
+
+
+def _archive(result: Result) -> str:
+    rows = [
+        [
+            escape(trace.name),
+            escape(trace.subject),
+            str(trace.positions.shape[1]),
+            f"{trace.times_ns[-1] * 1e-9:.0f}",
+            f"{trace.native_hz:.3g}",
+            f"{trace.rate_hz:.3g}",
+            f"<code>{trace.sha256[:12]}</code>",
+        ]
+        for trace in result.problem.archive.traces
+    ]
+    head = ("recording", "subject", "channels", "s", "Hz recorded", "Hz used", "SHA-256")
+    cost: Cost = cost_of(result.study)
+    dearest = max(cost.by_subject, key=lambda name: cost.by_subject[name])
+    return (
+        "<h2>What it rests on</h2>"
+        f'<p class="about">One evaluation of all subjects takes {cost.trial_s:.2f} s of processor '
+        f"time, {cost.by_subject[dearest]:.2f} s of it for {escape(dearest)}; the whole study took "
+        f"{cost.total_s:.0f} s.</p>" + _table(head, rows)
+    )
+
+
+def _change(share: float) -> str:
+    style = "up" if share > 0.0 else "down"
+    return f'<td class="{style}">{share:+.1%}</td>'
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = "".join(
+        "<tr>"
+        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row)
+        + "</tr>"
+        for row in rows
+    )
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>"

@@ -1,0 +1,69 @@
+"""What is searched for, and the name under which it is resumed.
+
+The name of a study follows from everything its scores depend on: predictor, latency, rate,
+recordings, ranges, objective, and the source of the compiled kernels. The same command therefore
+goes on where it was stopped, and a changed archive or program starts a study of its own instead
+of comparing what cannot be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+import tracker.core.prediction
+from tracker.offline.tuning.archive import Archive
+from tracker.offline.tuning.objective import TAIL, TAIL_WEIGHT, Job
+from tracker.offline.tuning.space import Range
+
+
+class Problem(NamedTuple):
+    """One tuning problem; a study belongs to exactly one."""
+
+    predictor: str
+    latency_ms: float
+    rate_hz: float
+    archive: Archive
+    ranges: Mapping[str, Range]
+
+    @property
+    def job(self) -> Job:
+        """What a worker needs of it."""
+        return Job(self.predictor, self.latency_ms, self.archive)
+
+    @property
+    def defaults(self) -> dict[str, float]:
+        """The parameters every trial is compared with."""
+        return {name: item.default for name, item in self.ranges.items()}
+
+    @property
+    def sha256(self) -> str:
+        """Of everything a score depends on."""
+        facts = {
+            "predictor": self.predictor,
+            "latency_ms": self.latency_ms,
+            "rate_hz": self.rate_hz,
+            "archive": self.archive.sha256,
+            "ranges": {name: list(item) for name, item in sorted(self.ranges.items())},
+            "objective": [TAIL, TAIL_WEIGHT],
+            "kernels": kernels_sha256(),
+        }
+        return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return f"{self.predictor}-{self.latency_ms:g}ms-{self.rate_hz:g}Hz-{self.sha256[:10]}"
+
+
+def kernels_sha256() -> str:
+    """Of the source of every predictor."""
+    total = hashlib.sha256()
+    for folder in tracker.core.prediction.__path__:
+        for file in sorted(Path(folder).glob("*.py")):
+            total.update(file.name.encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()

@@ -1,0 +1,187 @@
+"""The coordinator: asks for parameters, has them evaluated, and tells what came of it.
+
+A trial is evaluated subject by subject, in an order of its own, so that a bad one is given up
+(Wilcoxon's signed-rank test against the best trial so far) before all subjects have been paid
+for. Several trials are under way at once, as many as keep the workers busy; when few are left,
+or workers are many, more subjects of each are out at a time.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import optuna
+from optuna.trial import TrialState
+
+from tracker.offline.tuning import study as studies
+from tracker.offline.tuning.errors import TuningError
+from tracker.offline.tuning.farm import AT_HAND, Farm, Outcome, Task
+from tracker.offline.tuning.objective import Score
+from tracker.offline.tuning.problem import Problem
+from tracker.offline.tuning.space import rounded
+
+MOST_UNDER_WAY = 32
+"""Trials at once: beyond, a search that learns from its trials is no better than chance."""
+MOST_FAILED = 10
+
+
+class Progress(NamedTuple):
+    """How far a search is."""
+
+    finished: int
+    wanted: int
+    best: float | None
+    default: float | None
+    workers: int
+
+
+class _UnderWay:
+    """A trial that is being evaluated."""
+
+    def __init__(self, trial: optuna.Trial, parameters: dict[str, float], order: list[str]) -> None:
+        self.trial = trial
+        self.parameters = parameters
+        self.to_come = order
+        self.out: set[str] = set()
+        self.scores: dict[str, Score] = {}
+
+
+class Search:
+    """One run of a search; ``run`` ends when the study holds the wanted number of trials."""
+
+    def __init__(self, problem: Problem, study: optuna.Study, farm: Farm, wanted: int) -> None:
+        self._problem = problem
+        self._study = study
+        self._farm = farm
+        self._wanted = wanted
+        self._under_way: dict[int, _UnderWay] = {}
+        self._finished = len(studies.finished(study))
+        self._failed: list[str] = []
+        self._default_loss: float | None = None
+        self._beat_s = time.monotonic()
+
+    def run(self, tell: Callable[[Progress], None]) -> None:
+        """Search. Whatever ends it early, trials under way are given back to the study."""
+        self._queue_default()
+        tell(self._progress())
+        try:
+            while self._finished < self._wanted or self._under_way:
+                self._hand_out()
+                for outcome in self._farm.take(1.0):
+                    if self._note(outcome):
+                        tell(self._progress())
+                self._stay()
+        finally:
+            for number, under_way in self._under_way.items():
+                studies.give_back(self._study, number, under_way.trial.params)
+
+    def _queue_default(self) -> None:
+        """See to it that the default parameters are among the trials."""
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        queued = [trial.system_attrs.get("fixed_params") for trial in waiting]
+        there = any(is_default(trial, self._problem) for trial in studies.finished(self._study))
+        if not there and self._problem.defaults not in queued:
+            self._study.enqueue_trial(self._problem.defaults)
+
+    def _hand_out(self) -> None:
+        room = AT_HAND * self._farm.workers() - sum(
+            len(item.out) for item in self._under_way.values()
+        )
+        while room > 0:
+            place = self._next_place()
+            if place is None:
+                return
+            subject = place.to_come.pop(0)
+            place.out.add(subject)
+            self._farm.submit(Task(place.trial.number, subject, place.parameters))
+            room -= 1
+
+    def _next_place(self) -> _UnderWay | None:
+        """The trial to evaluate the next subject of: a new one while there may be more."""
+        idle = [item for item in self._under_way.values() if item.to_come and not item.out]
+        if idle:
+            return idle[0]
+        most = min(MOST_UNDER_WAY, AT_HAND * self._farm.workers(), self._wanted - self._finished)
+        if len(self._under_way) < most:
+            return self._ask()
+        waiting = [item for item in self._under_way.values() if item.to_come]
+        return min(waiting, key=lambda item: len(item.out), default=None)
+
+    def _ask(self) -> _UnderWay:
+        trial = self._study.ask()
+        drawn = {
+            name: trial.suggest_float(name, item.low, item.high, log=item.logarithmic)
+            for name, item in self._problem.ranges.items()
+        }
+        order = list(self._problem.archive.subjects)
+        random.Random(trial.number).shuffle(order)
+        parameters = rounded(drawn, self._problem.ranges)
+        under_way = _UnderWay(trial, parameters, order)
+        self._under_way[trial.number] = under_way
+        return under_way
+
+    def _note(self, outcome: Outcome) -> bool:
+        """Take an outcome; whether it finished its trial."""
+        item = self._under_way.get(outcome.trial)
+        if item is None or outcome.subject not in item.out:
+            return False  # of a trial that has been given up meanwhile
+        item.out.remove(outcome.subject)
+        if outcome.score is None:
+            return self._fail(item, outcome)
+        item.scores[outcome.subject] = outcome.score
+        step = self._problem.archive.subjects.index(outcome.subject)
+        item.trial.report(outcome.score.loss, step)
+        if not item.to_come and not item.out:
+            self._finish(item, TrialState.COMPLETE)
+            return True
+        is_default = item.parameters == self._problem.defaults
+        if not is_default and item.trial.should_prune():
+            self._finish(item, TrialState.PRUNED)
+            return True
+        return False
+
+    def _finish(self, item: _UnderWay, state: TrialState) -> None:
+        kept = {name: list(score) for name, score in sorted(item.scores.items())}
+        item.trial.set_user_attr(studies.SCORES, kept)
+        loss = None
+        if state is TrialState.COMPLETE:
+            loss = sum(score.loss for score in item.scores.values()) / len(item.scores)
+        self._study.tell(item.trial, loss, state)
+        del self._under_way[item.trial.number]
+        self._finished += 1
+
+    def _fail(self, item: _UnderWay, outcome: Outcome) -> bool:
+        self._study.tell(item.trial, state=TrialState.FAIL)
+        del self._under_way[item.trial.number]
+        self._failed.append(f"trial {outcome.trial}, {outcome.subject}: {outcome.problem}")
+        if item.parameters == self._problem.defaults or len(self._failed) >= MOST_FAILED:
+            raise TuningError(self._failed)
+        return False
+
+    def _stay(self) -> None:
+        if time.monotonic() - self._beat_s > studies.BEAT_S:
+            self._beat_s = time.monotonic()
+            studies.beat(self._study)
+
+    def _progress(self) -> Progress:
+        if self._default_loss is None:
+            for trial in studies.finished(self._study):
+                if is_default(trial, self._problem):
+                    self._default_loss = trial.value
+                    break
+        try:
+            best = self._study.best_value
+        except ValueError:
+            best = None
+        return Progress(
+            self._finished, self._wanted, best, self._default_loss, self._farm.workers()
+        )
+
+
+def is_default(trial: optuna.trial.FrozenTrial, problem: Problem) -> bool:
+    """Whether a finished trial is the one of the default parameters."""
+    whole = trial.state is TrialState.COMPLETE
+    return whole and rounded(trial.params, problem.ranges) == problem.defaults

@@ -1,0 +1,99 @@
+"""Where the tuner looks: a range around the default of every parameter worth tuning.
+
+The bounds in the predictor's table say what is allowed; most of that is far from any use. A
+parameter is searched within a factor of ``REACH`` of its default, on a logarithmic scale, as far
+as its bounds go; one whose default is zero is searched from zero to one. ``--range`` says it
+differently. Parameters that buy accuracy with time per step are left alone: how long a step may
+take is for the room to say, not for the archive.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tracker.core.prediction.registry import METHODS, parameter_record
+from tracker.offline.tuning.errors import TuningError
+
+REACH = 6.0
+COSTS_TIME = frozenset({"waves", "most_lags", "none"})
+_DIGITS = 5
+
+
+class Range(NamedTuple):
+    """Where one parameter is looked for."""
+
+    default: float
+    low: float
+    high: float
+    logarithmic: bool
+
+
+def ranges_of(predictor: str, asked: Sequence[str] = ()) -> dict[str, Range]:
+    """Ranges of a predictor's parameters; ``asked`` are texts ``NAME=LOW:HIGH`` that overrule."""
+    if predictor not in METHODS:
+        near = difflib.get_close_matches(predictor, METHODS, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(METHODS)}"
+        raise TuningError(f"--predictor {predictor}: no such predictor; {advice}")
+    bounds = METHODS[predictor].bounds
+    defaults: dict[str, float] = parameter_record(predictor)._asdict()
+    ranges = {
+        name: _around(defaults[name], low, high)
+        for name, (low, high) in bounds.items()
+        if name not in COSTS_TIME and low < high
+    }
+    problems: list[str] = []
+    for text in asked:
+        try:
+            name, chosen = _read(text, predictor, defaults)
+        except TuningError as error:
+            problems.extend(error.problems)
+        else:
+            ranges[name] = chosen
+    if problems:
+        raise TuningError(problems)
+    ranges = {name: item for name, item in ranges.items() if item.low < item.high}
+    if not ranges:
+        raise TuningError(f"--predictor {predictor}: has no parameter to tune; name another")
+    return ranges
+
+
+def _around(default: float, low: float, high: float) -> Range:
+    if default > 0.0:
+        return Range(default, max(low, default / REACH), min(high, default * REACH), low > 0.0)
+    return Range(default, low, min(high, max(low, 0.0) + 1.0), False)
+
+
+def _read(text: str, predictor: str, defaults: Mapping[str, float]) -> tuple[str, Range]:
+    number = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+    found = re.fullmatch(rf"(\w+)={number}:{number}", text)
+    if found is None:
+        raise TuningError(f"--range {text}: not understood; write NAME=LOW:HIGH, e.g. fade=0.5:3")
+    name, low, high = found[1], float(found[2]), float(found[3])
+    if name not in defaults:
+        near = difflib.get_close_matches(name, defaults, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(defaults)}"
+        raise TuningError(f"--range {text}: {predictor} has no parameter {name}; {advice}")
+    allowed = METHODS[predictor].bounds[name]
+    if not allowed[0] <= low <= high <= allowed[1]:
+        raise TuningError(
+            f"--range {text}: must ascend within {allowed[0]:g} to {allowed[1]:g}; narrow it"
+        )
+    if not low <= defaults[name] <= high:
+        raise TuningError(
+            f"--range {text}: leaves out the default {defaults[name]:g}, which every trial is "
+            "compared with; widen it"
+        )
+    return name, Range(defaults[name], low, high, low > 0.0 and high >= 10.0 * low)
+
+
+def rounded(parameters: Mapping[str, float], ranges: Mapping[str, Range]) -> dict[str, float]:
+    """Values as they will stand in the artefact: five digits, the default to the bit."""
+    values: dict[str, float] = {}
+    for name, value in parameters.items():
+        place = ranges[name]
+        short = min(max(float(f"{value:.{_DIGITS}g}"), place.low), place.high)
+        values[name] = place.default if value == place.default else short
+    return values

@@ -1,0 +1,83 @@
+"""Where a study is kept: a file beside the artefact, a database, or Optuna's gRPC proxy."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+
+from tracker.offline.tuning.errors import TuningError
+
+KINDS = "a file name, sqlite:///FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT"
+
+
+def study_file(out: Path) -> Path:
+    """The file a study is kept in without ``--storage``."""
+    return out.with_suffix(".study.jsonl")
+
+
+def open_storage(where: str | None, out: Path) -> BaseStorage:
+    """Open the storage; raises `TuningError` with one line when it cannot be had."""
+    if where is None or "://" not in where:
+        file = study_file(out) if where is None else Path(where)
+        return _in_file(file)
+    kind, _, rest = where.partition("://")
+    if kind == "grpc":
+        return _at_proxy(where, rest)
+    if kind in ("postgresql", "postgres"):
+        return _in_database(where, f"postgresql+psycopg://{rest}")
+    if kind == "sqlite" or kind.startswith("postgresql+"):
+        return _in_database(where, where)
+    raise TuningError(f"--storage {where}: unknown kind {kind}; give {KINDS}")
+
+
+def _in_file(file: Path) -> BaseStorage:
+    if file.is_dir():
+        raise TuningError(f"--storage {file}: is a directory; name a file in it")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return JournalStorage(JournalFileBackend(str(file)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise TuningError(
+            f"{file}: is no study of Optuna's ({type(error).__name__}); name another file"
+        ) from None
+
+
+def _in_database(where: str, url: str) -> BaseStorage:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except ModuleNotFoundError as error:
+        raise TuningError(
+            f"--storage {where}: needs the Python package {error.name}; install tidetrack[tune]"
+        ) from None
+    except (SQLAlchemyError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TuningError(f"--storage {where}: cannot be opened: {reason}") from None
+
+
+def _at_proxy(where: str, rest: str) -> BaseStorage:
+    host, _, port = rest.rstrip("/").rpartition(":")
+    if not host or not port.isdigit():
+        raise TuningError(f"--storage {where}: needs host and port; write grpc://HOST:13000")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            storage = GrpcStorageProxy(host=host, port=int(port))
+            storage.wait_server_ready(timeout=10)
+            return storage
+    except ModuleNotFoundError:
+        raise TuningError(
+            f"--storage {where}: needs the Python packages grpcio and protobuf; "
+            "install tidetrack[tune]"
+        ) from None
+    except Exception as error:
+        if type(error).__name__ not in ("RpcError", "FutureTimeoutError", "TimeoutError"):
+            raise
+        raise TuningError(
+            f"--storage {where}: no proxy answers there; start optuna's run_grpc_proxy_server"
+        ) from None
