@@ -100,8 +100,10 @@ def flat_pattern(
     rng: np.random.Generator,
     picture: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Lay a printed pattern into the picture; ``corner_mm`` is its top left, ``across`` and
-    ``down`` are unit vectors along its edges. Distortion of the lens is not drawn.
+    """Lay a printed pattern into the picture.
+
+    ``corner_mm`` is its top left, ``across`` and ``down`` are unit vectors along its edges.
+    Distortion of the lens is not drawn.
     """
     if picture is None:
         picture = np.full((view.height_px, view.width_px), light.marker, dtype=np.float32)

@@ -19,7 +19,6 @@ from hal.imaging.image import Pixels
 from hal.imaging.seeds import Region
 from hal.imaging.view import Array, View
 
-
 _PROFILES = 24
 
 

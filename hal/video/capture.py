@@ -143,7 +143,8 @@ class VideoCamera:
     @staticmethod
     def _text(capture: cv2.VideoCapture) -> str:
         wide, high = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        return f"{capture.getBackendName()}, {wide:.0f} x {high:.0f} at {capture.get(cv2.CAP_PROP_FPS):g} Hz"
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        return f"{capture.getBackendName()}, {wide:.0f} x {high:.0f} at {rate:g} Hz"
 
     def _paced(self, due_ns: int) -> int:
         """Wait for a file's next picture; gives the moment back."""

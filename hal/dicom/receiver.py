@@ -1,0 +1,134 @@
+"""A C-STORE service on its own threads: takes radiographs, hands located shots on.
+
+Needs the extra ``dicom`` (pydicom, pynetdicom). The storing side gets success only for what
+could be read; anything else is refused with a status and reported.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hal.dicom.codec import DicomSettings, decode
+from hal.dicom.session import PairCollector
+from hal.errors import DeviceError, LinkError, ProtocolError
+from hal.events import Command, LinkChanged, SendExpose
+from hal.imaging.pairs import Pair
+from hal.imaging.stereo_device import HandOver, Worker
+from hal.imaging.xray_reader import XrayReader
+from hal.messages import BadSample, Sample
+
+SUCCESS, CANNOT_UNDERSTAND, NOT_AUTHORISED = 0x0000, 0xC000, 0x0124
+ACCEPTED = (
+    "ComputedRadiographyImageStorage",
+    "DigitalXRayImageStorageForPresentation",
+    "DigitalXRayImageStorageForProcessing",
+    "RTImageStorage",
+    "SecondaryCaptureImageStorage",
+    "XRayRadiofluoroscopicImageStorage",
+)
+
+
+def _pynetdicom() -> Any:
+    try:
+        import pynetdicom
+    except ImportError as error:
+        raise LinkError(
+            "DICOM needs pynetdicom, which is not installed: pip install 'tidetrack[dicom]'"
+        ) from error
+    return pynetdicom
+
+
+class DicomImager:
+    """The stereo imager behind DICOM: pairs in by C-STORE, `FiducialShot` out to ``hand_over``."""
+
+    def __init__(
+        self,
+        settings: DicomSettings,
+        reader: XrayReader,
+        hand_over: HandOver,
+        changed: Callable[[LinkChanged], None],
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.settings = settings
+        self.port = settings.port
+        self._changed, self._clock, self._reader = changed, clock, reader
+        self._pairs = PairCollector(settings)
+        self._lock = threading.Lock()
+        self.worker = Worker(settings.device, self._look, hand_over, clock)
+        self._entity: Any = None
+        self._server: Any = None
+
+    def start(self) -> None:
+        """Listen; raises `LinkError` when the port cannot be had or the extra is missing."""
+        library = _pynetdicom()
+        entity = library.AE(ae_title=self.settings.ae_title)
+        for name in ACCEPTED:
+            uid = getattr(library.sop_class, name)
+            entity.add_supported_context(uid, ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"])
+        entity.add_supported_context(library.sop_class.Verification)
+        entity.require_called_aet = True
+        if self.settings.callers:
+            entity.require_calling_aet = list(self.settings.callers)
+        try:
+            self._server = entity.start_server(
+                (self.settings.address, self.settings.port),
+                block=False,
+                evt_handlers=[(library.evt.EVT_C_STORE, self._store)],
+            )
+        except OSError as error:
+            raise LinkError(f"DICOM port {self.settings.port}: {error}") from error
+        self._entity = entity
+        self.port = int(self._server.socket.getsockname()[1])
+        self.worker.start()
+        text = f"{self.settings.ae_title} listens on port {self.port}"
+        self._changed(LinkChanged(self.settings.device, self._clock(), True, text))
+
+    def stop(self) -> None:
+        """End associations, the service and the worker."""
+        if self._server is not None:
+            for association in list(self._server.active_associations):
+                association.abort()
+            self._entity.shutdown()
+            for association in list(self._server.active_associations):
+                association.join(2.0)
+            self._server = None
+        self.worker.stop()
+
+    def obey(self, command: Command, now_ns: int) -> None:
+        """Remember the shot's number: the imager itself is triggered by its own console."""
+        if not isinstance(command, SendExpose):
+            raise DeviceError(f"{self.settings.device}: an imager cannot {type(command).__name__}")
+        with self._lock:
+            self._pairs.expose(command.shot_id)
+
+    @property
+    def wake_ns(self) -> int | None:
+        """When `wake` wants to be called, to give up a picture without partner."""
+        return self._pairs.wake_ns
+
+    def wake(self, now_ns: int) -> None:
+        """It is `wake_ns` or later."""
+        with self._lock:
+            lost = self._pairs.wake(now_ns)
+        for item in lost:
+            self.worker.give(item)
+
+    def _store(self, event: Any) -> int:
+        """One C-STORE, in the association's thread."""
+        now_ns = self._clock()
+        try:
+            picture = decode(event.dataset, self.settings)
+        except (ProtocolError, ValueError, TypeError, AttributeError, KeyError) as error:
+            self.worker.give(BadSample(self.settings.device, now_ns, "DICOM object", str(error)))
+            return CANNOT_UNDERSTAND
+        with self._lock:
+            ready = self._pairs.receive(picture, now_ns)
+        for item in ready:
+            self.worker.give(item)
+        return SUCCESS
+
+    def _look(self, item: Pair | BadSample) -> list[Sample]:
+        return [item] if isinstance(item, BadSample) else self._reader.read(item)
