@@ -1,8 +1,8 @@
 """What an LSL stream has to be, and how its samples become `BeltSample`; no I/O, no library.
 
 LSL stamps each sample with its sender's clock; ``correction_s`` (measured by the library) turns
-that into this machine's. ``ticks`` are the corrected stamps in units of ``tick_us``, so a belt on
-another machine needs no clock of its own here, and the arrivals' jitter stays out of them.
+that into this machine's. LSL numbers no samples: ``ticks`` are counted from the corrected stamps,
+whole periods of ``rate_hz`` apart, so that lost samples leave a gap.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class LslSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     type: str = "RESP"
     source_id: str = ""
     channel: int = 0
-    tick_us: int = 100
+    rate_hz: float = 50.0
+    """Samples a second, as the configuration has it for the belt."""
     find_s: float = 5.0
     """Longest search before the failure is reported; the search goes on."""
     silence_ms: float = 1000.0
@@ -34,6 +35,8 @@ class LslSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Refuse a search that could find anything, or that could break out of its query."""
         if not (self.name or self.type or self.source_id):
             raise ValueError("LSL: give the stream's name, type or source_id")
+        if not 1.0 <= self.rate_hz <= 1000.0:
+            raise ValueError(f"LSL: rate_hz {self.rate_hz}, allowed are 1 to 1000")
         for value in (self.name, self.type, self.source_id):
             if not value.isprintable() or "'" in value or '"' in value:
                 raise ValueError(f"LSL: {value!r} has quotes or control characters")
@@ -76,6 +79,11 @@ def choose(found: list[StreamFacts], settings: LslSettings) -> int:
             f"LSL: stream {facts} has {facts.channels} channels, channel {settings.channel} is "
             "wanted (they count from 0)"
         )
+    if facts.rate_hz > 0 and abs(facts.rate_hz - settings.rate_hz) > 0.1 * settings.rate_hz:
+        raise LinkError(
+            f"LSL: stream {facts} has {facts.rate_hz:g} samples a second, configured are "
+            f"{settings.rate_hz:g}"
+        )
     return 0
 
 
@@ -86,7 +94,8 @@ class LslReading:
         self._device = device
         self._settings = settings
         self._heard_ns = now_ns
-        self._ticks: int | None = None
+        self._ticks = 0
+        self._last_s: float | None = None
         self.correction_s = 0.0
 
     def take(self, values: list[float], stamp_s: float, now_ns: int) -> Sample:
@@ -98,12 +107,14 @@ class LslReading:
             what = f"value {value}, stamp {stamp_s}"
             return BadSample(self._device, now_ns, "belt value is not finite", what)
         self._heard_ns = now_ns
-        ticks = math.floor(corrected_s * 1e6 / settings.tick_us)
-        if self._ticks is not None and ticks <= self._ticks:
-            what = f"{ticks} after {self._ticks}, in units of {settings.tick_us} us"
-            return BadSample(self._device, now_ns, "belt clock does not advance", what)
-        self._ticks = ticks
-        return BeltSample(self._device, now_ns, ticks, value)
+        if self._last_s is not None:
+            advance_s = corrected_s - self._last_s
+            if advance_s <= 0:
+                what = f"{advance_s * 1e3:.3f} ms after the last sample"
+                return BadSample(self._device, now_ns, "belt clock does not advance", what)
+            self._ticks += max(1, round(advance_s * settings.rate_hz))
+        self._last_s = corrected_s
+        return BeltSample(self._device, now_ns, self._ticks, value)
 
     def check_silence(self, now_ns: int) -> None:
         """Raise `LinkError` when the stream is open but says nothing."""

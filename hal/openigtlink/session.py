@@ -2,9 +2,10 @@
 
 Markers come as TDATA, QTDATA, TRANSFORM or POSITION, a belt as SENSOR. TRANSFORM and POSITION
 name one tool each; those of one moment (one timestamp) are gathered into one `MarkerFrame`.
-The sender's timestamp becomes ``ticks`` in units of ``tick_us``; senders that give none get the
-arrival as their clock. Time and name of a message lie outside its CRC, so a timestamp that does
-not fit the arrivals is refused until it has come again a few times.
+OpenIGTLink numbers no frames: ``ticks`` are counted from the sender's timestamps, whole periods
+of ``rate_hz`` apart, so that a lost frame leaves a gap and a repeated one is dropped; senders that
+give no time have their arrivals counted. Time and name of a message lie outside its CRC, so a
+timestamp that does not fit the arrivals is refused until it has come again a few times.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class IgtlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Ask the server to push; PLUS and 3D Slicer push by themselves."""
     resolution_ms: int = 0
     coordinates: str = ""
-    tick_us: int = 100
+    rate_hz: float = 60.0
+    """Frames or samples a second, as the configuration has it for camera or belt."""
     gather_ms: float = 5.0
     """Longest wait for the other tools of a moment."""
     silence_ms: float = 5000.0
@@ -97,8 +99,33 @@ class IgtlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Refuse a driver that could report nothing."""
         if not self.tools and not self.sensor:
             raise ValueError("OpenIGTLink: name the tools to track, or the sensor of a belt")
+        if not 1.0 <= self.rate_hz <= 1000.0:
+            raise ValueError(f"OpenIGTLink: rate_hz {self.rate_hz}, allowed are 1 to 1000")
         if len(set(self.tools)) != len(self.tools):
             raise ValueError(f"OpenIGTLink: tools {self.tools} name one twice")
+
+
+class FrameCount:
+    """Numbers the frames of a sender that gives each a time but no number."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        self._ticks = 0
+        self._last_ns: int | None = None
+
+    def step(self, stamp_ns: int) -> int | None:
+        """The number of the frame of this time; ``None`` for one not newer than the last."""
+        if self._last_ns is not None:
+            if stamp_ns <= self._last_ns:
+                return None
+            self._ticks += max(1, round((stamp_ns - self._last_ns) * self._rate_hz * 1e-9))
+        self._last_ns = stamp_ns
+        return self._ticks
+
+    def shift(self, by_ns: int) -> None:
+        """The sender's clock was set by so much: what comes next follows what came last."""
+        if self._last_ns is not None:
+            self._last_ns += by_ns
 
 
 class IgtlSession:
@@ -108,6 +135,8 @@ class IgtlSession:
         self._device = device
         self._settings = settings
         self._places = {name: index for index, name in enumerate(settings.tools)}
+        self._frames = FrameCount(settings.rate_hz)
+        self._belts = FrameCount(settings.rate_hz)
         self._reader = StreamReader()
         self._out = bytearray()
         self._state = State.CLOSED
@@ -142,6 +171,8 @@ class IgtlSession:
 
     def begin(self, now_ns: int) -> None:
         """The connection is open: ask for data where that is wanted."""
+        self._frames = FrameCount(self._settings.rate_hz)
+        self._belts = FrameCount(self._settings.rate_hz)
         self._reader.reset()
         self._out.clear()
         self._gathering_since_ns = None
@@ -242,7 +273,7 @@ class IgtlSession:
         if wrong is not None:
             return [wrong]
         markers = tuple(places.get(name) for name in self._settings.tools)
-        return [self._frame(markers, packet.unix_ns, now_ns)]
+        return self._frame(markers, packet.unix_ns, now_ns)
 
     def _one_tool(self, packet: Packet, position_mm: Triple, now_ns: int) -> list[Sample]:
         """TRANSFORM or POSITION: gather the tools of one moment."""
@@ -271,7 +302,7 @@ class IgtlSession:
         since_ns, self._gathering_since_ns = self._gathering_since_ns, None
         if since_ns is None:
             return []
-        return [self._frame(tuple(self._gathered), self._gathered_unix_ns, since_ns)]
+        return self._frame(tuple(self._gathered), self._gathered_unix_ns, since_ns)
 
     def _belt(self, packet: Packet, values: tuple[float, ...], now_ns: int) -> list[Sample]:
         if not self._settings.sensor or packet.device_name != self._settings.sensor:
@@ -284,21 +315,23 @@ class IgtlSession:
         if wrong is not None:
             return [wrong]
         self._heard(now_ns)
-        ticks = self._ticks(packet.unix_ns, now_ns)
+        ticks = self._belts.step(packet.unix_ns or now_ns)
+        if ticks is None:
+            return []
         return [BeltSample(self._device, now_ns, ticks, values[channel])]
 
     def _frame(
         self, markers: tuple[Triple | None, ...], unix_ns: int, arrival_ns: int
-    ) -> MarkerFrame:
+    ) -> list[Sample]:
         self._heard(arrival_ns)
-        return MarkerFrame(self._device, arrival_ns, self._ticks(unix_ns, arrival_ns), markers)
+        ticks = self._frames.step(unix_ns or arrival_ns)
+        if ticks is None:  # servers faster than their tracker repeat frames
+            return []
+        return [MarkerFrame(self._device, arrival_ns, ticks, markers)]
 
     def _heard(self, now_ns: int) -> None:
         self._move(Trigger.DATA)
         self._heard_ns = now_ns
-
-    def _ticks(self, unix_ns: int, arrival_ns: int) -> int:
-        return (unix_ns or arrival_ns) // (1000 * self._settings.tick_us)
 
     def _off_clock(self, unix_ns: int, now_ns: int) -> BadSample | None:
         """Refuse a timestamp far from where the arrivals put the sender's clock."""
@@ -311,6 +344,8 @@ class IgtlSession:
                 self._off += 1
                 if self._off < CLOCK_JUMPS_AFTER:
                     return self._bad("timestamp jumps", f"{off_ms:.0f} ms", now_ns)
+                self._frames.shift(offset_ns - self._offset_ns)
+                self._belts.shift(offset_ns - self._offset_ns)
         self._off = 0
         self._offset_ns = offset_ns
         return None

@@ -126,7 +126,7 @@ def test_samples_of_an_outlet_arrive_stamped_and_in_order(tmp_path: Path) -> Non
     assert values == [values[0] + n for n in range(len(values))]
     ticks = [sample.ticks for sample in heard.samples]
     assert all(later > earlier for earlier, later in itertools.pairwise(ticks))
-    assert (ticks[-1] - ticks[0]) / (len(ticks) - 1) == pytest.approx(200, rel=0.5)  # of 100 us
+    assert (ticks[-1] - ticks[0]) / (len(ticks) - 1) == pytest.approx(1, rel=0.5)
     assert abs(inlet.correction_ms) < 5.0  # the same clock on the same machine
     assert inlet.counts.samples >= 100
     assert inlet.stream is not None

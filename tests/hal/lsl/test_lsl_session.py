@@ -26,7 +26,13 @@ def test_query_names_what_is_given() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"type": ""}, {"name": "a' or '1'='1"}, {"type": 'RE"SP'}, {"source_id": "a\nb"}],
+    [
+        {"type": ""},
+        {"rate_hz": 0.0},
+        {"name": "a' or '1'='1"},
+        {"type": 'RE"SP'},
+        {"source_id": "a\nb"},
+    ],
 )
 def test_settings_that_would_find_anything_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="LSL"):
@@ -43,6 +49,7 @@ def test_the_one_fitting_stream_is_chosen() -> None:
         ([], LslSettings(), "no stream with type='RESP'; is the belt's program running"),
         ([BELT, BELT], LslSettings(), "2 streams fit"),
         ([BELT], LslSettings(channel=2), "has 2 channels, channel 2 is wanted"),
+        ([BELT], LslSettings(rate_hz=10.0), "has 50 samples a second, configured are 10"),
         ([StreamFacts("log", "RESP", "", "h", 1, False, 0.0)], LslSettings(), "text, not numbers"),
     ],
 )
@@ -53,11 +60,17 @@ def test_streams_that_do_not_fit(
         choose(found, settings)
 
 
-def test_samples_carry_the_corrected_stamp_in_ticks() -> None:
+def test_samples_are_numbered_by_their_corrected_stamps() -> None:
     reading = LslReading("belt", LslSettings(channel=1), 0)
     reading.correction_s = -100.0
-    sample = reading.take([7.0, 512.5], 1000.12345, 5 * MS)
-    assert sample == BeltSample("belt", 5 * MS, 9_001_234, 512.5)
+    assert reading.take([7.0, 512.5], 1000.12345, 5 * MS) == BeltSample("belt", 5 * MS, 0, 512.5)
+    stamps = (1000.1434, 1000.1600, 1000.2605)  # late, early, after four lost ones
+    ticks = [reading.take([7.0, 1.0], stamp, 0) for stamp in stamps]
+    assert [sample.ticks for sample in ticks if isinstance(sample, BeltSample)] == [1, 2, 7]
+    reading.correction_s = -99.998
+    last = reading.take([7.0, 1.0], 1000.2785, 0)
+    assert isinstance(last, BeltSample)
+    assert last.ticks == 8
 
 
 @pytest.mark.parametrize(
@@ -73,7 +86,7 @@ def test_what_is_not_finite_is_no_sample(values: list[float], stamp: float) -> N
 def test_a_clock_that_stands_still_or_goes_back_is_no_sample() -> None:
     reading = LslReading("belt", LslSettings(), 0)
     assert isinstance(reading.take([1.0], 10.0, 0), BeltSample)
-    for stamp in (10.0, 9.0, 10.00001):
+    for stamp in (10.0, 9.0):
         said = reading.take([1.0], stamp, 1)
         assert isinstance(said, BadSample)
         assert said.what == "belt clock does not advance"

@@ -54,7 +54,7 @@ def test_pushed_frames_arrive_whole(push: Any, version: int) -> None:
     assert len(frames) == len(pair.samples) == 63
     assert {frame.markers_mm for frame in frames} == {SHOWN}
     steps = {b.ticks - a.ticks for a, b in itertools.pairwise(frames)}
-    assert steps == {160}  # 16 ms in ticks of 100 us
+    assert steps == {1}  # 16 ms at 60 frames a second
     assert frames[-1].device == "camera"
 
 
@@ -105,9 +105,7 @@ def test_an_incomplete_moment_waits_five_milliseconds() -> None:
     driver.receive(encode(Packet("Chest", 10**18 + 20 * MS, Transform(at(SHOWN[0])))), 120 * MS)
     assert driver.wake_ns == 125 * MS
     (frame,) = driver.wake(125 * MS)
-    assert frame == MarkerFrame(
-        "camera", 120 * MS, (10**18 + 20 * MS) // 100_000, (SHOWN[0], None, None)
-    )
+    assert frame == MarkerFrame("camera", 120 * MS, 1, (SHOWN[0], None, None))
 
 
 def test_belt_by_name_and_channel() -> None:
@@ -240,7 +238,23 @@ def test_senders_without_a_clock_get_the_arrival() -> None:
     driver.begin(0)
     (frame,) = driver.receive(encode(Packet("Chest", 0, Position(SHOWN[0]))), 700 * MS)
     assert isinstance(frame, MarkerFrame)
-    assert frame.ticks == 7000
+    assert frame.ticks == 0
+    (later,) = driver.receive(encode(Packet("Chest", 0, Position(SHOWN[0]))), 750 * MS)
+    assert isinstance(later, MarkerFrame)
+    assert later.ticks == 3
+
+
+def test_lost_frames_leave_a_gap_and_repeated_ones_are_dropped() -> None:
+    driver = IgtlSession("camera", IgtlSettings(tools=("Chest",), rate_hz=50.0))
+    driver.begin(0)
+    ticks: list[int] = []
+    for moment_ms in (0, 20, 20, 41, 59, 100, 100, 99, 120):
+        data = encode(
+            Packet("T", 10**18 + moment_ms * MS, TrackingData((Tool("Chest", at(SHOWN[0])),)))
+        )
+        samples = driver.receive(data, moment_ms * MS)
+        ticks += [sample.ticks for sample in samples if isinstance(sample, MarkerFrame)]
+    assert ticks == [0, 1, 2, 3, 5, 6]
 
 
 def test_a_tracker_obeys_nothing() -> None:
@@ -248,7 +262,7 @@ def test_a_tracker_obeys_nothing() -> None:
         IgtlSession("camera", IgtlSettings(tools=TOOLS)).obey(SendStop(0, "camera"), 0)
 
 
-@pytest.mark.parametrize("wrong", [{}, {"tools": ("a", "a")}])
+@pytest.mark.parametrize("wrong", [{}, {"tools": ("a", "a")}, {"tools": ("a",), "rate_hz": 0.0}])
 def test_settings_that_report_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="OpenIGTLink"):
         IgtlSettings(**wrong)
