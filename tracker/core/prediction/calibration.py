@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.core.prediction.cholesky import factorise, forward
 from tracker.core.prediction.compiled import compiled
 from tracker.core.prediction.stream import (
     GAP,
@@ -105,9 +106,11 @@ def score(stream: Stream, calibration: Calibration, slot: int) -> None:
     channels = error.size
     for channel in range(channels):
         error[channel] = stream.label[channel] - stream.predicted[slot, channel]
-    distance = squared_distance(
-        calibration.issued[slot], error, calibration.factor, calibration.white
-    )
+    factorise(calibration.issued[slot], calibration.factor)
+    forward(calibration.factor, error, calibration.white)
+    distance = 0.0
+    for value in calibration.white:
+        distance += value * value
     missed = distance > level[QUANTILE]
     step = _GAIN * ((1.0 if missed else 0.0) - MISS_RATE)
     level[LOG_SIZE] = min(max(level[LOG_SIZE] + step, -_LOG_SIZE_BOUND), _LOG_SIZE_BOUND)
@@ -135,28 +138,6 @@ def score_all(stream: Stream, calibration: Calibration) -> None:
         if slot < 0:
             return
         score(stream, calibration, slot)
-
-
-@compiled
-def squared_distance(covariance: Reals, error: Reals, factor: Reals, white: Reals) -> float:
-    """``e' C^-1 e`` by Cholesky; ``factor`` and ``white`` are work space."""
-    size = error.size
-    distance = 0.0
-    for row in range(size):
-        for column in range(row + 1):
-            value = covariance[row, column]
-            for k in range(column):
-                value -= factor[row, k] * factor[column, k]
-            if row == column:
-                factor[row, row] = math.sqrt(max(value, 1e-300))
-            else:
-                factor[row, column] = value / factor[column, column]
-        rest = error[row]
-        for k in range(row):
-            rest -= factor[row, k] * white[k]
-        white[row] = rest / factor[row, row]
-        distance += white[row] * white[row]
-    return distance
 
 
 @compiled

@@ -25,10 +25,12 @@ Reals = NDArray[np.float64]
 _SEED = 20240229
 _SCALE_MEMORY_S = 60.0
 _DENSE_LAGS = 8
+_FEWEST_LAGS = 10
 _MOST_LAGS = 20
+_MOST_INPUTS = 240
 
 # places in Expert.settings
-MEMORY_S, LENGTH, LINEAR, NOISE, ABSOLUTE, SCALE = range(6)
+MEMORY_S, LINEAR, NOISE, ABSOLUTE, EVERY, SCALE = range(6)
 # places in Expert.cursor
 TRAINED, PULLED = range(2)
 
@@ -54,15 +56,15 @@ class Expert(NamedTuple):
     target: Reals
 
 
-def lag_places(history_s: float, rate_hz: float) -> NDArray[np.int64]:
-    """Lags in periods: 1 to 8, then in growing steps, at most 20 of them."""
+def lag_places(history_s: float, rate_hz: float, channels: int) -> NDArray[np.int64]:
+    """Lags in periods: 1 to 8, then in growing steps, at most 20; fewer for many channels."""
+    most = max(_FEWEST_LAGS, min(_MOST_LAGS, _MOST_INPUTS // channels))
     last = max(_DENSE_LAGS, round(history_s * rate_hz))
-    if last <= _MOST_LAGS:
+    if last <= most:
         return np.arange(1, last + 1)
-    growing = np.geomspace(_DENSE_LAGS, last, _MOST_LAGS - _DENSE_LAGS + 1)[1:]
-    return np.unique(np.concatenate([np.arange(1, _DENSE_LAGS + 1), np.round(growing)])).astype(
-        np.int64
-    )
+    dense = min(_DENSE_LAGS, most // 2)
+    growing = np.round(np.geomspace(dense, last, most - dense + 1))
+    return np.unique(np.concatenate([np.arange(1, dense + 1), growing])).astype(np.int64)
 
 
 def begin_expert(
@@ -77,14 +79,18 @@ def begin_expert(
     linear: float,
     noise: float,
     absolute: float,
+    every: int = 1,
 ) -> Expert:
-    """An expert that has learned nothing and predicts that the position holds."""
-    lags = lag_places(history_s, rate_hz)
+    """An expert that has learned nothing and predicts that the position holds.
+
+    It will be trained on every ``every``-th sample; its memory in seconds allows for that.
+    """
+    lags = lag_places(history_s, rate_hz, channels)
     inputs = channels * (lags.size + 1)
     draw = np.random.Generator(np.random.PCG64(_SEED))
     size = inputs + 2 * waves
     return Expert(
-        settings=np.array([memory_s, length, linear, noise, absolute, 0.0]),
+        settings=np.array([memory_s, linear, noise, absolute, float(every), 0.0]),
         cursor=np.zeros(2, np.int64),
         lags=lags,
         fades=np.exp(-fade * lags / rate_hz),
@@ -151,7 +157,7 @@ def ready(expert: Expert, stream: Stream, slot: int) -> bool:
 def train(expert: Expert, stream: Stream, slot: int) -> None:
     """Learn what followed the window of ``slot``, now that its label is known."""
     settings, cursor = expert.settings, expert.cursor
-    period_s = stream.clock[PERIOD] * 1e-9
+    period_s = stream.clock[PERIOD] * 1e-9 * settings[EVERY]
     size = expert.features.size
     squared = _read_inputs(expert, stream, slot)
     rate = max(1.0 / (cursor[TRAINED] + 1.0), min(1.0, period_s / _SCALE_MEMORY_S))

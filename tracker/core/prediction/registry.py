@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tracker.core.prediction import hold, kalman, regressor, rls
+from tracker.core.prediction import hold, kalman, mix, regressor, rls
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.stepwise import CompiledPredictor, Method
 
@@ -60,6 +60,18 @@ METHODS: dict[str, Method] = {
         regressor.begin,
         regressor.step,
         regressor.run,
+    ),
+    "mix": Method(
+        mix.MixParameters,
+        {
+            "stack_memory_s": (1.0, 3600.0),
+            "stack_penalty": (1e-3, 1e3),
+            "floor_memory_s": (0.5, 600.0),
+            "floor_sharpness": (0.0, 1e3),
+        },
+        mix.begin,
+        mix.step,
+        mix.run,
     ),
 }
 

@@ -1,0 +1,298 @@
+"""``mix``, the default: experts side by side, weighted online by their own matured errors.
+
+Three layers, all trained on nothing but predictions whose time has come.
+
+1. The bank: regressions that differ in history, memory, penalty and waves, and the
+   single-channel autoregression. None is best on every patient.
+2. The stack: the combination of their deviations from their mean that would have been best over the last
+   minute, by ridge regression with weights that sum to one (after Breiman 1996, online).
+3. The floor: stack, plain mean of the bank and hold share the answer by softmin of their
+   squared errors over the last seconds. A stack gone wrong hands over to the mean, and what nobody can predict
+   is held.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.core.prediction.autoregression import (
+    Autoregression,
+    autoregression_lags,
+    begin_autoregression,
+    foresee_channels,
+    history_ready,
+    train_autoregression,
+)
+from tracker.core.prediction.calibration import (
+    Calibration,
+    answer,
+    begin_calibration,
+    publish,
+    score,
+)
+from tracker.core.prediction.cholesky import backward, factorise, forward
+from tracker.core.prediction.compiled import compiled
+from tracker.core.prediction.expert import Expert, begin_expert, foresee, ready, train
+from tracker.core.prediction.stream import PERIOD, Stream, admit, begin_stream, next_labelled
+
+Reals = NDArray[np.float64]
+
+_FULL_TRAINING_HZ = 15.0
+# candidates of the floor
+STACK, MEAN, HOLD = range(3)
+
+
+class Seat(NamedTuple):
+    """The settings of one expert of the bank; see ``regressor.ExpertParameters``."""
+
+    history_s: float
+    fade: float
+    memory_s: float
+    waves: int
+    length: float
+    linear: float
+    noise: float
+    absolute: float
+
+
+BANK = (
+    Seat(3.0, 1.5, 100.0, 64, 0.6, 4.0, 1.0, 0.3),  # the best alone
+    Seat(5.0, 0.5, 200.0, 48, 0.6, 4.0, 0.5, 0.3),  # a whole breath
+    Seat(1.0, 2.0, 400.0, 32, 0.6, 4.0, 0.5, 0.0),  # the last second only
+    Seat(3.0, 1.5, 400.0, 64, 0.6, 4.0, 0.4, 0.3),  # long memory, little penalty
+    Seat(3.0, 1.5, 200.0, 48, 0.35, 1.0, 0.5, 0.3),  # close resemblance only
+    Seat(3.0, 1.5, 200.0, 0, 0.6, 4.0, 0.1, 0.5),  # linear
+)
+
+
+class MixParameters(NamedTuple):
+    """How the bank is combined.
+
+    ``stack_memory_s``, ``stack_penalty``: of the stack (penalty relative to the mean variance of
+    the experts' deviations); ``floor_memory_s``, ``floor_sharpness``: of the softmin.
+    """
+
+    stack_memory_s: float = 50.0
+    stack_penalty: float = 0.3
+    floor_memory_s: float = 15.0
+    floor_sharpness: float = 10.0
+
+
+class MixState(NamedTuple):
+    """The bank and what is needed to weigh it; K experts in all.
+
+    ``foreseen`` (ring, K, channels), ``candidates`` (ring, 3, channels): what experts and
+    candidates said at each slot, ``usable`` (ring, K) which experts had their whole history.
+    ``moment`` (K, K), ``cross`` (K,), ``weights`` (K,): the stack. ``losses`` (3,), ``shares``
+    (3,): the floor. ``count`` (1,): labels seen. ``lower``, ``off``: work space.
+    """
+
+    stream: Stream
+    calibration: Calibration
+    bank: tuple[Expert, ...]
+    model: Autoregression
+    foreseen: Reals
+    candidates: Reals
+    usable: NDArray[np.bool_]
+    moment: Reals
+    cross: Reals
+    weights: Reals
+    losses: Reals
+    shares: Reals
+    count: NDArray[np.int64]
+    lower: Reals
+    off: Reals
+
+
+def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: int) -> MixState:
+    """Nothing learned: a prediction that holds."""
+    del parameters
+    every = max(1, int(rate_hz / _FULL_TRAINING_HZ))
+    bank = tuple(begin_expert(channels, rate_hz, every=every, **seat._asdict()) for seat in BANK)
+    own_lags = autoregression_lags(4.0, 60.0, rate_hz)
+    lags = max(own_lags, *(int(expert.lags[-1]) + 1 for expert in bank))
+    stream = begin_stream(channels, rate_hz, horizon_ns, lags)
+    ring = stream.times.size
+    experts = len(bank) + 1
+    return MixState(
+        stream=stream,
+        calibration=begin_calibration(channels, stream),
+        bank=bank,
+        model=begin_autoregression(channels, own_lags, 200.0, 5e-5),
+        foreseen=np.zeros((ring, experts, channels)),
+        candidates=np.zeros((ring, 3, channels)),
+        usable=np.zeros((ring, experts), np.bool_),
+        moment=np.zeros((experts, experts)),
+        cross=np.zeros(experts),
+        weights=np.full(experts, 1.0 / experts),
+        losses=np.zeros(3),
+        shares=np.array([0.0, 0.0, 1.0]),
+        count=np.zeros(1, np.int64),
+        lower=np.zeros((experts, experts)),
+        off=np.zeros(experts),
+    )
+
+
+@compiled
+def _train_bank(state: MixState, slot: int) -> None:
+    stream = state.stream
+    turn = state.count[0]
+    place = 0
+    for expert in state.bank:
+        every = int(expert.settings[4])
+        if (turn + place) % every == 0 and ready(expert, stream, slot):
+            train(expert, stream, slot)
+        place += 1
+    if history_ready(state.model, stream, slot):
+        train_autoregression(state.model, stream, slot)
+
+
+@compiled
+def _train_stack(parameters: MixParameters, state: MixState, slot: int) -> None:
+    label, foreseen = state.stream.label, state.foreseen[slot]
+    moment, cross, off = state.moment, state.cross, state.off
+    experts = cross.size
+    for k in range(experts):
+        if not state.usable[slot, k]:
+            return
+    period_s = state.stream.clock[PERIOD] * 1e-9
+    forgetting = np.exp(-period_s / parameters.stack_memory_s)
+    for row in range(experts):
+        cross[row] *= forgetting
+        for column in range(experts):
+            moment[row, column] *= forgetting
+    for channel in range(label.size):
+        mean = 0.0
+        for k in range(experts):
+            mean += foreseen[k, channel]
+        mean /= experts
+        for k in range(experts):
+            off[k] = foreseen[k, channel] - mean
+        error = label[channel] - mean
+        for row in range(experts):
+            cross[row] += off[row] * error
+            for column in range(experts):
+                moment[row, column] += off[row] * off[column]
+
+
+@compiled
+def _solve_stack(parameters: MixParameters, state: MixState) -> None:
+    moment, weights = state.moment, state.weights
+    experts = weights.size
+    trace = 0.0
+    for k in range(experts):
+        trace += moment[k, k]
+    if trace <= 0.0:
+        return
+    ridge = parameters.stack_penalty * trace / experts
+    for k in range(experts):
+        moment[k, k] += ridge
+    factorise(moment, state.lower)
+    for k in range(experts):
+        moment[k, k] -= ridge
+    forward(state.lower, state.cross, weights)
+    backward(state.lower, weights, weights)
+    total = 0.0
+    for k in range(experts):
+        total += weights[k]
+    for k in range(experts):
+        weights[k] += (1.0 - total) / experts
+
+
+@compiled
+def _weigh_floor(parameters: MixParameters, state: MixState, slot: int) -> None:
+    label, losses, shares = state.stream.label, state.losses, state.shares
+    period_s = state.stream.clock[PERIOD] * 1e-9
+    forgetting = np.exp(-period_s / parameters.floor_memory_s)
+    least = np.inf
+    for candidate in range(3):
+        loss = forgetting * losses[candidate]
+        for channel in range(label.size):
+            error = label[channel] - state.candidates[slot, candidate, channel]
+            loss += error * error
+        losses[candidate] = loss
+        least = min(least, loss)
+    total = 0.0
+    for candidate in range(3):
+        excess = (losses[candidate] - least) / (least + 1e-300)
+        shares[candidate] = np.exp(-parameters.floor_sharpness * min(excess, 1e3))
+        total += shares[candidate]
+    for candidate in range(3):
+        shares[candidate] /= total
+
+
+@compiled
+def _combine(state: MixState, slot: int) -> None:
+    """Ask all experts and write candidates and prediction of ``slot``."""
+    stream = state.stream
+    foreseen, usable = state.foreseen[slot], state.usable[slot]
+    candidates, predicted = state.candidates[slot], stream.predicted[slot]
+    place = 0
+    for expert in state.bank:
+        usable[place] = ready(expert, stream, slot)
+        foresee(expert, stream, slot, foreseen[place])
+        place += 1
+    usable[place] = history_ready(state.model, stream, slot)
+    foresee_channels(state.model, stream, slot, foreseen[place])
+    for channel in range(predicted.size):
+        held = stream.positions[slot, channel]
+        mean = 0.0
+        members = 0
+        for k in range(usable.size):
+            if usable[k]:
+                mean += foreseen[k, channel]
+                members += 1
+        mean = mean / members if members > 0 else held
+        stacked = 0.0
+        for k in range(usable.size):
+            stacked += state.weights[k] * (foreseen[k, channel] if usable[k] else mean)
+        candidates[STACK, channel] = stacked
+        candidates[MEAN, channel] = mean
+        candidates[HOLD, channel] = held
+        predicted[channel] = (
+            state.shares[STACK] * stacked + state.shares[MEAN] * mean + state.shares[HOLD] * held
+        )
+
+
+@compiled
+def step(parameters: MixParameters, state: MixState, t_ns: int, position: Reals) -> int:
+    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    stream = state.stream
+    slot = admit(stream, t_ns, position)
+    if slot < 0:
+        return slot
+    learned = False
+    while True:
+        due = next_labelled(stream)
+        if due < 0:
+            break
+        score(stream, state.calibration, due)
+        _weigh_floor(parameters, state, due)
+        _train_stack(parameters, state, due)
+        _train_bank(state, due)
+        state.count[0] += 1
+        learned = True
+    if learned:
+        _solve_stack(parameters, state)
+    _combine(state, slot)
+    publish(stream, state.calibration, slot)
+    return 0
+
+
+@compiled
+def run(
+    parameters: MixParameters,
+    state: MixState,
+    times_ns: NDArray[np.int64],
+    positions: Reals,
+    asked_ns: NDArray[np.int64],
+    means: Reals,
+    covariances: Reals,
+) -> None:
+    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    for i in range(times_ns.size):
+        step(parameters, state, times_ns[i], positions[i])
+        answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])
