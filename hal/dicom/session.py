@@ -76,8 +76,9 @@ class PairCollector:
         return Pair(images[0], images[1], shot_id)
 
     def _alone(self, picture: Radiograph, arrived_ns: int, now_ns: int) -> BadSample:
+        waited_ms = (now_ns - arrived_ns) / 1e6
         text = (
             f"{picture.side}, {picture.instance}: no other side within "
-            f"{self.settings.skew_ms:g} ms of its exposure, waited {(now_ns - arrived_ns) / 1e6:.0f} ms"
+            f"{self.settings.skew_ms:g} ms of its exposure, waited {waited_ms:.0f} ms"
         )
         return BadSample(self.settings.device, now_ns, "picture without partner", text)

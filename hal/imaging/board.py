@@ -105,6 +105,11 @@ def calibrate_stereo(
 ) -> StereoCalibrated:
     """Calibrate from picture pairs of the board; raises `CalibrationError` with what to do."""
     rules = rules if rules is not None else BoardRules()
+    if board.kind == "chessboard" and (board.columns + board.rows) % 2 == 0:
+        raise CalibrationError(
+            f"a chessboard of {board.columns} x {board.rows} looks the same upside down: take one "
+            "whose sides add up to an odd number, or a ChArUco board"
+        )
     places = corner_places_mm(board).astype(np.float32)
     flat: list[Array] = []
     seen: tuple[list[Array], list[Array]] = ([], [])

@@ -34,15 +34,17 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ``ray_mm`` how far two rays may miss each other, ``residual_mm`` how far one fiducial may
     be from its place in the rigid arrangement (migration included), ``least`` how many must
     be found (never more than were planned), ``rival`` the ratio of misfits below which a
-    second reading counts.
+    second reading counts, ``doubt_mm`` how far from its place a fiducial may be whose pictures
+    might as well belong to something else.
     """
 
     search_mm: Annotated[float, Meta(gt=0, le=500)] = 30.0
-    ray_mm: Annotated[float, Meta(gt=0, le=20)] = 1.5
+    ray_mm: Annotated[float, Meta(gt=0, le=20)] = 0.8
     residual_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
     turn_deg: Annotated[float, Meta(gt=0, le=180)] = 15.0
     least: Annotated[int, Meta(ge=1, le=20)] = 3
     rival: Annotated[float, Meta(ge=1, le=20)] = 2.0
+    doubt_mm: Annotated[float, Meta(gt=0, le=20)] = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -264,7 +266,69 @@ def read_constellation(
             f"ambiguous: {len(readings)} readings of {int(best.found.sum())} fiducials within "
             f"{level:.2f} mm agree on {int(sure.sum())}, at least {least} needed"
         )
-    return replace(best, left=np.where(sure, best.left, -1), right=np.where(sure, best.right, -1))
+    best = _only(best, sure)
+    sure &= ~_doubtful(best, planned_mm, views, left_px, right_px, rules)
+    if sure.sum() < least:
+        return (
+            f"ambiguous: {int(sure.sum())} of {int(best.found.sum())} fiducials have pictures that "
+            f"can belong to nothing else or lie within {rules.doubt_mm:g} mm, {least} needed"
+        )
+    return _only(best, sure)
+
+
+def _only(reading: Reading, kept: NDArray[np.bool_]) -> Reading:
+    """The reading with the other fiducials taken for missing."""
+    return replace(
+        reading,
+        left=np.where(kept, reading.left, -1),
+        right=np.where(kept, reading.right, -1),
+        points_mm=np.where(kept[:, None], reading.points_mm, np.nan),
+    )
+
+
+def _doubtful(
+    reading: Reading,
+    planned: Array,
+    views: tuple[View, View],
+    left_px: Array,
+    right_px: Array,
+    rules: Rules,
+) -> NDArray[np.bool_]:
+    """Fiducials one of whose pictures has another possible partner, and that lie badly.
+
+    A seed hidden in one view may borrow the picture of foreign metal: then the metal's own
+    other picture is left over on the same ray. Such a fiducial must lie where the others say;
+    three see this only in part, two not at all.
+    """
+    found = reading.found
+    index = np.nonzero(found)[0]
+    left, right = reading.left[index], reading.right[index]
+    _, miss = all_pairs(views[0], views[1], left_px, right_px)
+    near = miss <= rules.ray_mm
+    spare_left = ~np.isin(np.arange(len(left_px)), left)
+    spare_right = ~np.isin(np.arange(len(right_px)), right)
+    other = (near[left] & spare_right).any(axis=1) | (near[:, right].T & spare_left).any(axis=1)
+    other |= (left[:, None] == left).sum(axis=1) > 1
+    other |= (right[:, None] == right).sum(axis=1) > 1
+    doubtful = np.zeros(len(found), dtype=bool)
+    for at in np.nonzero(other)[0]:
+        off = _off_its_place(planned[index], reading.points_mm[index], int(at))
+        doubtful[index[at]] = off > rules.doubt_mm
+    return doubtful
+
+
+def _off_its_place(planned: Array, points: Array, at: int) -> float:
+    """How far one point is from where the others put it; infinite where they cannot say."""
+    count = len(points)
+    if count < 3:
+        return np.inf if len(planned) > 1 else 0.0
+    if count == 3:
+        # A triangle hides most of what moves one corner: what it shows weighs the more.
+        sides = [np.linalg.norm(p[[0, 1, 2]] - p[[1, 2, 0]], axis=1) for p in (planned, points)]
+        return float(np.abs(sides[0] - sides[1]).max())
+    others = np.arange(count) != at
+    pose = fit_pose(planned[others], points[others])
+    return float(np.linalg.norm(pose.put(planned[at : at + 1])[0] - points[at]))
 
 
 def _distinct_readings(

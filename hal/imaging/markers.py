@@ -204,10 +204,17 @@ def _line(points: Array, weights: Array) -> tuple[Array, Array]:
     for _ in range(2):
         chosen = points[keep] if keep.sum() >= 4 else points
         middle = chosen.mean(axis=0)
-        way = np.linalg.svd(chosen - middle, full_matrices=False)[2][0]
+        xx, xy, yy = _moments(chosen - middle)
+        angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
+        way = np.array([np.cos(angle), np.sin(angle)])
         off = np.abs((points - middle) @ np.array([-way[1], way[0]]))
         keep &= off <= max(0.15, 2.5 * float(np.median(off[keep]))) if keep.any() else True
     return middle, way
+
+
+def _moments(centred: Array) -> tuple[float, float, float]:
+    x, y = centred[:, 0], centred[:, 1]
+    return float(x @ x), float(x @ y), float(y @ y)
 
 
 def diagonal_crossing(corners_px: Array) -> Array:
