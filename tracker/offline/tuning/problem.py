@@ -50,7 +50,7 @@ class Problem(NamedTuple):
             "archive": self.archive.sha256,
             "ranges": {name: list(item) for name, item in sorted(self.ranges.items())},
             "objective": [TAIL, TAIL_WEIGHT],
-            "kernels": kernels_sha256(),
+            "kernels": KERNELS_SHA256,
         }
         return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()
 
@@ -60,10 +60,13 @@ class Problem(NamedTuple):
         return f"{self.predictor}-{self.latency_ms:g}ms-{self.rate_hz:g}Hz-{self.sha256[:10]}"
 
 
-def kernels_sha256() -> str:
-    """Of the source of every predictor."""
+def _kernels_sha256() -> str:
+    """Of the source of every predictor, as it was when this process loaded it."""
     total = hashlib.sha256()
     for folder in tracker.core.prediction.__path__:
         for file in sorted(Path(folder).glob("*.py")):
             total.update(file.name.encode() + b"\0" + file.read_bytes())
     return total.hexdigest()
+
+
+KERNELS_SHA256 = _kernels_sha256()

@@ -14,7 +14,7 @@ from tracker.artefact import Scores as MeanScores
 from tracker.offline.tuning.errors import TuningError
 from tracker.offline.tuning.folds import Fold, Means, choose, leave_one_out, means
 from tracker.offline.tuning.objective import Score, steps_ahead
-from tracker.offline.tuning.problem import Problem, kernels_sha256
+from tracker.offline.tuning.problem import KERNELS_SHA256, Problem
 from tracker.offline.tuning.search import is_default
 from tracker.offline.tuning.space import rounded
 from tracker.offline.tuning.study import finished, whole
@@ -97,7 +97,7 @@ def artefact_of(result: Result) -> Artefact:
             numpy=_version("numpy"),
             numba=_version("numba"),
             optuna=_version("optuna"),
-            kernels_sha256=kernels_sha256(),
+            kernels_sha256=KERNELS_SHA256,
         ),
     )
 
