@@ -26,6 +26,9 @@ class HoldParameters(NamedTuple):
     none: float = 0.0
 
 
+BOUNDS: dict[str, tuple[float, float]] = {"none": (0.0, 0.0)}
+
+
 class HoldState(NamedTuple):
     """Samples seen and errors made."""
 

@@ -35,6 +35,9 @@ class VelocityParameters(NamedTuple):
     agility: float = 200.0
 
 
+BOUNDS: dict[str, tuple[float, float]] = {"agility": (0.01, 1e6)}
+
+
 class AccelerationParameters(NamedTuple):
     """``agility``: random change of acceleration over measurement noise, in 1/s^2."""
 

@@ -81,6 +81,14 @@ class MixParameters(NamedTuple):
     floor_sharpness: float = 10.0
 
 
+BOUNDS: dict[str, tuple[float, float]] = {
+    "stack_memory_s": (1.0, 3600.0),
+    "stack_penalty": (1e-3, 1e3),
+    "floor_memory_s": (0.5, 600.0),
+    "floor_sharpness": (0.0, 1e3),
+}
+
+
 class MixState(NamedTuple):
     """The bank and what is needed to weigh it; K experts in all.
 

@@ -7,7 +7,21 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tracker.core.prediction import hold, kalman, mix, regressor, rls
+from tracker.core.prediction import (
+    harmonic,
+    hold,
+    imm,
+    kalman,
+    linear,
+    mix,
+    mulin,
+    nlms,
+    regressor,
+    rls,
+    rnn,
+    svr,
+    wlms,
+)
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.stepwise import CompiledPredictor, Method
 
@@ -15,64 +29,47 @@ MOST_CHANNELS = 24
 RATE_HZ = (1.0, 200.0)
 HORIZON_S = (1e-3, 5.0)
 
-_EXPERT_BOUNDS = {
-    "history_s": (0.1, 10.0),
-    "fade": (0.0, 50.0),
-    "memory_s": (1.0, 3600.0),
-    "waves": (0.0, 512.0),
-    "length": (0.01, 100.0),
-    "linear": (0.0, 1e3),
-    "noise": (1e-6, 1e3),
-    "absolute": (0.0, 100.0),
-}
-
 METHODS: dict[str, Method] = {
-    "hold": Method(hold.HoldParameters, {"none": (0.0, 0.0)}, hold.begin, hold.step, hold.run),
+    "hold": Method(hold.HoldParameters, hold.BOUNDS, hold.begin, hold.step, hold.run),
+    "linear": Method(linear.LinearParameters, linear.BOUNDS, linear.begin, linear.step, linear.run),
     "kalman_cv": Method(
         kalman.VelocityParameters,
-        {"agility": (0.01, 1e6)},
+        kalman.BOUNDS,
         kalman.begin_velocity,
         kalman.step_velocity,
         kalman.run_velocity,
     ),
     "kalman_ca": Method(
         kalman.AccelerationParameters,
-        {"agility": (0.01, 1e6)},
+        kalman.BOUNDS,
         kalman.begin_acceleration,
         kalman.step_acceleration,
         kalman.run_acceleration,
     ),
-    "rls": Method(
-        rls.RlsParameters,
-        {
-            "history_s": (0.1, 10.0),
-            "most_lags": (2.0, 200.0),
-            "memory_s": (1.0, 3600.0),
-            "penalty": (1e-9, 10.0),
-        },
-        rls.begin,
-        rls.step,
-        rls.run,
+    "imm": Method(imm.ImmParameters, imm.BOUNDS, imm.begin, imm.step, imm.run),
+    "harmonic": Method(
+        harmonic.HarmonicParameters, harmonic.BOUNDS, harmonic.begin, harmonic.step, harmonic.run
     ),
-    "kernel": Method(
-        regressor.ExpertParameters,
-        _EXPERT_BOUNDS,
+    "nlms": Method(nlms.NlmsParameters, nlms.BOUNDS, nlms.begin, nlms.step, nlms.run),
+    "wlms": Method(wlms.WlmsParameters, wlms.BOUNDS, wlms.begin, wlms.step, wlms.run),
+    "mulin": Method(mulin.MulinParameters, mulin.BOUNDS, mulin.begin, mulin.step, mulin.run),
+    "rls": Method(rls.RlsParameters, rls.BOUNDS, rls.begin, rls.step, rls.run),
+    "ridge": Method(
+        regressor.RidgeParameters, regressor.BOUNDS, regressor.begin, regressor.step, regressor.run
+    ),
+    "ridge_abs": Method(
+        regressor.AbsoluteParameters,
+        regressor.BOUNDS,
         regressor.begin,
         regressor.step,
         regressor.run,
     ),
-    "mix": Method(
-        mix.MixParameters,
-        {
-            "stack_memory_s": (1.0, 3600.0),
-            "stack_penalty": (1e-3, 1e3),
-            "floor_memory_s": (0.5, 600.0),
-            "floor_sharpness": (0.0, 1e3),
-        },
-        mix.begin,
-        mix.step,
-        mix.run,
+    "kernel": Method(
+        regressor.ExpertParameters, regressor.BOUNDS, regressor.begin, regressor.step, regressor.run
     ),
+    "svr": Method(svr.SvrParameters, svr.BOUNDS, svr.begin, svr.step, svr.run),
+    "rnn": Method(rnn.RnnParameters, rnn.BOUNDS, rnn.begin, rnn.step, rnn.run),
+    "mix": Method(mix.MixParameters, mix.BOUNDS, mix.begin, mix.step, mix.run),
 }
 
 

@@ -45,6 +45,44 @@ class ExpertParameters(NamedTuple):
     absolute: float = 0.0
 
 
+class RidgeParameters(NamedTuple):
+    """As ``ExpertParameters``: linear, in difference coordinates."""
+
+    history_s: float = 1.5
+    fade: float = 0.0
+    memory_s: float = 150.0
+    waves: float = 0.0
+    length: float = 1.0
+    linear: float = 1.0
+    noise: float = 0.1
+    absolute: float = 0.0
+
+
+class AbsoluteParameters(NamedTuple):
+    """As ``ExpertParameters``: linear, with absolute positions."""
+
+    history_s: float = 1.5
+    fade: float = 0.0
+    memory_s: float = 150.0
+    waves: float = 0.0
+    length: float = 1.0
+    linear: float = 1.0
+    noise: float = 0.1
+    absolute: float = 1.0
+
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "history_s": (0.1, 10.0),
+    "fade": (0.0, 50.0),
+    "memory_s": (1.0, 3600.0),
+    "waves": (0.0, 256.0),
+    "length": (0.01, 100.0),
+    "linear": (0.0, 1e3),
+    "noise": (1e-6, 1e3),
+    "absolute": (0.0, 100.0),
+}
+
+
 class ExpertState(NamedTuple):
     """Samples seen, errors made, and the regression."""
 

@@ -40,6 +40,14 @@ class RlsParameters(NamedTuple):
     penalty: float = 5e-5
 
 
+BOUNDS: dict[str, tuple[float, float]] = {
+    "history_s": (0.1, 10.0),
+    "most_lags": (8.0, 200.0),
+    "memory_s": (1.0, 3600.0),
+    "penalty": (1e-9, 10.0),
+}
+
+
 class RlsState(NamedTuple):
     """Samples seen, errors made, and the regression."""
 

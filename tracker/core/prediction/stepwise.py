@@ -32,7 +32,8 @@ class Method(NamedTuple):
 def copy_state(state: Any) -> Any:
     """A deep copy of a nested NamedTuple of arrays."""
     if isinstance(state, tuple):
-        return type(state)(*(copy_state(part) for part in state))  # type: ignore[call-arg]
+        parts = [copy_state(part) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
     return state.copy()
 
 
