@@ -107,7 +107,9 @@ def test_surrogate_uncertainty_becomes_target_uncertainty():
 def test_velocity_is_the_derivative_of_position():
     model = fit(shots_of(linear), ("linear",))
     _, v = breath(33.0)
-    assert model.target_at(33 * S, 0.0, v, 0, 0, 0).velocity_mm_s[1] == pytest.approx(-2 * v, rel=0.03)
+    assert model.target_at(33 * S, 0.0, v, 0, 0, 0).velocity_mm_s[1] == pytest.approx(
+        -2 * v, rel=0.03
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -140,7 +142,7 @@ def test_phase_coverage_counts_the_parts_of_the_cycle():
     ("shots", "what"),
     [
         (shots_of(linear, count=3), "too few"),
-        ([Shot(k * S, 1.0 + 0.01 * k, 0.0, (0.0, 0.0, 0.0)) for k in range(6)], "moved only"),
+        ([Shot(k * S, 1.0 + 0.01 * k, 0.0, (0.0, 0.0, 0.0)) for k in range(6)], "moved 0.05 mm"),
     ],
 )
 def test_too_little_is_refused_in_a_sentence(shots, what):

@@ -1,5 +1,6 @@
 """Fusion: filterpy's filter as the oracle, order of arrival without effect, honest covariance."""
 
+import itertools
 import math
 
 import numpy as np
@@ -73,7 +74,9 @@ def oracle(found):
             row = np.array([[x[4] * w[0], 0.0, x[4] * w[1], 0.0, y, 1.0]])
             ekf.R = np.array([[4.0 + spread * ekf.P[4, 4]]])
             ekf.update(
-                np.array([[value]]), lambda x, r=row: r, lambda x, v=x[4] * y + x[5]: np.array([[v]])
+                np.array([[value]]),
+                lambda x, r=row: r,
+                lambda x, v=x[4] * y + x[5]: np.array([[v]]),
             )
     return ekf.x[:, 0], ekf.P
 
@@ -143,14 +146,14 @@ def test_without_samples_the_covariance_grows():
     ours = filter_of()
     feed(ours, measurements(3.0))
     spread = [ours.state_at(3_000_000_000 + k * 50_000_000).amplitude_variance for k in range(6)]
-    assert all(b > a for a, b in zip(spread, spread[1:], strict=False))
+    assert all(b > a for a, b in itertools.pairwise(spread))
 
 
 def test_missing_marker_follows_the_others():
     ours = filter_of()
     for t, kind, value in measurements(6.0):
         if kind == "markers" and t > 4e9:
-            value = (value[0], None)  # noqa: PLW2901
+            value = (value[0], None)
         (ours.take_markers if kind == "markers" else ours.take_belt)(t, value)
     t = 5_900_000_000
     assert ours.state_at(t).markers_mm[1] == pytest.approx(0.8 * breath(5.9), abs=1.0)

@@ -37,6 +37,8 @@ _NOISES_MM = (0.2, 0.5, 1.0, 2.0)
 _WANDERS_MM_PER_ROOT_S = (0.02, 0.1, 0.25)
 _SLOPE_WANDER = 0.5
 """The slope's wander (mm at the end of the range) as a share of the baseline's."""
+_JUMP_S = 900.0
+"""A jump of the baseline counts as so much time in which it could wander."""
 _COST_OF_COMPLEXITY = 0.06
 """Share by which leave-one-out error must fall for each further feature."""
 _PRIOR_MM = (30.0, 2.0, 0.4, 0.6)
@@ -51,6 +53,8 @@ class Shot(NamedTuple):
     amplitude_mm: float
     velocity_mm_s: float
     target_mm: Triple
+    epoch: int = 0
+    """Counts the jumps of the baseline that shots have confirmed."""
 
 
 def features(kind: str, y: float, v: float, scale: BreathingRange) -> tuple[float, ...]:
@@ -67,7 +71,9 @@ def features(kind: str, y: float, v: float, scale: BreathingRange) -> tuple[floa
     return (1.0, u, side, side * u)
 
 
-def gradient(kind: str, y: float, v: float, scale: BreathingRange) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def gradient(
+    kind: str, y: float, v: float, scale: BreathingRange
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Give the derivatives of phi by y (per mm) and by v (per mm/s)."""
     u = (y - scale.middle_mm) / scale.half_range_mm
     w = v / scale.speed_mm_s
@@ -108,9 +114,10 @@ def _fit_axis(kind: str, design: Array, times_s: Array, target: Array, prior: Ar
     best: tuple[float, float, float, Array, Array] | None = None
     for noise in _NOISES_MM:
         for wander in _WANDERS_MM_PER_ROOT_S:
-            inverse = np.linalg.inv(spread + wander**2 * wandering + noise**2 * np.eye(n))
+            gram = spread + wander**2 * wandering + noise**2 * np.eye(n)
+            inverse = np.asarray(np.linalg.inv(gram), dtype=np.float64)
             variances = 1.0 / np.diag(inverse)
-            errors = (inverse @ target) * variances
+            errors: Array = (inverse @ target) * variances
             # Rewards honest variances, not only small errors.
             score = float(np.sum(errors**2 / variances + np.log(variances)))
             if best is None or score < best[0]:
@@ -202,15 +209,11 @@ class CorrelationModel:
 
 def phase_coverage(shots: list[Shot], breathing: BreathingRange) -> float:
     """Give the share of `PHASE_BINS` bins of the breathing cycle that hold a shot."""
-    bins = {
-        int(breathing.phase(s.amplitude_mm, s.velocity_mm_s) * PHASE_BINS) for s in shots
-    }
+    bins = {int(breathing.phase(s.amplitude_mm, s.velocity_mm_s) * PHASE_BINS) for s in shots}
     return len(bins) / PHASE_BINS
 
 
-def fit(
-    shots: list[Shot], kinds: tuple[str, ...], breathing: BreathingRange
-) -> CorrelationModel:
+def fit(shots: list[Shot], kinds: tuple[str, ...], breathing: BreathingRange) -> CorrelationModel:
     """Fit every kind to every axis and keep, per axis, the one that leaves one out best.
 
     ``breathing`` is the range the patient breathes over, of which the shots should cover all parts.
@@ -221,11 +224,11 @@ def fit(
     shots = sorted(shots)
     y = np.array([s.amplitude_mm for s in shots])
     v = np.array([s.velocity_mm_s for s in shots])
-    times_s = np.array([s.exposed_ns * 1e-9 for s in shots])
+    times_s = np.array([s.exposed_ns * 1e-9 + _JUMP_S * s.epoch for s in shots])
     low, high = float(y.min()), float(y.max())
     if high - low < 0.2:
         raise ValueError(
-            f"the surrogate moved only {high - low:.2f} mm between shots; at least 0.2 mm are needed"
+            f"the surrogate moved {high - low:.2f} mm between shots; at least 0.2 mm are needed"
         )
     speed = max(float(np.sqrt(np.mean(v**2))) * 1.5, 0.5)
     scale = BreathingRange((low + high) / 2.0, (high - low) / 2.0, speed)
@@ -241,8 +244,11 @@ def fit(
             if len(shots) < size + 2:
                 continue
             design = np.array([features(kind, a, b, scale) for a, b in zip(y, v, strict=True)])
-            multiples = (1.0, _PRIOR_MM[1], *(_PRIOR_MM[2:3] * 2))[:size] if kind != "dual" else (
-                1.0, _PRIOR_MM[1], _PRIOR_MM[2], _PRIOR_MM[2])
+            multiples = (
+                (1.0, _PRIOR_MM[1], *(_PRIOR_MM[2:3] * 2))[:size]
+                if kind != "dual"
+                else (1.0, _PRIOR_MM[1], _PRIOR_MM[2], _PRIOR_MM[2])
+            )
             prior = np.array([_PRIOR_MM[0], *(m * spread for m in multiples[1:])])
             model = _fit_axis(kind, design, times_s, target, prior)
             cost = model.loo_rms_mm * (1.0 + _COST_OF_COMPLEXITY * (size - 2))

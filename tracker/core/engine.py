@@ -78,7 +78,7 @@ class Engine:
         self._faults = FaultBook()
         self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
         self._couch = self._track if settings.actuator.kind == "couch" else None
-        self._state = State.IDLE
+        self._state: State = State.IDLE
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
         self._lease_ns = round(settings.gate.lease_ms * 1e6)
         self._resume_ns = round(settings.session.resume_after_s * 1e9)
@@ -128,8 +128,9 @@ class Engine:
         return []
 
     def _take_bad(self, sample: BadSample) -> list[Output]:
-        self._surrogate.bad = (sample.t_ns, f"{sample.device}: {sample.what} {sample.value}".strip())
-        return [Notice(sample.t_ns, "warning", f"{sample.device}: {sample.what} {sample.value}")]
+        what = f"{sample.device}: {sample.what} {sample.value}".rstrip()
+        self._surrogate.bad = (sample.t_ns, what)
+        return [Notice(sample.t_ns, "warning", what)]
 
     def _take_link(self, link: LinkChanged) -> list[Output]:
         level = "info" if link.up else "warning"
@@ -158,10 +159,10 @@ class Engine:
         try:
             trigger = Trigger(request.name)
         except ValueError:
-            trigger = None
-        if trigger not in table.REQUESTS:
             return [Notice(now, "warning", f"request {request.name!r} is unknown; nothing done")]
-        if table.after(self._state, trigger) is table.REFUSED:
+        if trigger not in table.REQUESTS:
+            return [Notice(now, "warning", f"{request.name} is not for a person to request")]
+        if table.after(self._state, trigger) is None:
             possible = ", ".join(t.value for t in table.allowed(self._state))
             return [
                 Notice(
@@ -200,7 +201,7 @@ class Engine:
         """Move the session along its table and do what entering the new state means."""
         before = self._state
         after = table.after(before, trigger)
-        if after is table.REFUSED or after is before:
+        if after is None or after is before:
             return []
         self._state = after
         out: list[Output] = [SessionChanged(now, before, after, trigger)]
@@ -358,7 +359,7 @@ class Engine:
 
     def _permit(self, now: int, out: list[Output]) -> None:
         """Renew the beam's lease, or say again that it is held."""
-        if self._state is State.TRACKING and self._moving:
+        if self._state is State.TRACKING and self._moving and self._watch.settled:
             until = now + self._lease_ns
             self._watch.permit_until_ns = until
             out.append(SendPermit(now, self._settings.gate.device, until))

@@ -39,30 +39,50 @@ FAULTS: Final[dict[str, Fault]] = {
     "surrogate lost": Fault("H01", _HOLD, "No breathing signal: check camera view and belt."),
     "markers lost": Fault("H01", _WARN, "Camera sees no markers; the belt carries the estimate."),
     "belt lost": Fault("H01", _WARN, "No belt signal; the markers carry the estimate."),
-    "sensor frozen": Fault("H02", _HOLD, "A sensor repeats itself: restart the sensor.", clear_s=1.0),
+    "sensor frozen": Fault(
+        "H02", _HOLD, "A sensor repeats itself: restart the sensor.", clear_s=1.0
+    ),
     "clock jump": Fault("H03", _HOLD, "A device clock jumped: wait for it to settle.", clear_s=1.0),
-    "bad samples": Fault("H04", _HOLD, "Impossible values from a sensor: check its units.", clear_s=1.0),
+    "bad samples": Fault(
+        "H04", _HOLD, "Impossible values from a sensor: check its units.", clear_s=1.0
+    ),
     "surrogate unsure": Fault("H06", _HOLD, "Breathing signal too uncertain: check the markers."),
     "extrapolating": Fault("H06", _HOLD, "Breath outside the modelled range: take a shot there."),
     "model missing": Fault("H06", _REFUSE, "No correlation model yet: take more shots."),
-    "model wrong": Fault("H07", _HOLD, "A shot disagrees with the model: take shots to rebuild it."),
+    "model wrong": Fault(
+        "H07", _HOLD, "A shot disagrees with the model: take shots to rebuild it."
+    ),
     "model doubtful": Fault("H07", _WARN, "A shot is off the model: it is being refitted."),
     "imaging overdue": Fault("H08", _HOLD, "No X-ray shot for too long: check the imager."),
     "fiducials moved": Fault("H09", _HOLD, "Fiducials do not fit the plan: check the shot."),
-    "baseline drift": Fault("H10", _WARN, "The tumour drifts against the surrogate: shots come faster."),
-    "prediction off": Fault("H11", _HOLD, "Predictions miss the breathing: wait for it to calm.", clear_s=1.0),
-    "target unsure": Fault("H11", _HOLD, "Error region exceeds the tolerance: wait or take a shot."),
-    "irregular breathing": Fault("H12", _HOLD, "Sudden movement (cough?): wait for calm breathing.", clear_s=2.0),
+    "baseline drift": Fault(
+        "H10", _WARN, "The tumour drifts against the surrogate: shots come faster."
+    ),
+    "prediction off": Fault(
+        "H11", _HOLD, "Predictions miss the breathing: wait for it to calm.", clear_s=1.0
+    ),
+    "target unsure": Fault(
+        "H11", _HOLD, "Error region exceeds the tolerance: wait or take a shot."
+    ),
+    "irregular breathing": Fault(
+        "H12", _HOLD, "Sudden movement (cough?): wait for calm breathing.", clear_s=2.0
+    ),
     "not in position": Fault("H13", _HOLD, "Couch or robot is on its way to the target: wait."),
     "actuator off demand": Fault("H13", _HOLD, "Couch or robot does not follow: check its drive."),
-    "actuator fault": Fault("H13", _STOP, "Couch or robot reports a fault: stop and inspect it.", latched=True),
+    "actuator fault": Fault(
+        "H13", _STOP, "Couch or robot reports a fault: stop and inspect it.", latched=True
+    ),
     "actuator silent": Fault("H13", _HOLD, "No position from couch or robot: check its link."),
-    "demand refused": Fault("H14", _STOP, "The guard refused a demand: stop and inspect.", latched=True),
+    "demand refused": Fault(
+        "H14", _STOP, "The guard refused a demand: stop and inspect.", latched=True
+    ),
     "loop overrun": Fault("H16", _HOLD, "The controller was late: check the computer's load."),
-    "gate disagrees": Fault("H19", _STOP, "Beam and permit disagree: stop and check the gate.", latched=True),
+    "gate disagrees": Fault(
+        "H19", _STOP, "Beam and permit disagree: stop and check the gate.", latched=True
+    ),
     "gate silent": Fault("H19", _HOLD, "No read-back from the beam gate: check its link."),
     "operator hold": Fault("", _HOLD, "Held by the operator: resume when ready.", latched=True),
-}  # fmt: skip
+}
 """Every fault the controller can raise. A name that is not here cannot be raised."""
 
 

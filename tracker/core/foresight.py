@@ -53,7 +53,9 @@ class Foresight:
         self._mean: list[float] = []
         self._spread: list[list[float]] = []
 
-    def learn(self, now_ns: int, breathing: SurrogateFilter, model: CorrelationModel | None) -> None:
+    def learn(
+        self, now_ns: int, breathing: SurrogateFilter, model: CorrelationModel | None
+    ) -> None:
         """Learn every grid moment that has become old enough and has samples after it."""
         ripe_ns = min(now_ns - self._settle_ns, breathing.newest_ns)
         if self._next_ns < 0:

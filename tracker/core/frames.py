@@ -65,7 +65,14 @@ anterior is +Z. Prone turns by 180 degrees about Y, feet first by 180 degrees ab
 def rotation(angles_deg: Triple) -> Rows:
     """Give the matrix that turns about X, then Y, then Z of the fixed frame (right-handed)."""
     a, b, c = (math.radians(angle) for angle in angles_deg)
-    ca, sa, cb, sb, cc, sc = math.cos(a), math.sin(a), math.cos(b), math.sin(b), math.cos(c), math.sin(c)
+    ca, sa, cb, sb, cc, sc = (
+        math.cos(a),
+        math.sin(a),
+        math.cos(b),
+        math.sin(b),
+        math.cos(c),
+        math.sin(c),
+    )
     return (
         (cc * cb, cc * sb * sa - sc * ca, cc * sb * ca + sc * sa),
         (sc * cb, sc * sb * sa + cc * ca, sc * sb * ca - cc * sa),

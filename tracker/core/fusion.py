@@ -14,7 +14,6 @@ import numpy as np
 from tracker.core import fusion_kernel as kernel
 from tracker.core.settings import Belt, Camera, Fusion
 
-
 _SMALLEST_SPREAD_MM = 0.5
 
 
@@ -109,7 +108,7 @@ class SurrogateFilter:
         self.newest_belt_ns = -1
 
     def _insert(self, t_ns: int, kind: int) -> bool:
-        return kernel.insert(
+        return kernel.insert(  # pyright: ignore[reportUnknownMemberType]
             self._times,
             self._kinds,
             self._data,
@@ -161,7 +160,7 @@ class SurrogateFilter:
     def state_at(self, t_ns: int) -> BreathingState | None:
         """Give the state at ``t_ns``; None when that is before the buffer."""
         out = self._out
-        known = kernel.read(
+        known = kernel.read(  # pyright: ignore[reportUnknownMemberType]
             self._times,
             self._states,
             self._covariances,

@@ -1,3 +1,4 @@
+# pyright: basic
 """The arithmetic of fusion, compiled: an extended Kalman filter whose updates can be rewound.
 
 State of n = 2 N + 2 numbers for N markers: displacement s_i (mm) and velocity v_i (mm/s) of each

@@ -63,17 +63,14 @@ class Guard:
             value = position_mm[axis]
             if not abs(value) <= limits.position_mm:
                 return (
-                    f"demand {'xyz'[axis]} = {value:.3f} mm is outside "
-                    f"+-{limits.position_mm:g} mm"
+                    f"demand {'xyz'[axis]} = {value:.3f} mm is outside +-{limits.position_mm:g} mm"
                 )
             step = value - last[axis]
             if not abs(step) <= limits.step_mm:
                 return f"step {'xyz'[axis]} = {step:.3f} mm is over {limits.step_mm:g} mm"
             speed = step / dt
             if not abs(speed) <= limits.speed_mm_s:
-                return (
-                    f"speed {'xyz'[axis]} = {speed:.1f} mm/s is over {limits.speed_mm_s:g} mm/s"
-                )
+                return f"speed {'xyz'[axis]} = {speed:.1f} mm/s is over {limits.speed_mm_s:g} mm/s"
             acceleration = (speed - self._velocity[axis]) / dt
             if not abs(acceleration) <= limits.acceleration_mm_s2:
                 return (

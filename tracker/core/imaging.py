@@ -1,4 +1,4 @@
-"""When to expose: shots spread over the breathing cycle, often while modelling, then at an interval.
+"""When to expose: over the whole breathing cycle, often while modelling, then at an interval.
 
 Once the interval is over, a shot waits for a part of the breathing cycle that the last few shots
 did not see, but not for long: shots that by chance all fall into inhaling would leave the model

@@ -1,4 +1,10 @@
-"""Modelling: shots into a correlation model, first in first out, refitted at each of them."""
+"""Modelling: shots into a correlation model, first in first out, refitted at each of them.
+
+A shot far off a complete model is not believed at once: a cough or a wrong fiducial would bend the
+model for minutes. It is kept aside and the beam held until the next shot: if that one fits the
+model, the first is dropped; if it is far off too, the target really moved, both are taken as a
+new epoch of the baseline, and one more shot must agree with the rebuilt model.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,7 @@ from dataclasses import dataclass, field
 from hal.messages import FiducialShot, Triple
 from tracker.core import correlation
 from tracker.core.correlation import CorrelationModel, Shot
+from tracker.core.frames import Orientation
 from tracker.core.fusion import BreathingRange, BreathingState
 from tracker.core.observation import locate
 from tracker.core.settings import Controller
@@ -34,15 +41,19 @@ class Modelling:
         """Start without a shot."""
         self._imager = settings.imager
         self._correlation = settings.correlation
-        self._orientation = settings.session.orientation
+        self._orientation: Orientation = settings.session.orientation
         self._shots: list[Shot] = []
         self._bad_shots = 0
+        self._aside: Shot | None = None
+        self._epoch = 0
         self.model: CorrelationModel | None = None
 
     def forget(self) -> None:
         """Drop shots and model."""
         self._shots.clear()
         self._bad_shots = 0
+        self._aside = None
+        self._epoch = 0
         self.model = None
 
     @property
@@ -84,49 +95,64 @@ class Modelling:
                 taken.fiducials_moved = f"{self._bad_shots} shots in a row: {located}"
             return taken
         self._bad_shots = 0
-        taken.used = True
-        residual = self._residual(shot, breathing, located.position_mm, taken)
-        self._shots.append(
-            Shot(shot.ticks, breathing.amplitude_mm, breathing.velocity_mm_s, located.position_mm)
-        )
-        del self._shots[: -self._correlation.capacity_shots]
+        amplitude, velocity = breathing.amplitude_mm, breathing.velocity_mm_s
+        new = Shot(shot.ticks, amplitude, velocity, located.position_mm, self._epoch)
+        residual = self._residual(new)
+        off_mm = 0.0 if residual is None or not self.complete else math.hypot(*residual)
+        taken.used = self._believe(shot, new, off_mm, taken)
         taken.outputs.append(
             Observation(
                 shot.t_ns,
                 shot.ticks,
                 shot.shot_id,
                 located.position_mm,
-                breathing.amplitude_mm,
-                breathing.velocity_mm_s,
+                amplitude,
+                velocity,
                 residual,
-                used=True,
+                taken.used,
             )
         )
-        self._refit(shot.t_ns, span, taken)
+        if taken.used:
+            del self._shots[: -self._correlation.capacity_shots]
+            self._refit(shot.t_ns, span, taken)
         return taken
 
-    def _residual(
-        self, shot: FiducialShot, breathing: BreathingState, observed: Triple, taken: Taken
-    ) -> Triple | None:
-        """Compare the shot with what the model says; judge the distance (H07)."""
+    def _residual(self, new: Shot) -> Triple | None:
+        """Give observation minus what the model says; ``None`` while there is no model."""
         if self.model is None:
             return None
-        said = self.model.target_at(
-            shot.ticks, breathing.amplitude_mm, breathing.velocity_mm_s, 0.0, 0.0, 0.0
+        x, y, z = self.model.target_at(
+            new.exposed_ns, new.amplitude_mm, new.velocity_mm_s, 0.0, 0.0, 0.0
         ).position_mm
-        distance = math.dist(said, observed)
+        a, b, c = new.target_mm
+        return (a - x, b - y, c - z)
+
+    def _believe(self, shot: FiducialShot, new: Shot, off_mm: float, taken: Taken) -> bool:
+        """Take a shot among those that count, or put it aside (H07)."""
         settings = self._correlation
-        if distance > settings.residual_hold_mm and self.complete:
-            taken.model_wrong = (
-                f"shot {shot.shot_id} is {distance:.1f} mm off the model, "
-                f"limit {settings.residual_hold_mm:g} mm"
-            )
-        elif distance > settings.residual_rebuild_mm and self.complete:
-            taken.model_doubtful = (
-                f"shot {shot.shot_id} is {distance:.1f} mm off the model, "
-                f"limit {settings.residual_rebuild_mm:g} mm"
-            )
-        return (observed[0] - said[0], observed[1] - said[1], observed[2] - said[2])
+        name = f"shot {shot.shot_id}"
+        aside, self._aside = self._aside, None
+        if off_mm <= settings.residual_hold_mm:
+            if aside is not None:
+                taken.outputs.append(
+                    Notice(shot.t_ns, "info", f"{name} fits the model; the one before is dropped")
+                )
+            if off_mm > settings.residual_rebuild_mm:
+                taken.model_doubtful = (
+                    f"{name} is {off_mm:.1f} mm off the model, "
+                    f"limit {settings.residual_rebuild_mm:g} mm"
+                )
+            self._shots.append(new)
+            return True
+        taken.model_wrong = (
+            f"{name} is {off_mm:.1f} mm off the model, limit {settings.residual_hold_mm:g} mm"
+        )
+        if aside is None:
+            self._aside = new
+            return False
+        self._epoch += 1
+        self._shots += [each._replace(epoch=self._epoch) for each in (aside, new)]
+        return True
 
     def _refit(self, t_ns: int, span: BreathingRange, taken: Taken) -> None:
         try:

@@ -46,9 +46,7 @@ def locate(
         if not is_finite(fiducial):
             return f"fiducial {index + 1} is at {fiducial}"
         planned.append(plan)
-        seen.append(
-            table_to_patient(fixed_to_table(FixedPoint(*fiducial), couch), orientation)
-        )
+        seen.append(table_to_patient(fixed_to_table(FixedPoint(*fiducial), couch), orientation))
     if len(seen) < min(_FEWEST, len(plan_mm)):
         return f"{len(seen)} of {len(plan_mm)} fiducials found, at least {_FEWEST} needed"
     p, q = np.array(planned), np.array(seen)

@@ -1,4 +1,4 @@
-"""Every setting of the controller, with unit in the name, bounds in the type and a reason beside it.
+"""Every setting of the controller: unit in the name, bounds in the type, a reason beside it.
 
 The records are read from TOML by `tracker.config`; a value outside its bounds never gets here.
 Unless a field's comment names a source, the default is a choice of this project.

@@ -39,7 +39,9 @@ class Surrogate:
         self._camera = settings.camera
         self._belt = settings.belt
         self._pose = CameraPose.of(settings.camera.position_mm, settings.camera.rotation_deg)
-        self._camera_clock = Timebase(1e9 / self._camera.rate_hz, round(self._camera.delay_ms * 1e6))
+        self._camera_clock = Timebase(
+            1e9 / self._camera.rate_hz, round(self._camera.delay_ms * 1e6)
+        )
         self._belt_clock = Timebase(1e9 / self._belt.rate_hz, round(self._belt.delay_ms * 1e6))
         self._filter: SurrogateFilter | None = None
         self._learned: tuple[tuple[Triple, Triple], ...] = ()
@@ -239,7 +241,7 @@ class Surrogate:
         return None
 
     def remember(self, now_ns: int) -> None:
-        """Keep a settled state every `_KEEP_EVERY_NS`, for shots that arrive long after exposure."""
+        """Keep a settled state now and then, for shots that arrive long after exposure."""
         settled_ns = now_ns - _SETTLED_NS
         past = self._past
         if self._filter is None or (past and settled_ns < past[-1].t_ns + _KEEP_EVERY_NS):
@@ -286,9 +288,7 @@ def _between(past: deque[BreathingState], t_ns: int) -> BreathingState | None:
         t_ns=t_ns,
         amplitude_mm=a.amplitude_mm + s * (h * a.velocity_mm_s + s * (c + s * d)),
         velocity_mm_s=a.velocity_mm_s + s * (2.0 * c + 3.0 * s * d) / h,
-        markers_mm=tuple(
-            p + s * (q - p) for p, q in zip(a.markers_mm, b.markers_mm, strict=True)
-        ),
+        markers_mm=tuple(p + s * (q - p) for p, q in zip(a.markers_mm, b.markers_mm, strict=True)),
     )
 
 

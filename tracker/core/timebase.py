@@ -32,11 +32,13 @@ class Timebase:
         self._gate_ns = 5.0 * jitter_ns
         self._ticks: int | None = None
         self._base_ns = 0
-        self._offset = 0.0
-        self._tick_ns = tick_ns
-        self._p00 = self._p01 = self._p11 = 0.0
+        self._offset: float = 0.0
+        self._tick_ns: float = tick_ns
+        self._p00: float = 0.0
+        self._p01: float = 0.0
+        self._p11: float = 0.0
         self._off_line = 0
-        self.last_residual_ns = 0.0
+        self.last_residual_ns: float = 0.0
 
     @property
     def drift_ppm(self) -> float:

@@ -1,7 +1,7 @@
 """What the controller returns besides commands: its estimates, its model, its state, its words.
 
 Positions are millimetres in the patient frame (+X left, +Y superior, +Z anterior), relative to
-the reference position, unless a name says otherwise; times are nanoseconds since the start of the run.
+the reference position, unless a name says otherwise; times are nanoseconds of the run.
 Covariances are the upper triangle (xx, xy, xz, yy, yz, zz) in square millimetres.
 """
 

@@ -47,12 +47,15 @@ class Watch:
         self.fiducials_moved = ""
         self.actuator_fault = ""
         self.refusal = ""
+        self.settled = False
+        """Since motion began, the actuator has once been where it should."""
         self.beam_on: bool | None = None
         self.beam_status_ns = -1
         self.permit_until_ns = -1
 
     def forget_motion(self) -> None:
         """Demands and predictions of an earlier run of motion no longer count."""
+        self.settled = False
         self._demands.clear()
         self._predicted.clear()
         self._off_since_ns = self._missed_since_ns = -1
@@ -195,16 +198,17 @@ class Watch:
             return
         if not self._demands:
             return
+        expected = self._demand_at(track.newest_ns - self._latency_ns)
         if wanted_mm is not None:
             aim = math.dist(wanted_mm, self._demands[-1][1])
             limit = _AIM_SHARE * self._settings.gating.tolerance_mm
-            if aim > limit:
+            if aim <= limit:
+                self.settled = self.settled or expected is not None
+            elif self.settled:
                 found["not in position"] = (
                     f"{aim:.1f} mm from the wanted position, limit {limit:g} mm"
                 )
-        expected = self._demand_at(track.newest_ns - self._latency_ns)
         if expected is None:
-            found["not in position"] = "motion has just begun"
             return
         error = math.dist(expected, position)
         if error <= settings.follow_error_mm:

@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the configuration (default: the shipped couch.toml)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="for all chance in the room (default 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="for all chance in the room (default 1)"
+    )
     parser.add_argument(
         "--latency-ms", type=float, metavar="L", help="latency of both actuator and prediction"
     )
@@ -115,8 +117,8 @@ def carry_out(wanted: Wanted) -> tuple[Finished, dict[str, Any]]:
     if room.duration_ns * 1e-9 < needed_s:
         raise ConfigurationError(
             [
-                f"{wanted.trace}: lasts {room.duration_ns * 1e-9:.1f} s, modelling and some tracking "
-                f"need {needed_s:.0f} s; use a longer trace, or fewer modelling shots"
+                f"{wanted.trace}: lasts {room.duration_ns * 1e-9:.1f} s, modelling and some "
+                f"tracking need {needed_s:.0f} s; use a longer trace, or fewer modelling shots"
             ]
         )
     for path in (wanted.journal, wanted.summary):
