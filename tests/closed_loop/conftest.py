@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tracker.config import SHIPPED, altered, load_configuration
+from tracker.journal import Digest
 from tracker.offline.closed_loop import ClosedLoop, Finished, furnish
 from tracker.report import About, summary_of
 
@@ -16,12 +17,18 @@ class Keeper:
 
     def __init__(self) -> None:
         self.steps: list[tuple[Any, list[Any]]] = []
+        self._digest = Digest()
+
+    @property
+    def digest(self) -> str:
+        return self._digest.hexdigest()
 
     def event(self, event: Any) -> None:
         self.steps.append((event, []))
 
     def outputs(self, outputs: list[Any]) -> None:
         self.steps[-1][1].extend(outputs)
+        self._digest.add(outputs)
 
     def truth(self, record: Any) -> None:
         pass

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hal.messages import Triple
+from tracker.core import correlation_kernel as kernel
 from tracker.core.fusion import BreathingRange
 
 Array = NDArray[np.float64]
@@ -32,7 +33,13 @@ KINDS: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity")
 PHASE_BINS = 8
 """Bins of the breathing cycle."""
 
-_FEATURES = {"linear": 2, "quadratic": 3, "dual": 4, "velocity": 3}
+_FEATURES_OF = {
+    "linear": (0, 1),
+    "quadratic": (0, 1, 2),
+    "dual": (0, 1, 4, 5),
+    "velocity": (0, 1, 3),
+}
+"""Which of the kernel's features a kind has."""
 _NOISES_MM = (0.2, 0.5, 1.0, 2.0)
 _WANDERS_MM_PER_ROOT_S = (0.02, 0.1, 0.25)
 _SLOPE_WANDER = 0.5
@@ -41,9 +48,10 @@ _JUMP_S = 900.0
 """A jump of the baseline counts as so much time in which it could wander."""
 _COST_OF_COMPLEXITY = 0.06
 """Share by which leave-one-out error must fall for each further feature."""
-_PRIOR_MM = (30.0, 2.0, 0.4, 0.6)
-"""Prior standard deviation of offset, slope per scaled unit, and the further features, as
-multiples of the observed spread (the offset in millimetres)."""
+_PRIOR_MM = 30.0
+"""Prior standard deviation of the offset."""
+_PRIORS = (0.0, 2.0, 0.4, 0.4, 0.4, 0.4)
+"""Prior standard deviations of the other features, in units of the observed spread."""
 
 
 class Shot(NamedTuple):
@@ -57,48 +65,15 @@ class Shot(NamedTuple):
     """Counts the jumps of the baseline that shots have confirmed."""
 
 
-def features(kind: str, y: float, v: float, scale: BreathingRange) -> tuple[float, ...]:
-    """Give phi(y, v) of one kind, with y and v scaled to about -1 .. 1 over the shots."""
-    u = (y - scale.middle_mm) / scale.half_range_mm
-    w = v / scale.speed_mm_s
-    if kind == "linear":
-        return (1.0, u)
-    if kind == "quadratic":
-        return (1.0, u, u * u)
-    if kind == "velocity":
-        return (1.0, u, w)
-    side = math.tanh(2.0 * w)
-    return (1.0, u, side, side * u)
-
-
-def gradient(
-    kind: str, y: float, v: float, scale: BreathingRange
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Give the derivatives of phi by y (per mm) and by v (per mm/s)."""
-    u = (y - scale.middle_mm) / scale.half_range_mm
-    w = v / scale.speed_mm_s
-    du, dw = 1.0 / scale.half_range_mm, 1.0 / scale.speed_mm_s
-    if kind == "linear":
-        return (0.0, du), (0.0, 0.0)
-    if kind == "quadratic":
-        return (0.0, du, 2.0 * u * du), (0.0, 0.0, 0.0)
-    if kind == "velocity":
-        return (0.0, du, 0.0), (0.0, 0.0, dw)
-    side = math.tanh(2.0 * w)
-    slope = 2.0 * (1.0 - side * side) * dw
-    return (0.0, du, 0.0, side * du), (0.0, 0.0, slope, slope * u)
-
-
 @dataclass(frozen=True, slots=True)
 class AxisModel:
     """The fitted model of one axis: coefficients with covariance, and what is left unexplained."""
 
     kind: str
-    beta: tuple[float, ...]
-    covariance: tuple[tuple[float, ...], ...]
-    """Of (beta, baseline and slope at the last shot): two rows more than ``beta`` has."""
-    baseline_mm: float
-    slope_mm: float
+    beta: Array
+    """Shape (6,): one coefficient a feature, zero for those the kind does not have."""
+    covariance: Array
+    """Shape (6, 6)."""
     noise_mm: float
     wander_mm2_per_s: float
     loo_rms_mm: float
@@ -124,22 +99,27 @@ def _fit_axis(kind: str, design: Array, times_s: Array, target: Array, prior: Ar
                 best = (score, noise, wander, errors, inverse)
     assert best is not None
     _, noise, wander, errors, inverse = best
-    # Joint posterior of (beta, baseline and slope at the last shot).
+    # Joint posterior of beta with the wandered baseline and slope at the last shot added in.
     last = wander**2 * wiener[:, -1]
-    cross = np.column_stack([design * prior**2, last, _SLOPE_WANDER**2 * last * scaled])
-    own = np.diag(np.concatenate([prior**2, [last[-1], _SLOPE_WANDER**2 * last[-1]]]))
-    mean = cross.T @ inverse @ target
-    covariance = own - cross.T @ inverse @ cross
+    cross = design * prior**2
+    cross[:, 0] += last
+    cross[:, 1] += _SLOPE_WANDER**2 * last * scaled
+    own = np.diag(prior**2)
+    own[0, 0] += last[-1]
+    own[1, 1] += _SLOPE_WANDER**2 * last[-1]
     # Kind, noise and wander were chosen because they fit: what leave-one-out still leaves, per
     # degree of freedom, is the least the variances may claim.
     excess = max(1.0, float(np.sum(errors**2 * np.diag(inverse))) / max(1, n - k - 1))
-    covariance = 0.5 * excess * (covariance + covariance.T)
+    covariance = own - cross.T @ inverse @ cross
+    chosen = np.array(_FEATURES_OF[kind])
+    beta = np.zeros(kernel.FEATURES)
+    beta[chosen] = cross.T @ inverse @ target
+    whole = np.zeros((kernel.FEATURES, kernel.FEATURES))
+    whole[np.ix_(chosen, chosen)] = 0.5 * excess * (covariance + covariance.T)
     return AxisModel(
         kind=kind,
-        beta=tuple(mean[:k].tolist()),
-        covariance=tuple(tuple(row) for row in covariance.tolist()),
-        baseline_mm=float(mean[k]),
-        slope_mm=float(mean[k + 1]),
+        beta=beta,
+        covariance=whole,
         noise_mm=noise * math.sqrt(excess),
         wander_mm2_per_s=wander**2 * excess,
         loo_rms_mm=float(np.sqrt(np.mean(errors**2))),
@@ -154,52 +134,50 @@ class TargetState(NamedTuple):
     variance_mm2: Triple
 
 
-@dataclass(frozen=True, slots=True)
 class CorrelationModel:
     """The model of all three axes with the range it was learned in."""
 
-    axes: tuple[AxisModel, AxisModel, AxisModel]
-    scale: BreathingRange
-    lowest_mm: float
-    highest_mm: float
-    phase_coverage: float
-    shots: int
-    fitted_ns: int
+    def __init__(
+        self,
+        axes: tuple[AxisModel, AxisModel, AxisModel],
+        scale: BreathingRange,
+        range_mm: tuple[float, float],
+        coverage: float,
+        shots: int,
+        fitted_ns: int,
+    ) -> None:
+        """Take what `fit` found; ``range_mm`` is the lowest and highest amplitude of the shots."""
+        self.axes = axes
+        self.scale = scale
+        self.lowest_mm, self.highest_mm = range_mm
+        self.phase_coverage = coverage
+        self.shots = shots
+        self.fitted_ns = fitted_ns
+        self._beta = np.array([axis.beta for axis in axes])
+        self._covariance = np.array([axis.covariance for axis in axes])
+        self._spread = np.array([(axis.noise_mm**2, axis.wander_mm2_per_s) for axis in axes])
+        self._scale = np.array(scale)
+        self._state = np.zeros(5)
+        self._out = np.zeros(9)
 
     def target_at(
         self, t_ns: int, y: float, v: float, y_variance: float, v_variance: float, cross: float
     ) -> TargetState:
         """Evaluate the model for a surrogate state with its (co)variances."""
-        age_s = max(0.0, (t_ns - self.fitted_ns) * 1e-9)
-        position: list[float] = []
-        velocity: list[float] = []
-        variance: list[float] = []
-        for axis in self.axes:
-            phi = features(axis.kind, y, v, self.scale)
-            by_y, by_v = gradient(axis.kind, y, v, self.scale)
-            value = axis.baseline_mm + axis.slope_mm * phi[1]
-            slope_y, slope_v = axis.slope_mm * by_y[1], 0.0
-            for b, f, dy, dv in zip(axis.beta, phi, by_y, by_v, strict=True):
-                value += b * f
-                slope_y += b * dy
-                slope_v += b * dv
-            row = (*phi, 1.0, phi[1])
-            own = 0.0
-            for a, line in zip(row, axis.covariance, strict=True):
-                for b, c in zip(row, line, strict=True):
-                    own += a * b * c
-            grown = 1.0 + (_SLOPE_WANDER * phi[1]) ** 2
-            own += axis.wander_mm2_per_s * age_s * grown + axis.noise_mm**2
-            own += slope_y * slope_y * y_variance + slope_v * slope_v * v_variance
-            own += 2.0 * slope_y * slope_v * cross
-            position.append(value)
-            velocity.append(slope_y * v)
-            variance.append(own)
-        return TargetState(
-            (position[0], position[1], position[2]),
-            (velocity[0], velocity[1], velocity[2]),
-            (variance[0], variance[1], variance[2]),
+        state = self._state
+        state[0], state[1], state[2], state[3], state[4] = y, v, y_variance, v_variance, cross
+        kernel.evaluate(  # pyright: ignore[reportUnknownMemberType]
+            self._beta,
+            self._covariance,
+            self._spread,
+            self._scale,
+            max(0.0, (t_ns - self.fitted_ns) * 1e-9),
+            state,
+            _SLOPE_WANDER,
+            self._out,
         )
+        a, b, c, d, e, f, g, h, i = self._out.tolist()
+        return TargetState((a, b, c), (d, e, f), (g, h, i))
 
     def extrapolation(self, y: float) -> float:
         """Say how far ``y`` lies outside the shots' range, as a share of that range."""
@@ -233,35 +211,43 @@ def fit(shots: list[Shot], kinds: tuple[str, ...], breathing: BreathingRange) ->
     speed = max(float(np.sqrt(np.mean(v**2))) * 1.5, 0.5)
     scale = BreathingRange((low + high) / 2.0, (high - low) / 2.0, speed)
     targets = np.array([s.target_mm for s in shots])
-    axes: list[AxisModel] = []
-    for axis in range(3):
-        target = targets[:, axis]
-        spread = max(float(target.std()), 0.3)
-        best: AxisModel | None = None
-        best_cost = math.inf
-        for kind in kinds:
-            size = _FEATURES[kind]
-            if len(shots) < size + 2:
-                continue
-            design = np.array([features(kind, a, b, scale) for a, b in zip(y, v, strict=True)])
-            multiples = (
-                (1.0, _PRIOR_MM[1], *(_PRIOR_MM[2:3] * 2))[:size]
-                if kind != "dual"
-                else (1.0, _PRIOR_MM[1], _PRIOR_MM[2], _PRIOR_MM[2])
-            )
-            prior = np.array([_PRIOR_MM[0], *(m * spread for m in multiples[1:])])
-            model = _fit_axis(kind, design, times_s, target, prior)
-            cost = model.loo_rms_mm * (1.0 + _COST_OF_COMPLEXITY * (size - 2))
-            if cost < best_cost:
-                best, best_cost = model, cost
-        assert best is not None
-        axes.append(best)
+    every = _design(y, v, scale)
+    axes = [_best_axis(kinds, every, times_s, targets[:, axis]) for axis in range(3)]
     return CorrelationModel(
         axes=(axes[0], axes[1], axes[2]),
         scale=scale,
-        lowest_mm=low,
-        highest_mm=high,
-        phase_coverage=phase_coverage(shots, breathing),
+        range_mm=(low, high),
+        coverage=phase_coverage(shots, breathing),
         shots=len(shots),
         fitted_ns=shots[-1].exposed_ns,
     )
+
+
+def _design(y: Array, v: Array, scale: BreathingRange) -> Array:
+    """Give the features of every shot, shape (shots, 6)."""
+    phi = np.zeros((3, kernel.FEATURES))
+    rows: list[Array] = []
+    for a, b in zip(y.tolist(), v.tolist(), strict=True):
+        kernel.features(a, b, *scale, phi)  # pyright: ignore[reportUnknownMemberType]
+        rows.append(phi[0].copy())
+    return np.array(rows)
+
+
+def _best_axis(kinds: tuple[str, ...], every: Array, times_s: Array, target: Array) -> AxisModel:
+    """Fit one axis with every kind there are shots enough for; keep the best by its cost."""
+    spread = max(float(target.std()), 0.3)
+    priors = spread * np.array(_PRIORS)
+    priors[0] = _PRIOR_MM
+    best: AxisModel | None = None
+    best_cost = math.inf
+    for kind in kinds:
+        chosen = np.array(_FEATURES_OF[kind])
+        if len(target) < len(chosen) + 2:
+            continue
+        model = _fit_axis(kind, every[:, chosen], times_s, target, priors[chosen])
+        cost = model.loo_rms_mm * (1.0 + _COST_OF_COMPLEXITY * (len(chosen) - 2))
+        if cost < best_cost:
+            best, best_cost = model, cost
+    if best is None:
+        raise ValueError(f"no kind of {', '.join(kinds)} can be fitted to {len(target)} shots")
+    return best

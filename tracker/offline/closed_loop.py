@@ -20,7 +20,7 @@ from tracker.build import build_engine
 from tracker.config import Configuration, ConfigurationError
 from tracker.core.session import State
 from tracker.core.types import Output
-from tracker.journal import Digest, JournalWriter, encode_record
+from tracker.journal import Digest, JournalWriter
 from tracker.offline.operator import Operator
 from tracker.report.records import Collector, Records
 
@@ -113,9 +113,8 @@ class ClosedLoop:
                     progress(k / ticks)
         self._keep_truth(truth_ns, end_ns)
         factor = end_ns * 1e-9 / (time.perf_counter() - began)
-        return Finished(
-            self._collector.records(), self._digest.hexdigest(), factor, self._engine.state
-        )
+        digest = self._digest.hexdigest() if self._journal is None else self._journal.digest
+        return Finished(self._collector.records(), digest, factor, self._engine.state)
 
     def _handle(self, event: Event) -> None:
         journal = self._journal
@@ -131,8 +130,9 @@ class ClosedLoop:
         self._obey(outputs)
 
     def _obey(self, outputs: list[Output]) -> None:
+        if self._journal is None:
+            self._digest.add(outputs)
         for output in outputs:
-            self._digest.add_encoded(encode_record(output))
             if isinstance(output, Command):
                 self._room.obey(output)
 
