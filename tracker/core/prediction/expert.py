@@ -24,6 +24,7 @@ Reals = NDArray[np.float64]
 
 _SEED = 20240229
 _SCALE_MEMORY_S = 60.0
+_START = 0.3  # of the penalty: what the first samples have against them
 _DENSE_LAGS = 8
 _FEWEST_LAGS = 10
 _MOST_LAGS = 20
@@ -32,14 +33,15 @@ _MOST_INPUTS = 240
 # places in Expert.settings
 MEMORY_S, LINEAR, NOISE, ABSOLUTE, EVERY, SCALE = range(6)
 # places in Expert.cursor
-TRAINED, PULLED = range(2)
+TRAINED, PULLED, READ = range(3)
 
 
 class Expert(NamedTuple):
     """``settings`` (6,), see the places above, ``SCALE`` being learned; ``lags`` (lags,), in periods.
 
-    ``fades`` (lags,); ``frequencies`` (waves, inputs); ``inverse`` (n, n), ``weights`` (n, channels);
-    ``inputs``, ``features``, ``gain``, ``pull``, ``target``: work space.
+    ``fades`` (lags,); ``frequencies`` (inputs, waves); ``inverse`` (n, n), ``weights`` (n, channels);
+    ``features`` (ring, n): of the windows that wait for their labels. ``inputs``, ``phases``,
+    ``gain``, ``pull``, ``target``: work space.
     """
 
     settings: Reals
@@ -49,8 +51,9 @@ class Expert(NamedTuple):
     frequencies: Reals
     inverse: Reals
     weights: Reals
-    inputs: Reals
     features: Reals
+    inputs: Reals
+    phases: Reals
     gain: Reals
     pull: Reals
     target: Reals
@@ -70,8 +73,9 @@ def lag_places(history_s: float, rate_hz: float, channels: int) -> NDArray[np.in
 def begin_expert(
     channels: int,
     rate_hz: float,
+    lags: NDArray[np.int64],
+    ring: int,
     *,
-    history_s: float,
     fade: float,
     memory_s: float,
     waves: int,
@@ -83,22 +87,23 @@ def begin_expert(
 ) -> Expert:
     """An expert that has learned nothing and predicts that the position holds.
 
+    ``lags`` as from ``lag_places``; ``ring``: slots of the stream it will read.
     It will be trained on every ``every``-th sample; its memory in seconds allows for that.
     """
-    lags = lag_places(history_s, rate_hz, channels)
     inputs = channels * (lags.size + 1)
     draw = np.random.Generator(np.random.PCG64(_SEED))
     size = inputs + 2 * waves
     return Expert(
         settings=np.array([memory_s, linear, noise, absolute, float(every), 0.0]),
-        cursor=np.zeros(2, np.int64),
+        cursor=np.zeros(3, np.int64),
         lags=lags,
         fades=np.exp(-fade * lags / rate_hz),
-        frequencies=draw.standard_normal((waves, inputs)) / length,
+        frequencies=draw.standard_normal((inputs, waves)) / length,
         inverse=np.zeros((size, size)),
         weights=np.zeros((size, channels)),
+        features=np.zeros((ring, size)),
         inputs=np.zeros(inputs),
-        features=np.zeros(size),
+        phases=np.zeros(waves),
         gain=np.zeros(size),
         pull=np.zeros(size),
         target=np.zeros(channels),
@@ -128,23 +133,22 @@ def _read_inputs(expert: Expert, stream: Stream, slot: int) -> float:
 
 
 @compiled
-def _read_features(expert: Expert) -> None:
-    inputs, features, frequencies = expert.inputs, expert.features, expert.frequencies
-    waves = frequencies.shape[0]
+def _read_features(expert: Expert, features: Reals) -> None:
+    inputs, phases, frequencies = expert.inputs, expert.phases, expert.frequencies
+    waves = phases.size
     small = 1.0 / np.sqrt(expert.settings[SCALE] + 1e-300)
     linear = np.sqrt(expert.settings[LINEAR])
+    phases[:] = 0.0
     for k in range(inputs.size):
-        inputs[k] *= small
-        features[k] = linear * inputs[k]
+        value = small * inputs[k]
+        features[k] = linear * value
+        for wave in range(waves):
+            phases[wave] += frequencies[k, wave] * value
     height = 1.0 / np.sqrt(float(waves))
     place = inputs.size
     for wave in range(waves):
-        phase = 0.0
-        for k in range(inputs.size):
-            phase += frequencies[wave, k] * inputs[k]
-        features[place] = height * np.cos(phase)
-        features[place + 1] = height * np.sin(phase)
-        place += 2
+        features[place + wave] = height * np.cos(phases[wave])
+        features[place + waves + wave] = height * np.sin(phases[wave])
 
 
 @compiled
@@ -154,26 +158,48 @@ def ready(expert: Expert, stream: Stream, slot: int) -> bool:
 
 
 @compiled
+def foresee(expert: Expert, stream: Stream, slot: int, position: Reals) -> None:
+    """Read the features of the newest ``slot`` and write the position one horizon after it.
+
+    Without its whole history, or before it has learned anything, the position itself.
+    """
+    settings, cursor = expert.settings, expert.cursor
+    for channel in range(position.size):
+        position[channel] = stream.windows[slot, 0, channel]
+    if not ready(expert, stream, slot):
+        return
+    squared = _read_inputs(expert, stream, slot)
+    period_s = stream.clock[PERIOD] * 1e-9
+    cursor[READ] += 1
+    rate = max(1.0 / cursor[READ], min(1.0, period_s / _SCALE_MEMORY_S))
+    settings[SCALE] += rate * (squared - settings[SCALE])
+    features = expert.features[slot]
+    _read_features(expert, features)
+    if cursor[TRAINED] == 0:
+        return
+    for k in range(features.size):
+        feature = features[k]
+        for channel in range(position.size):
+            position[channel] += expert.weights[k, channel] * feature
+
+
+@compiled
 def train(expert: Expert, stream: Stream, slot: int) -> None:
     """Learn what followed the window of ``slot``, now that its label is known."""
     settings, cursor = expert.settings, expert.cursor
     period_s = stream.clock[PERIOD] * 1e-9 * settings[EVERY]
-    size = expert.features.size
-    squared = _read_inputs(expert, stream, slot)
-    rate = max(1.0 / (cursor[TRAINED] + 1.0), min(1.0, period_s / _SCALE_MEMORY_S))
-    settings[SCALE] += rate * (squared - settings[SCALE])
+    size = expert.gain.size
     forgetting = np.exp(-period_s / settings[MEMORY_S])
     penalty = settings[NOISE] * (1.0 - forgetting)
-    start = max(0.3 * settings[NOISE], penalty)
+    start = max(_START * settings[NOISE], penalty)
     if cursor[TRAINED] == 0:
         restart(expert.inverse, start)
-    _read_features(expert)
     for channel in range(stream.label.size):
         expert.target[channel] = stream.label[channel] - stream.windows[slot, 0, channel]
     learned = absorb(
         expert.inverse,
         expert.weights,
-        expert.features,
+        expert.features[slot],
         expert.target,
         forgetting,
         cursor[PULLED],
@@ -185,18 +211,3 @@ def train(expert: Expert, stream: Stream, slot: int) -> None:
         restart(expert.inverse, start)
     cursor[TRAINED] += 1
     cursor[PULLED] = (cursor[PULLED] + 1) % size
-
-
-@compiled
-def foresee(expert: Expert, stream: Stream, slot: int, position: Reals) -> None:
-    """Write the expert's position one horizon after ``slot``; the position itself before it knows."""
-    for channel in range(position.size):
-        position[channel] = stream.windows[slot, 0, channel]
-    if expert.cursor[TRAINED] == 0 or not ready(expert, stream, slot):
-        return
-    _read_inputs(expert, stream, slot)
-    _read_features(expert)
-    for k in range(expert.features.size):
-        feature = expert.features[k]
-        for channel in range(position.size):
-            position[channel] += expert.weights[k, channel] * feature

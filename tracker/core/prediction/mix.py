@@ -35,7 +35,15 @@ from tracker.core.prediction.calibration import (
 )
 from tracker.core.prediction.cholesky import backward, factorise, forward
 from tracker.core.prediction.compiled import compiled
-from tracker.core.prediction.expert import Expert, begin_expert, foresee, ready, train
+from tracker.core.prediction.expert import (
+    EVERY,
+    Expert,
+    begin_expert,
+    foresee,
+    lag_places,
+    ready,
+    train,
+)
 from tracker.core.prediction.stream import PERIOD, Stream, admit, begin_stream, next_labelled
 
 Reals = NDArray[np.float64]
@@ -119,11 +127,28 @@ def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: 
     """Nothing learned: a prediction that holds."""
     del parameters
     every = max(1, int(rate_hz / _FULL_TRAINING_HZ))
-    bank = tuple(begin_expert(channels, rate_hz, every=every, **seat._asdict()) for seat in BANK)
     own_lags = autoregression_lags(4.0, 60.0, rate_hz)
-    lags = max(own_lags, *(int(expert.lags[-1]) + 1 for expert in bank))
+    places = [lag_places(seat.history_s, rate_hz, channels) for seat in BANK]
+    lags = max(own_lags, *(int(place[-1]) + 1 for place in places))
     stream = begin_stream(channels, rate_hz, horizon_ns, lags)
     ring = stream.times.size
+    bank = tuple(
+        begin_expert(
+            channels,
+            rate_hz,
+            place,
+            ring,
+            fade=seat.fade,
+            memory_s=seat.memory_s,
+            waves=seat.waves,
+            length=seat.length,
+            linear=seat.linear,
+            noise=seat.noise,
+            absolute=seat.absolute,
+            every=every,
+        )
+        for seat, place in zip(BANK, places, strict=True)
+    )
     experts = len(bank) + 1
     return MixState(
         stream=stream,
@@ -150,7 +175,7 @@ def _train_bank(state: MixState, slot: int) -> None:
     turn = state.count[0]
     place = 0
     for expert in state.bank:
-        every = int(expert.settings[4])
+        every = int(expert.settings[EVERY])
         if (turn + place) % every == 0 and ready(expert, stream, slot):
             train(expert, stream, slot)
         place += 1

@@ -20,7 +20,7 @@ from tracker.core.prediction.calibration import (
     score,
 )
 from tracker.core.prediction.compiled import compiled
-from tracker.core.prediction.expert import Expert, begin_expert, foresee, ready, train
+from tracker.core.prediction.expert import Expert, begin_expert, foresee, lag_places, ready, train
 from tracker.core.prediction.stream import Stream, admit, begin_stream, next_labelled
 
 Reals = NDArray[np.float64]
@@ -37,12 +37,12 @@ class ExpertParameters(NamedTuple):
 
     history_s: float = 3.0
     fade: float = 1.5
-    memory_s: float = 200.0
+    memory_s: float = 100.0
     waves: float = 64.0
     length: float = 0.6
-    linear: float = 1.0
-    noise: float = 0.2
-    absolute: float = 0.0
+    linear: float = 4.0
+    noise: float = 1.0
+    absolute: float = 0.3
 
 
 class RidgeParameters(NamedTuple):
@@ -95,10 +95,13 @@ def begin(
     parameters: ExpertParameters, channels: int, rate_hz: float, horizon_ns: int
 ) -> ExpertState:
     """Nothing learned: a prediction that holds."""
+    lags = lag_places(parameters.history_s, rate_hz, channels)
+    stream = begin_stream(channels, rate_hz, horizon_ns, int(lags[-1]) + 1)
     expert = begin_expert(
         channels,
         rate_hz,
-        history_s=parameters.history_s,
+        lags,
+        stream.times.size,
         fade=parameters.fade,
         memory_s=parameters.memory_s,
         waves=int(parameters.waves),
@@ -107,7 +110,6 @@ def begin(
         noise=parameters.noise,
         absolute=parameters.absolute,
     )
-    stream = begin_stream(channels, rate_hz, horizon_ns, int(expert.lags[-1]) + 1)
     return ExpertState(stream, begin_calibration(channels, stream), expert)
 
 
