@@ -19,6 +19,10 @@ from tracker.offline.closed_loop import ClosedLoop, Finished, furnish, shortest_
 from tracker.report import About, save_report, summary_of
 
 
+_MOST_LATENCY_MS = 800.0
+"""The largest `tracker.core.settings.Timing.latency_ms` takes."""
+
+
 class Wanted(NamedTuple):
     """What to run and what to leave: every path may be ``None``."""
 
@@ -93,6 +97,12 @@ def with_changes(
     """Give the configuration with latency (of controller and room) and predictor replaced."""
     changes: dict[str, dict[str, Any]] = {}
     if latency_ms is not None:
+        if not 1.0 <= latency_ms <= _MOST_LATENCY_MS:
+            raise ConfigurationError(
+                [
+                    f"--latency-ms {latency_ms:g}: allowed 1 to {_MOST_LATENCY_MS:g}; choose one inside"
+                ]
+            )
         changes["timing"] = {"latency_ms": latency_ms}
         if configuration.room is not None:
             dead_ms = min(configuration.room.actuator.dead_time_ms, 0.2 * latency_ms)
