@@ -27,7 +27,7 @@ def malformed(rng: random.Random) -> bytes:
     """Anything but the frame that should have come.
 
     Random bytes are a perfect frame (CRC, sequence, lines, unused bits, and a value within the
-    step) about once in 600 000; one that is, nobody can tell from a true one, and it is left out.
+    step) about once in a million; one that is, nobody can tell from a true one, and it is left out.
     """
     while True:
         data = _other(rng)
