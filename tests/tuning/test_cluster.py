@@ -165,11 +165,6 @@ def test_a_worker_killed_in_mid_study_loses_no_trial_and_doubles_none(
     assert f"{TRIALS} of {TRIALS} trials done" in again.stdout
     assert kept_trials(database) == trials, "a study that is done was worked on again"
 
-    more = tune(archive, cluster, database, TRIALS + 3)
-    subprocess.run(more, capture_output=True, check=True, cwd=tmp_path, timeout=60.0)
-    assert kept_trials(database)[:TRIALS] == trials
-    assert count(database) == TRIALS + 3
-
 
 def same_scores_here(archive: Path, trials: list[Any]) -> None:
     """What came over the wire, from whichever worker, is what this process computes, to the bit."""

@@ -22,8 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.recording import Recording, RecordingError, load_recording
+from sim.recording import RecordingError, load_recording
 from tracker.core.prediction.registry import MOST_CHANNELS
+from tracker.offline.bench import WARMUP_S, is_motion
 from tracker.offline.tuning.errors import TuningError
 
 SUFFIXES = (".csv", ".vxp")
@@ -32,6 +33,8 @@ NOT_FASTER = 1.05
 """A trace at most this much faster than the room is not thinned."""
 MOSTLY_BLANK = 0.2
 """A channel with a larger share of blank samples is left out; else the blank rows are."""
+SHORT_SHARE = 0.4
+"""Share of a trace shorter than twice the warm-up that is not scored."""
 _INDEX_ABOVE = 3
 
 
@@ -167,7 +170,10 @@ def _indexed(file: Path, problems: list[str]) -> str | None:
 def read_trace(path: Path, subject: str, rate_hz: float) -> Trace:
     """Read one recording and bring it to the room's rate."""
     recording = load_recording(path)
-    columns = _channels(recording)
+    columns = [column for column, name in enumerate(recording.channels) if is_motion(name)]
+    if len(columns) > MOST_CHANNELS:
+        what = f"{len(columns)} motion channels, at most {MOST_CHANNELS}; leave some out"
+        raise RecordingError(path, None, what)
     if not columns:
         what = f"no motion channel among {', '.join(recording.channels)}; need one in _mm or _au"
         raise RecordingError(path, None, what)
@@ -180,9 +186,10 @@ def read_trace(path: Path, subject: str, rate_hz: float) -> Trace:
     values, whole = values[:, often], whole[:, often].all(axis=1)
     times_s, values = recording.times_s[whole], values[whole]
     native_hz = 1.0 / float(np.median(np.diff(times_s)))
+    start_s = _scored_from(times_s, native_hz)
     kept = thinned(times_s, native_hz, rate_hz)
     times_s, values = times_s[kept], values[kept]
-    scored = times_s >= _scored_from(times_s)
+    scored = times_s >= start_s
     for start_s, end_s in recording.gaps:
         scored &= (times_s < start_s) | (times_s > end_s)
     if int(scored.sum()) < 10:
@@ -200,19 +207,6 @@ def read_trace(path: Path, subject: str, rate_hz: float) -> Trace:
     )
 
 
-def _channels(recording: Recording) -> list[int]:
-    """Motion in millimetres or belt units, as in the benchmark; no reference sensor, no phase."""
-    columns = [
-        column
-        for column, name in enumerate(recording.channels)
-        if name.endswith(("_mm", "_au"))
-        and not name.startswith("ref_")
-        and "phase" not in name
-        and "pca" not in name
-    ]
-    return columns[:MOST_CHANNELS]
-
-
 def thinned(times_s: NDArray[np.float64], native_hz: float, rate_hz: float) -> NDArray[np.intp]:
     """Which samples to keep: the first one in every period of the room; all of a slower trace."""
     if native_hz <= NOT_FASTER * rate_hz:
@@ -221,7 +215,9 @@ def thinned(times_s: NDArray[np.float64], native_hz: float, rate_hz: float) -> N
     return np.flatnonzero(np.diff(period, prepend=-1.0) > 0)
 
 
-def _scored_from(times_s: NDArray[np.float64]) -> float:
-    """Seconds from which predictions count: 60, or 40 % of a trace shorter than two minutes."""
-    length_s = float(times_s[-1] - times_s[0])
-    return float(times_s[0]) + (60.0 if length_s >= 120.0 else 0.4 * length_s)
+def _scored_from(times_s: NDArray[np.float64], native_hz: float) -> float:
+    """The time from which predictions count, as in the benchmark."""
+    start = int(WARMUP_S * native_hz)
+    if times_s.size / native_hz < 2.0 * WARMUP_S:
+        start = int(SHORT_SHARE * times_s.size)
+    return float(times_s[start])

@@ -60,12 +60,12 @@ def errors_of(trace: Trace, predicted: NDArray[np.float64], ahead: int) -> Error
     counted = trace.scored[ahead:]
     off = trace.positions[ahead:][counted] - predicted[:-ahead][counted]
     squared = np.einsum("ij,ij->i", off, off) / off.shape[1]
-    place = math.ceil(TAIL * (squared.size - 1))
-    tail = float(np.partition(squared, place)[place])
+    rank = math.ceil(TAIL * (squared.size - 1))
+    tail = float(np.partition(squared, rank)[rank])
     return Errors(math.sqrt(float(squared.mean())), math.sqrt(tail))
 
 
-class _Bench(NamedTuple):
+class Prepared(NamedTuple):
     """One trace with all that does not depend on parameters."""
 
     trace: Trace
@@ -76,12 +76,13 @@ class _Bench(NamedTuple):
     covariances: NDArray[np.float64]
 
 
-def _bench(trace: Trace, latency_ms: float) -> _Bench:
+def prepared(trace: Trace, latency_ms: float) -> Prepared:
+    """A trace with its moments to ask for, hold's errors, and room for predictions."""
     ahead = min(steps_ahead(trace, latency_ms), trace.times_ns.size - 1)
     count, channels = trace.positions.shape
     asked_ns = trace.times_ns + round(ahead / trace.rate_hz * 1e9)
     asked_ns[:-ahead] = trace.times_ns[ahead:]
-    return _Bench(
+    return Prepared(
         trace,
         ahead,
         errors_of(trace, trace.positions, ahead),
@@ -92,23 +93,23 @@ def _bench(trace: Trace, latency_ms: float) -> _Bench:
 
 
 def predictions(
-    predictor: str, parameters: Mapping[str, float], bench: _Bench
+    predictor: str, parameters: Mapping[str, float], place: Prepared
 ) -> NDArray[np.float64]:
     """Run a compiled predictor over a trace; row i is what it says at i of i + ``ahead``."""
-    trace, method = bench.trace, METHODS[predictor]
+    trace, method = place.trace, METHODS[predictor]
     record = parameter_record(predictor, parameters)
-    horizon_ns = round(bench.ahead / trace.rate_hz * 1e9)
+    horizon_ns = round(place.ahead / trace.rate_hz * 1e9)
     state = method.begin(record, trace.positions.shape[1], trace.rate_hz, horizon_ns)
     method.run(
         record,
         state,
         trace.times_ns,
         trace.positions,
-        bench.asked_ns,
-        bench.means,
-        bench.covariances,
+        place.asked_ns,
+        place.means,
+        place.covariances,
     )
-    return bench.means
+    return place.means
 
 
 class Scorer:
@@ -116,15 +117,15 @@ class Scorer:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._benches: dict[str, list[_Bench]] = {}
+        self._prepared: dict[str, list[Prepared]] = {}
 
     def score(self, parameters: Mapping[str, float], subject: str) -> Score:
         """The score of one subject: what a worker computes, the same wherever it runs."""
         start = time.thread_time()
-        if subject not in self._benches:
+        if subject not in self._prepared:
             traces = self._job.archive.of(subject)
-            self._benches[subject] = [_bench(trace, self._job.latency_ms) for trace in traces]
-        errors = [self._relative(parameters, bench) for bench in self._benches[subject]]
+            self._prepared[subject] = [prepared(trace, self._job.latency_ms) for trace in traces]
+        errors = [self._relative(parameters, place) for place in self._prepared[subject]]
         rms = sum(error.rms for error in errors) / len(errors)
         tail = sum(error.tail for error in errors) / len(errors)
         loss = rms + TAIL_WEIGHT * tail
@@ -140,13 +141,13 @@ class Scorer:
             positions=trace.positions[:40].copy(),
             scored=np.ones(min(40, trace.scored.size), np.bool_),
         )
-        predictions(self._job.predictor, {}, _bench(short, min(self._job.latency_ms, 1e3)))
+        predictions(self._job.predictor, {}, prepared(short, min(self._job.latency_ms, 1e3)))
 
-    def _relative(self, parameters: Mapping[str, float], bench: _Bench) -> Errors:
+    def _relative(self, parameters: Mapping[str, float], place: Prepared) -> Errors:
         made = errors_of(
-            bench.trace, predictions(self._job.predictor, parameters, bench), bench.ahead
+            place.trace, predictions(self._job.predictor, parameters, place), place.ahead
         )
-        return Errors(_ratio(made.rms, bench.hold.rms), _ratio(made.tail, bench.hold.tail))
+        return Errors(_ratio(made.rms, place.hold.rms), _ratio(made.tail, place.hold.tail))
 
 
 def _ratio(made: float, held: float) -> float:

@@ -8,10 +8,13 @@ or workers are many, more subjects of each are out at a time.
 
 from __future__ import annotations
 
+import contextlib
 import random
+import signal
+import threading
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.trial import TrialState
@@ -38,6 +41,31 @@ class Progress(NamedTuple):
     workers: int
 
 
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collect Ctrl-C and termination in a list, to be heeded between two outcomes.
+
+    An exception in the midst of telling a trial would leave it told and not counted. The second
+    signal is not collected but does what it always does.
+    """
+    received: list[int] = []
+    before: dict[int, Any] = {}
+
+    def note(number: int, frame: object) -> None:
+        received.append(number)
+        signal.signal(number, before[number])
+
+    if threading.current_thread() is threading.main_thread():  # else no signal arrives
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.getsignal(number)
+            signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class _UnderWay:
     """A trial that is being evaluated."""
 
@@ -59,6 +87,7 @@ class Search:
         self._wanted = wanted
         self._under_way: dict[int, _UnderWay] = {}
         self._finished = len(studies.finished(study))
+        self._out = 0
         self._failed: list[str] = []
         self._default_loss: float | None = None
         self._beat_s = time.monotonic()
@@ -68,12 +97,15 @@ class Search:
         self._queue_default()
         tell(self._progress())
         try:
-            while self._finished < self._wanted or self._under_way:
-                self._hand_out()
-                for outcome in self._farm.take(1.0):
-                    if self._note(outcome):
-                        tell(self._progress())
-                self._stay()
+            with stop_signals() as stopped:
+                while self._finished < self._wanted or self._under_way:
+                    self._hand_out()
+                    for outcome in self._farm.take(0.5):
+                        if self._note(outcome):
+                            tell(self._progress())
+                    self._stay()
+                    if stopped:
+                        raise KeyboardInterrupt
         finally:
             for number, under_way in self._under_way.items():
                 studies.give_back(self._study, number, under_way.trial.params)
@@ -87,9 +119,7 @@ class Search:
             self._study.enqueue_trial(self._problem.defaults)
 
     def _hand_out(self) -> None:
-        room = AT_HAND * self._farm.workers() - sum(
-            len(item.out) for item in self._under_way.values()
-        )
+        room = AT_HAND * self._farm.workers() - self._out
         while room > 0:
             place = self._next_place()
             if place is None:
@@ -97,6 +127,7 @@ class Search:
             subject = place.to_come.pop(0)
             place.out.add(subject)
             self._farm.submit(Task(place.trial.number, subject, place.parameters))
+            self._out += 1
             room -= 1
 
     def _next_place(self) -> _UnderWay | None:
@@ -125,6 +156,7 @@ class Search:
 
     def _note(self, outcome: Outcome) -> bool:
         """Take an outcome; whether it finished its trial."""
+        self._out -= 1
         item = self._under_way.get(outcome.trial)
         if item is None or outcome.subject not in item.out:
             return False  # of a trial that has been given up meanwhile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -38,12 +39,21 @@ def _in_file(file: Path) -> BaseStorage:
     if file.is_dir():
         raise TuningError(f"--storage {file}: is a directory; name a file in it")
     file.parent.mkdir(parents=True, exist_ok=True)
+    if not _is_journal(file):
+        raise TuningError(f"{file}: is no study of Optuna's; name another file")
+    return JournalStorage(JournalFileBackend(str(file)))
+
+
+def _is_journal(file: Path) -> bool:
+    """Whether a file is a study, or there is none yet."""
     try:
-        return JournalStorage(JournalFileBackend(str(file)))
-    except (ValueError, KeyError, TypeError) as error:
-        raise TuningError(
-            f"{file}: is no study of Optuna's ({type(error).__name__}); name another file"
-        ) from None
+        with file.open("rb") as lines:
+            first = lines.readline()
+        return not first or "op_code" in json.loads(first)
+    except FileNotFoundError:
+        return True
+    except (ValueError, TypeError):
+        return False
 
 
 def _in_database(where: str, url: str) -> BaseStorage:
