@@ -69,6 +69,9 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     "not in position": Fault("H13", _HOLD, "Couch or robot is on its way to the target: wait."),
     "actuator off demand": Fault("H13", _HOLD, "Couch or robot does not follow: check its drive."),
+    "actuator runaway": Fault(
+        "H13", _STOP, "Couch or robot is far from its demand: stop and inspect it.", latched=True
+    ),
     "actuator fault": Fault(
         "H13", _STOP, "Couch or robot reports a fault: stop and inspect it.", latched=True
     ),

@@ -87,6 +87,7 @@ class Modelling:
             self._imager.fiducials_mm,
             self._orientation,
             self._imager.rigid_residual_mm,
+            self._imager.rotation_deg,
         )
         if isinstance(located, str):
             self._bad_shots += 1

@@ -1,13 +1,15 @@
 """From a stereo shot to the target's position: the fiducials as a rigid body against the plan.
 
-With three or more fiducials found, rotation and translation are fitted (Kabsch 1976) and the
-largest distance left over is judged; with two, their distance is judged and only a translation
-fitted; a single one cannot be judged and is refused. The target's reference point is the plan's
+With three or more fiducials found, rotation and translation are fitted (Kabsch 1976) and the angle
+and the largest distance left over are judged; with two, only a translation is fitted. Distances
+between fiducials, which no rotation changes, are judged in both cases. A single one cannot be
+judged and is refused. The target's reference point is the plan's
 origin, carried along by the fit.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -33,6 +35,7 @@ def locate(
     plan_mm: tuple[Triple, ...],
     orientation: Orientation,
     residual_limit_mm: float,
+    rotation_limit_deg: float,
 ) -> Located | str:
     """Find the target in a shot, or say in a sentence why it cannot be trusted."""
     if len(shot.fiducials_mm) != len(plan_mm):
@@ -52,10 +55,14 @@ def locate(
     p, q = np.array(planned), np.array(seen)
     p_mean, q_mean = p.mean(axis=0), q.mean(axis=0)
     turn = _kabsch(p - p_mean, q - q_mean) if len(seen) >= 3 else np.eye(3)
+    angle = math.degrees(math.acos(max(-1.0, min(1.0, (float(np.trace(turn)) - 1.0) / 2.0))))
+    if angle > rotation_limit_deg:
+        return f"fiducials are turned by {angle:.0f} degrees, limit {rotation_limit_deg:g}"
     left_over = (q - q_mean) - (p - p_mean) @ turn.T
     residual = float(np.sqrt((left_over**2).sum(axis=1)).max())
-    if len(seen) == 2:
-        residual = abs(math.dist(planned[0], planned[1]) - math.dist(seen[0], seen[1]))
+    for i, j in itertools.combinations(range(len(seen)), 2):
+        change = abs(math.dist(planned[i], planned[j]) - math.dist(seen[i], seen[j]))
+        residual = max(residual, change)
     if residual > residual_limit_mm:
         return f"fiducials fit the plan to {residual:.1f} mm, limit {residual_limit_mm:g} mm"
     x, y, z = (q_mean - turn @ p_mean).tolist()

@@ -68,7 +68,9 @@ class Imager(Settings, frozen=True, kw_only=True):
     fiducials_mm: tuple[Triple, ...] = ((0.0, 12.0, 4.0), (9.0, -6.0, -3.0), (-8.0, -5.0, 6.0))
     """The fiducials around the target's reference point, in the patient frame, as planned."""
     rigid_residual_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
-    """Hazard H09: mean migration is 1.5 mm."""
+    """Hazard H09: mean migration is 1.5 mm; also for the distance of any two fiducials."""
+    rotation_deg: Annotated[float, Meta(gt=0, le=90)] = 15.0
+    """Hazard H09: a tumour turns by a few degrees with the breath; more is a wrong fiducial."""
 
 
 class Actuator(Settings, frozen=True, kw_only=True):
@@ -80,12 +82,14 @@ class Actuator(Settings, frozen=True, kw_only=True):
     """Largest excursion per axis from the start pose."""
     speed_mm_s: Annotated[float, Meta(gt=0, le=500)] = 20.0
     acceleration_mm_s2: Annotated[float, Meta(gt=0, le=5000)] = 200.0
-    bandwidth_per_s: Annotated[float, Meta(ge=2, le=200)] = 25.0
+    bandwidth_per_s: Annotated[float, Meta(ge=2, le=200)] = 40.0
     """How briskly the demand follows the prediction: higher passes on more of its jitter."""
     status_delay_ms: Annotated[float, Meta(ge=0, le=200)] = 5.0
-    follow_error_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
-    """Hazard H13: demand, as it should have arrived by now, against encoder."""
+    follow_error_mm: Annotated[float, Meta(gt=0, le=20)] = 1.0
+    """Hazard H13: demand, as it should have arrived by now, against encoder: hold."""
     follow_time_ms: Annotated[float, Meta(ge=0, le=2000)] = 100.0
+    follow_stop_mm: Annotated[float, Meta(gt=0, le=50)] = 3.0
+    """Hazard H13: so far off, motion is stopped at once."""
 
 
 class Guard(Settings, frozen=True, kw_only=True):
@@ -109,10 +113,10 @@ class Gate(Settings, frozen=True, kw_only=True):
 class Fusion(Settings, frozen=True, kw_only=True):
     """The Kalman filter over markers and belt."""
 
-    agility_per_s2: Annotated[float, Meta(gt=0, le=200)] = 8.0
+    agility_per_s2: Annotated[float, Meta(gt=0, le=200)] = 5.0
     """Spectral strength of the common motion's acceleration (mm/s2 per root hertz) for each
     millimetre of breathing's standard deviation: a sine of period 4 s has 2.5, a sharp one more."""
-    own_agility_per_s2: Annotated[float, Meta(gt=0, le=200)] = 2.0
+    own_agility_per_s2: Annotated[float, Meta(gt=0, le=200)] = 1.0
     """The same for what a marker does on its own."""
     gate_sigma: Annotated[float, Meta(ge=2, le=20)] = 5.0
     history_ms: Annotated[float, Meta(ge=50, le=2000)] = 300.0
@@ -147,7 +151,7 @@ class Correlation(Settings, frozen=True, kw_only=True):
 class Prediction(Settings, frozen=True, kw_only=True):
     """Which predictor, on what, and how often it learns."""
 
-    predictor: str = "rls"
+    predictor: str = "mix"
     where: Literal["surrogate", "target"] = "surrogate"
     learn_hz: Annotated[float, Meta(ge=2, le=100)] = 25.0
     settle_ms: Annotated[float, Meta(ge=0, le=200)] = 20.0

@@ -123,7 +123,7 @@ class Surrogate:
         if stamp.jumped:
             self.jumped_ns = frame.t_ns
         positions = self._in_patient(frame, stamp.t_ns, couch)
-        if positions is None:
+        if positions is None or self.frozen_frames >= _REPEATED:
             return
         if self._filter is not None:
             displacements = tuple(
@@ -156,7 +156,9 @@ class Surrogate:
         if stamp.jumped:
             self.jumped_ns = sample.t_ns
         if self._filter is not None:
-            if self._filter.take_belt(stamp.t_ns, sample.value_au):
+            if self.frozen_belt < _REPEATED and self._filter.take_belt(
+                stamp.t_ns, sample.value_au
+            ):
                 self.last_arrival_ns = sample.t_ns
         elif self._learning is not None:
             self._learning.belt.append((stamp.t_ns, sample.value_au))
@@ -259,6 +261,8 @@ _KEEP_EVERY_NS = 50_000_000
 _KEEP = 200
 """Settled states kept: 10 seconds of them, longer than any imager takes to answer."""
 
+_REPEATED = 3
+"""Identical samples in a row from which on they are no longer believed."""
 _RANGE_EVERY = 10
 _FEWEST_FOR_SPAN = 80
 """Kept states that make 4 seconds: about one breath."""

@@ -211,6 +211,10 @@ class Watch:
         if expected is None:
             return
         error = math.dist(expected, position)
+        if error > settings.follow_stop_mm:
+            found["actuator runaway"] = (
+                f"{error:.1f} mm from the demand, limit {settings.follow_stop_mm:g} mm"
+            )
         if error <= settings.follow_error_mm:
             self._off_since_ns = -1
             return

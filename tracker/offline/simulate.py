@@ -18,7 +18,6 @@ from tracker.journal import JournalWriter, make_header
 from tracker.offline.closed_loop import ClosedLoop, Finished, furnish, shortest_run_s
 from tracker.report import About, save_report, summary_of
 
-
 _MOST_LATENCY_MS = 800.0
 """The largest `tracker.core.settings.Timing.latency_ms` takes."""
 
@@ -99,9 +98,7 @@ def with_changes(
     if latency_ms is not None:
         if not 1.0 <= latency_ms <= _MOST_LATENCY_MS:
             raise ConfigurationError(
-                [
-                    f"--latency-ms {latency_ms:g}: allowed 1 to {_MOST_LATENCY_MS:g}; choose one inside"
-                ]
+                [f"--latency-ms {latency_ms:g}: is outside 1 to {_MOST_LATENCY_MS:g}; choose again"]
             )
         changes["timing"] = {"latency_ms": latency_ms}
         if configuration.room is not None:
