@@ -284,7 +284,7 @@ class Engine:
         model = self._modelling.model
         if breathing is None or self._surrogate.filter is None:
             return None, None
-        self._foresight.learn(now, self._surrogate.filter, model)
+        self._foresight.learn(now, self._surrogate.filter, self._surrogate.span, model)
         if model is None:
             return None, None
         estimate = model.target_at(

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tracker.core.correlation import CorrelationModel, TargetState
-from tracker.core.fusion import SurrogateFilter
+from tracker.core.fusion import BreathingRange, SurrogateFilter
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.settings import Prediction
 
@@ -28,6 +28,8 @@ VELOCITY_SCALE_S = 0.5
 """Velocities are learned as mm by this factor: about 1 / omega of breathing, so that all channels
 have the same size."""
 
+_PLAUSIBLE = 2.0
+"""Half ranges from the middle within which a state is learned."""
 _LOST_NS = 1_000_000_000
 
 
@@ -54,9 +56,17 @@ class Foresight:
         self._spread: list[list[float]] = []
 
     def learn(
-        self, now_ns: int, breathing: SurrogateFilter, model: CorrelationModel | None
+        self,
+        now_ns: int,
+        breathing: SurrogateFilter,
+        span: BreathingRange | None,
+        model: CorrelationModel | None,
     ) -> None:
-        """Learn every grid moment that has become old enough and has samples after it."""
+        """Learn every grid moment that has become old enough and has samples after it.
+
+        What lies far outside the ``span`` of the last breaths (a cough) is left out: it says
+        nothing of the breaths to come.
+        """
         ripe_ns = min(now_ns - self._settle_ns, breathing.newest_ns)
         if self._next_ns < 0:
             self._next_ns = ripe_ns
@@ -64,7 +74,7 @@ class Foresight:
             self._next_ns += max(0, ripe_ns - self._next_ns) // self._period_ns * self._period_ns
         learned = False
         while self._next_ns <= ripe_ns:
-            learned = self._learn_one(self._next_ns, breathing, model) or learned
+            learned = self._learn_one(self._next_ns, breathing, span, model) or learned
             self._next_ns += self._period_ns
         if not learned:
             return
@@ -75,12 +85,21 @@ class Foresight:
             self._spread = prediction.covariance.tolist()
 
     def _learn_one(
-        self, t_ns: int, breathing: SurrogateFilter, model: CorrelationModel | None
+        self,
+        t_ns: int,
+        breathing: SurrogateFilter,
+        span: BreathingRange | None,
+        model: CorrelationModel | None,
     ) -> bool:
         state = breathing.state_at(t_ns)
         if state is None:
             return False
         y, v = state.amplitude_mm, state.velocity_mm_s
+        if span is not None and (
+            abs(y - span.middle_mm) > _PLAUSIBLE * span.half_range_mm
+            or abs(v) > _PLAUSIBLE * 2.0 * span.speed_mm_s
+        ):
+            return False
         sample = self._sample
         if self._on_surrogate:
             sample[0] = y

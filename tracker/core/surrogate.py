@@ -156,9 +156,7 @@ class Surrogate:
         if stamp.jumped:
             self.jumped_ns = sample.t_ns
         if self._filter is not None:
-            if self.frozen_belt < _REPEATED and self._filter.take_belt(
-                stamp.t_ns, sample.value_au
-            ):
+            if self.frozen_belt < _REPEATED and self._filter.take_belt(stamp.t_ns, sample.value_au):
                 self.last_arrival_ns = sample.t_ns
         elif self._learning is not None:
             self._learning.belt.append((stamp.t_ns, sample.value_au))

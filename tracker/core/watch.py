@@ -23,6 +23,8 @@ Conditions = dict[str, str]
 _RECENT_NS = 200_000_000
 _AIM_SHARE = 0.4
 """Share of the tolerance the limited demand may be from the wanted position with beam on."""
+_EARLIEST, _LATEST = 0.6, 1.4
+"""Latencies after which a demand may be answered."""
 _PREDICTION_NS = 500_000_000
 _SILENT_NS = 200_000_000
 
@@ -198,19 +200,18 @@ class Watch:
             return
         if not self._demands:
             return
-        expected = self._demand_at(track.newest_ns - self._latency_ns)
+        error = self._behind(track.newest_ns, position)
         if wanted_mm is not None:
             aim = math.dist(wanted_mm, self._demands[-1][1])
             limit = _AIM_SHARE * self._settings.gating.tolerance_mm
             if aim <= limit:
-                self.settled = self.settled or expected is not None
+                self.settled = self.settled or error is not None
             elif self.settled:
                 found["not in position"] = (
                     f"{aim:.1f} mm from the wanted position, limit {limit:g} mm"
                 )
-        if expected is None:
+        if error is None:
             return
-        error = math.dist(expected, position)
         if error > settings.follow_stop_mm:
             found["actuator runaway"] = (
                 f"{error:.1f} mm from the demand, limit {settings.follow_stop_mm:g} mm"
@@ -226,14 +227,25 @@ class Watch:
                 f"for {settings.follow_time_ms:g} ms"
             )
 
-    def _demand_at(self, t_ns: int) -> Triple | None:
-        """The demand in force at ``t_ns``; older ones are let go."""
+    def _behind(self, t_ns: int, position: Triple) -> float | None:
+        """Distance of a measured position from the nearest demand it may be answering.
+
+        An actuator is no pure delay: sped up and slowed down it answers earlier and later than
+        one latency. ``None`` while no demand is old enough to be answered.
+        """
         demands = self._demands
-        if not demands or demands[0][0] > t_ns:
-            return None
-        while len(demands) > 1 and demands[1][0] <= t_ns:
+        oldest_ns = t_ns - round(_LATEST * self._latency_ns)
+        newest_ns = t_ns - round(_EARLIEST * self._latency_ns)
+        while len(demands) > 1 and demands[1][0] <= oldest_ns:
             demands.popleft()
-        return demands[0][1]
+        if not demands or demands[0][0] > t_ns - self._latency_ns:
+            return None
+        nearest = math.inf
+        for at_ns, demand in demands:
+            if at_ns > newest_ns:
+                break
+            nearest = min(nearest, math.dist(demand, position))
+        return nearest
 
     def gate(self, found: Conditions, now_ns: int) -> None:
         """Judge permit against read-back (H19)."""
