@@ -257,7 +257,7 @@ def replay(trace: Trace, name: str, ahead: int) -> Replayed:
     """Run a compiled predictor over the whole trace, asked at each sample for ``ahead`` later."""
     method, record = METHODS[name], parameter_record(name)
     count, channels = trace.positions.shape
-    horizon_ns = round(ahead / trace.rate_hz * 1e9)
+    horizon_ns = int(np.median(trace.times_ns[ahead:] - trace.times_ns[:-ahead]))
     asked_ns = trace.times_ns + horizon_ns
     asked_ns[:-ahead] = trace.times_ns[ahead:]
     means = np.full((count, channels), np.nan)

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from tracker.core.prediction.cholesky import factorise, forward
 from tracker.core.prediction.compiled import compiled
 from tracker.core.prediction.stream import (
-    GAP,
     HEAD,
     HORIZON,
     NEWEST,
@@ -42,6 +41,13 @@ _AFTER_GAP = 9.0  # variance factor of the first predictions after a gap
 _RANGE_MEMORY_S = 90.0
 _BEYOND_RANGE = 0.5  # of the recent range: predictions farther outside are cut
 _SHRINKAGE = 0.1
+
+# asks later than one horizon after the newest sample
+_ALONG_PERIODS = 2.0
+_SLOPE_S = 0.13
+_MOST_GROWTH = 25.0
+_TURNING_RAD_S = 1.6  # of breathing, for how fast a position is lost in silence
+_SILENT_S = 1.2
 
 # places in Calibration.level
 LOG_SIZE, FAST, SCORED, QUANTILE = range(4)
@@ -187,33 +193,36 @@ def answer(
 ) -> bool:
     """Write the prediction for ``at_ns``; False before the first sample. Changes no state.
 
-    At exactly one horizon after the newest sample this is the trained prediction. Later asks
-    go on along the slope of the predictions made so far, earlier ones come back along the line
-    to the newest sample.
+    At exactly one horizon after the newest sample this is the trained prediction. Asks up to two
+    periods later go on along the slope of the predictions made so far, earlier ones come back
+    along the line to the newest sample. Still later the samples have fallen silent: the
+    prediction goes over to the mean of the last minute and the covariance grows to its variance.
     """
     clock = stream.clock
     if clock[SAMPLES] == 0:
         return False
     slot = clock[HEAD]
-    ring = stream.times.size
     ahead = at_ns - clock[NEWEST]
     beyond = float(ahead - clock[HORIZON])
-    grow = 1.0
-    if beyond > 0.0:
-        grow = (1.0 + beyond / max(float(clock[HORIZON]), float(clock[PERIOD]))) ** 2
-        grow = min(grow, 100.0)
-    older = (slot - 1) % ring
+    go_on = min(max(beyond, 0.0), _ALONG_PERIODS * float(clock[PERIOD]))
+    silent_s = (max(beyond, 0.0) - go_on) * 1e-9
+    grow = (1.0 + max(beyond, 0.0) / float(clock[HORIZON] + clock[PERIOD])) ** 2
+    grow = min(grow, _MOST_GROWTH)
+    lost = min(2.0, (_TURNING_RAD_S * silent_s) ** 2)
+    back = min(max(1, int(_SLOPE_S * 1e9 / clock[PERIOD] + 0.5)), clock[SEGMENT] - 1)
+    older = (slot - back) % stream.times.size
     step_ns = float(stream.times[slot] - stream.times[older])
-    go_on = min(beyond, 2.0 * float(clock[PERIOD]))
+    sloped = clock[SEGMENT] > 1 and step_ns > 0.0
     for channel in range(mean.size):
         guess = stream.predicted[slot, channel]
-        if beyond > 0.0:
-            if clock[SEGMENT] > 1 and step_ns <= clock[GAP]:
-                guess += (guess - stream.predicted[older, channel]) * go_on / step_ns
-        elif beyond < 0.0:
+        if beyond < 0.0:
             begin = stream.positions[slot, channel]
             guess = begin + (guess - begin) * max(float(ahead), 0.0) / clock[HORIZON]
+        elif sloped:
+            guess += (guess - stream.predicted[older, channel]) * go_on / step_ns
+        guess += (stream.centre[channel] - guess) * min(1.0, silent_s / _SILENT_S)
         mean[channel] = guess
         for other in range(mean.size):
             covariance[channel, other] = grow * calibration.issued[slot, channel, other]
+        covariance[channel, channel] += lost * stream.variance[channel]
     return True

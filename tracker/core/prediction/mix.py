@@ -87,6 +87,7 @@ class MixParameters(NamedTuple):
     stack_penalty: float = 0.3
     floor_memory_s: float = 15.0
     floor_sharpness: float = 10.0
+    trust_memory_s: float = 60.0
 
 
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -94,6 +95,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "stack_penalty": (1e-3, 1e3),
     "floor_memory_s": (0.5, 600.0),
     "floor_sharpness": (0.0, 1e3),
+    "trust_memory_s": (0.5, 600.0),
 }
 
 
@@ -112,12 +114,14 @@ class MixState(NamedTuple):
     model: Autoregression
     foreseen: Reals
     candidates: Reals
+    blended: Reals
     usable: NDArray[np.bool_]
     moment: Reals
     cross: Reals
     weights: Reals
     losses: Reals
     shares: Reals
+    trust: Reals
     count: NDArray[np.int64]
     lower: Reals
     off: Reals
@@ -157,12 +161,14 @@ def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: 
         model=begin_autoregression(channels, own_lags, 200.0, 5e-5),
         foreseen=np.zeros((ring, experts, channels)),
         candidates=np.zeros((ring, 3, channels)),
+        blended=np.zeros((ring, channels)),
         usable=np.zeros((ring, experts), np.bool_),
         moment=np.zeros((experts, experts)),
         cross=np.zeros(experts),
         weights=np.full(experts, 1.0 / experts),
         losses=np.zeros(3),
         shares=np.array([0.0, 0.0, 1.0]),
+        trust=np.zeros(3),
         count=np.zeros(1, np.int64),
         lower=np.zeros((experts, experts)),
         off=np.zeros(experts),
@@ -258,6 +264,22 @@ def _weigh_floor(parameters: MixParameters, state: MixState, slot: int) -> None:
 
 
 @compiled
+def _learn_trust(parameters: MixParameters, state: MixState, slot: int) -> None:
+    """How far from hold towards the blend the answer should have been, lately."""
+    label, trust = state.stream.label, state.trust
+    period_s = state.stream.clock[PERIOD] * 1e-9
+    forgetting = np.exp(-period_s / parameters.trust_memory_s)
+    trust[0] *= forgetting
+    trust[1] *= forgetting
+    for channel in range(label.size):
+        held = state.stream.positions[slot, channel]
+        away = state.blended[slot, channel] - held
+        trust[0] += away * (label[channel] - held)
+        trust[1] += away * away
+    trust[2] = min(max(trust[0] / (trust[1] + 1e-300), 0.0), 1.0)
+
+
+@compiled
 def _combine(state: MixState, slot: int) -> None:
     """Ask all experts and write candidates and prediction of ``slot``."""
     stream = state.stream
@@ -285,9 +307,11 @@ def _combine(state: MixState, slot: int) -> None:
         candidates[STACK, channel] = stacked
         candidates[MEAN, channel] = mean
         candidates[HOLD, channel] = held
-        predicted[channel] = (
+        blend = (
             state.shares[STACK] * stacked + state.shares[MEAN] * mean + state.shares[HOLD] * held
         )
+        state.blended[slot, channel] = blend
+        predicted[channel] = held + state.trust[2] * (blend - held)
 
 
 @compiled
@@ -304,6 +328,7 @@ def step(parameters: MixParameters, state: MixState, t_ns: int, position: Reals)
             break
         score(stream, state.calibration, due)
         _weigh_floor(parameters, state, due)
+        _learn_trust(parameters, state, due)
         _train_stack(parameters, state, due)
         _train_bank(state, due)
         state.count[0] += 1
