@@ -80,6 +80,7 @@ UNSAFE_MS = {"tumour alone shifts": 21_000.0}
 
 def longest_unsafe_ms(records):
     errors = errors_of(records, "HFS")
+    assert errors is not None
     unsafe = errors.beam_on & (np.linalg.norm(errors.tracked, axis=1) > 5.0)
     unsafe &= errors.t_s >= AT_S
     longest = run = 0

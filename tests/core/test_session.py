@@ -42,7 +42,7 @@ def test_the_table_is_whole():
 
 def test_a_missing_row_raises():
     with pytest.raises(KeyError):
-        after(State.IDLE, "dance")
+        after(State.IDLE, "dance")  # pyright: ignore[reportArgumentType]
 
 
 def test_stop_is_taken_everywhere():

@@ -10,17 +10,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from hal.events import Command, Event, Request, Tick
 from sim.patient import Patient
 from sim.recording import Recording
-from sim.room import Devices, Room
+from sim.room import Devices, Room, Truth
 from tracker.build import build_engine
 from tracker.config import Configuration, ConfigurationError
 from tracker.core.session import State
 from tracker.core.types import Output
-from tracker.journal import Digest, JournalWriter
+from tracker.journal import Digest
 from tracker.offline.operator import Operator
 from tracker.report.records import Collector, Records
 
@@ -28,6 +28,27 @@ _TRUTH_BLOCK_NS = 1_000_000_000
 
 Progress = Callable[[float], None]
 """Told the share of the run that is done."""
+
+
+class Recorder(Protocol):
+    """What of a journal a closed loop needs."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all outputs so far."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Keep an event, before it is handled."""
+        ...
+
+    def outputs(self, outputs: list[Output]) -> None:
+        """Keep what the event led to."""
+        ...
+
+    def truth(self, record: Truth) -> None:
+        """Keep what the simulator knows."""
+        ...
 
 
 class Finished(NamedTuple):
@@ -78,7 +99,7 @@ class ClosedLoop:
     """One run of an engine in a room."""
 
     def __init__(
-        self, configuration: Configuration, room: Room, journal: JournalWriter | None = None
+        self, configuration: Configuration, room: Room, journal: Recorder | None = None
     ) -> None:
         """Put the engine beside the room; with a journal, everything is written to it."""
         self._room = room

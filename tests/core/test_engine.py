@@ -1,0 +1,93 @@
+"""The engine by itself: what it answers to requests and odd events, without a room."""
+
+import pytest
+
+from hal.events import LinkChanged, Request, SendHold, SendStop, Tick
+from hal.messages import BadSample
+from tracker.build import build_engine
+from tracker.core.session import State, Trigger, after
+from tracker.core.settings import Controller, Prediction
+from tracker.core.types import Notice, SessionChanged
+
+MS = 1_000_000
+
+
+def engine():
+    return build_engine(Controller(prediction=Prediction(predictor="hold")))
+
+
+def words(outputs):
+    return " ".join(o.text for o in outputs if isinstance(o, Notice))
+
+
+def test_comes_up_idle_and_does_nothing_by_itself():
+    fresh = engine()
+    assert fresh.state is State.IDLE
+    for k in range(1, 200):
+        assert fresh.handle(Tick(k * 10 * MS, k * 10 * MS)) == []
+
+
+def test_an_unknown_request_is_answered_and_changes_nothing():
+    fresh = engine()
+    assert "unknown" in words(fresh.handle(Request(1, "dance")))
+    assert "not for a person" in words(fresh.handle(Request(2, "model ready")))
+    assert fresh.state is State.IDLE
+
+
+@pytest.mark.parametrize("name", ["start", "hold", "resume", "expose"])
+def test_a_request_out_of_place_says_what_is_possible(name):
+    fresh = engine()
+    said = words(fresh.handle(Request(1, name)))
+    assert "IDLE" in said
+    assert "model" in said
+    assert fresh.state is State.IDLE
+
+
+def test_stop_is_obeyed_and_holds_the_beam():
+    fresh = engine()
+    outputs = fresh.handle(Request(1, "stop"))
+    assert [type(o) for o in outputs] == [SessionChanged, SendHold]
+    assert fresh.state is State.STOPPED
+    assert fresh.handle(Tick(2, 2)) == []
+
+
+def test_after_a_stop_only_a_reset_begins_again():
+    fresh = engine()
+    fresh.handle(Request(1, "stop"))
+    for request in ("model", "start", "resume"):
+        fresh.handle(Request(2, request))
+        assert fresh.state is State.STOPPED
+    fresh.handle(Request(3, "reset"))
+    assert fresh.state is State.IDLE
+
+
+def test_start_without_a_model_is_refused():
+    fresh = engine()
+    fresh.handle(Request(1, "model"))
+    for k in range(1, 50):
+        fresh.handle(Tick(k * 10 * MS, k * 10 * MS))
+    assert "not possible" in words(fresh.handle(Request(600 * MS, "start")))
+    assert fresh.state is State.MODELLING
+
+
+def test_links_and_bad_samples_are_told():
+    fresh = engine()
+    assert "lost its connection" in words(fresh.handle(LinkChanged("camera", 1, up=False)))
+    assert "is connected" in words(fresh.handle(LinkChanged("camera", 2, up=True)))
+    assert "camera: checksum 0xBEEF" in words(
+        fresh.handle(BadSample("camera", 3, "checksum", "0xBEEF"))
+    )
+
+
+def test_stop_while_nothing_moves_sends_no_stop_to_the_actuator():
+    fresh = engine()
+    fresh.handle(Request(1, "model"))
+    assert not any(isinstance(o, SendStop) for o in fresh.handle(Request(2, "stop")))
+
+
+def test_requests_follow_the_session_table():
+    for trigger in Trigger:
+        fresh = engine()
+        fresh.handle(Request(1, trigger.value))
+        expected = after(State.IDLE, trigger)
+        assert fresh.state is (expected or State.IDLE)

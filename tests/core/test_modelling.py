@@ -1,0 +1,165 @@
+"""Modelling: exceptions are put aside, real jumps are taken, bad shots are refused in words."""
+
+import math
+
+import pytest
+
+from hal.messages import FiducialShot
+from tracker.core.fusion import BreathingRange, BreathingState
+from tracker.core.modelling import Modelling
+from tracker.core.observation import Located, locate
+from tracker.core.settings import Controller
+from tracker.core.types import Observation
+
+S = 1_000_000_000
+SPAN = BreathingRange(0.0, 5.0, 8.0)
+PLAN = Controller().imager.fiducials_mm
+REST = (0.0, 0.0, 0.0)
+
+
+def breathing(t_s):
+    phase = 2 * math.pi * t_s / 4
+    return BreathingState(
+        round(t_s * S), 5 * math.sin(phase), 7.85 * math.cos(phase), 0.0, 0.0, 0.0, ()
+    )
+
+
+def shot_at(number, t_s, offset=REST, couch=REST, moved=None):
+    y = breathing(t_s).amplitude_mm
+    target = (0.2 * y + offset[0], -2.0 * y + offset[1], 0.7 * y + offset[2])
+    fiducials = []
+    for index, plan in enumerate(PLAN):
+        extra = 6.0 if index == moved else 0.0
+        x, y_, z = (a + b + c for a, b, c in zip(plan, target, couch, strict=True))
+        fiducials.append((x + extra, y_, z))
+    return FiducialShot("imager", round((t_s + 0.3) * S), round(t_s * S), number, tuple(fiducials))
+
+
+def modelled(count=10):
+    modelling = Modelling(Controller())
+    for k in range(count):
+        t = 10.0 + 2.3 * k
+        taken = modelling.take(shot_at(k, t), REST, breathing(t), SPAN)
+        assert taken.used
+    assert modelling.complete
+    return modelling
+
+
+def test_shots_make_a_model_that_says_where_the_target_is():
+    modelling = modelled()
+    assert modelling.model is not None
+    state = breathing(41.3)
+    said = modelling.model.target_at(
+        41 * S, state.amplitude_mm, state.velocity_mm_s, 0.0, 0.0, 0.0
+    ).position_mm
+    assert said[1] == pytest.approx(-2.0 * state.amplitude_mm, abs=0.3)
+
+
+def test_couch_motion_is_taken_off_a_shot():
+    modelling = Modelling(Controller())
+    couch = (3.0, -11.0, 2.0)
+    taken = modelling.take(shot_at(1, 10.0, couch=couch), couch, breathing(10.0), SPAN)
+    (seen,) = [o for o in taken.outputs if isinstance(o, Observation)]
+    assert seen.position_mm == pytest.approx((0.0, 0.0, 0.0), abs=1e-9)
+
+
+def test_few_shots_or_one_phase_are_not_enough():
+    modelling = Modelling(Controller())
+    for k in range(6):
+        t = 10.0 + 2.3 * k
+        modelling.take(shot_at(k, t), REST, breathing(t), SPAN)
+    assert not modelling.complete
+    same = Modelling(Controller())
+    for k in range(12):
+        t = 10.0 + 4.05 * k
+        same.take(shot_at(k, t), REST, breathing(t), SPAN)
+    assert not same.complete
+
+
+def test_one_exception_is_put_aside_and_dropped():
+    modelling = modelled()
+    before = modelling.model
+    odd = modelling.take(shot_at(20, 40.0, (0.0, 9.0, 0.0)), REST, breathing(40.0), SPAN)
+    assert not odd.used
+    assert "shot 20" in odd.model_wrong
+    assert modelling.model is before
+    fine = modelling.take(shot_at(21, 43.1), REST, breathing(43.1), SPAN)
+    assert fine.used
+    assert fine.model_wrong == ""
+
+
+def test_a_real_jump_is_taken_when_a_second_shot_agrees():
+    modelling = modelled()
+    jump = (0.0, 9.0, 0.0)
+    for k, t in enumerate((40.0, 43.1)):
+        taken = modelling.take(shot_at(20 + k, t, jump), REST, breathing(t), SPAN)
+    assert taken.used
+    assert taken.model_wrong  # one more must agree
+    confirmed = modelling.take(shot_at(22, 45.7, jump), REST, breathing(45.7), SPAN)
+    assert confirmed.used
+    assert confirmed.model_wrong == ""
+
+
+def test_a_doubtful_shot_warns_and_is_used():
+    modelling = modelled()
+    taken = modelling.take(shot_at(20, 40.0, (0.0, 4.0, 0.0)), REST, breathing(40.0), SPAN)
+    assert taken.used
+    assert "4.0 mm" in taken.model_doubtful
+
+
+def test_what_is_not_known_at_exposure_is_said():
+    modelling = Modelling(Controller())
+    blind = modelling.take(shot_at(1, 9.0), None, breathing(9.0), SPAN)
+    assert "couch position" in str(blind.outputs)
+    assert "breathing state" in str(modelling.take(shot_at(1, 9.0), REST, None, SPAN).outputs)
+
+
+def test_two_shots_with_moved_fiducials_are_a_fault():
+    modelling = modelled()
+    first = modelling.take(shot_at(30, 40.0, moved=1), REST, breathing(40.0), SPAN)
+    assert first.fiducials_moved == ""
+    second = modelling.take(shot_at(31, 43.1, moved=1), REST, breathing(43.1), SPAN)
+    assert "2 shots" in second.fiducials_moved
+
+
+def located(fiducials, **limits):
+    shot = FiducialShot("imager", 1, 1, 1, tuple(fiducials))
+    return locate(
+        shot,
+        REST,
+        PLAN,
+        "HFS",
+        limits.get("residual_mm", 2.0),
+        limits.get("turn_deg", 15.0),
+    )
+
+
+def turned(angle_deg):
+    c, s = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    return [(c * x - s * y, s * x + c * y, z) for x, y, z in PLAN]
+
+
+def test_a_turned_tumour_is_found_at_its_reference_point():
+    found = located(turned(10.0))
+    assert isinstance(found, Located)
+    assert found.position_mm == pytest.approx((0.0, 0.0, 0.0), abs=1e-9)
+    assert found.residual_mm == pytest.approx(0.0, abs=1e-9)
+
+
+def test_two_fiducials_are_enough_and_one_is_not():
+    assert isinstance(located([PLAN[0], None, PLAN[2]]), Located)
+    assert "1 of 3" in str(located([None, PLAN[1], None]))
+
+
+@pytest.mark.parametrize(
+    ("fiducials", "word"),
+    [
+        (turned(20.0), "20 degrees"),
+        ([PLAN[1], PLAN[0], PLAN[2]], "limit"),  # two swapped
+        ([(PLAN[0][0] + 5.0, PLAN[0][1], PLAN[0][2]), PLAN[1], PLAN[2]], "limit"),
+        ([*PLAN, PLAN[0]], "4 fiducials"),
+        ([PLAN[0], PLAN[1], (math.nan, 0.0, 0.0)], "fiducial 3"),
+    ],
+)
+def test_what_does_not_fit_the_plan_is_refused_in_words(fiducials, word):
+    assert word in str(located(fiducials))
