@@ -7,6 +7,7 @@ a queue. A lost camera is opened again, with growing pauses.
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import threading
@@ -47,7 +48,7 @@ def receive_buffer(wire: socket.socket) -> int:
 
 
 def local_address(host: str, port: int) -> str:
-    """This host's address on the way to the camera."""
+    """The address this host has on the way to the camera."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((host, port))
         return str(probe.getsockname()[0])
@@ -123,10 +124,8 @@ class GigeCamera:
         self._ring()
 
     def _ring(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self._bell.send(b"!")
-        except OSError:
-            pass
 
     def _run(self) -> None:
         tries = 0
@@ -213,10 +212,8 @@ class GigeCamera:
 
     def _hear(self, session: GigeSession, now_ns: int) -> None:
         """Somebody rang: take up what waits."""
-        try:
+        with contextlib.suppress(OSError):
             self._ear.recv(4096)
-        except OSError:
-            pass
         while self._shots:
             shot_id = self._shots.popleft()
             session.obey(SendExpose(now_ns, self.settings.device, shot_id), now_ns)

@@ -120,7 +120,7 @@ def decode_command(data: bytes) -> Command:
     if len(data) < _HEADER.size:
         raise ProtocolError(f"GVCP command of {len(data)} bytes, at least {_HEADER.size}")
     key, flags, command, length, request_id = _HEADER.unpack_from(data)
-    if key != KEY or flags & 0x0E:
+    if key != KEY or flags & ~0x11:
         raise ProtocolError(f"GVCP key 0x{key:02x} flags 0x{flags:02x}, 0x42 expected")
     if length != len(data) - _HEADER.size:
         raise ProtocolError(f"GVCP length says {length}, {len(data) - _HEADER.size} bytes follow")

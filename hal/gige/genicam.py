@@ -205,7 +205,7 @@ class FeatureMap:
             data = struct.pack(_order(node) + ("f" if length == 4 else "d"), float(number))
         else:
             low, width = _bits(node, length)
-            whole = int(round(number)) & (1 << width) - 1
+            whole = round(number) & (1 << width) - 1
             if width < 8 * length:
                 old = yield from self._fetch(address, length)
                 mask = (1 << width) - 1 << low

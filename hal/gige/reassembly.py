@@ -234,7 +234,7 @@ class Reassembly:
         self._closed = [*self._closed[-31:], picture.block]
 
     def _finish(self, picture: _Open, now_ns: int) -> Frame | BadSample:
-        """All packets are there: do they make a picture?"""
+        """Make a picture of packets that are all there, if they agree."""
         self._close(picture)
         leader = picture.leader
         assert leader is not None

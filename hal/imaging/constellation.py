@@ -44,7 +44,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     turn_deg: Annotated[float, Meta(gt=0, le=180)] = 15.0
     least: Annotated[int, Meta(ge=1, le=20)] = 3
     rival: Annotated[float, Meta(ge=1, le=20)] = 2.0
-    doubt_mm: Annotated[float, Meta(gt=0, le=20)] = 0.5
+    doubt_mm: Annotated[float, Meta(gt=0, le=20)] = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -297,8 +297,7 @@ def _doubtful(
     """Fiducials one of whose pictures has another possible partner, and that lie badly.
 
     A seed hidden in one view may borrow the picture of foreign metal: then the metal's own
-    other picture is left over on the same ray. Such a fiducial must lie where the others say;
-    three see this only in part, two not at all.
+    other picture is left over on the same ray. Such a fiducial must lie where the others say.
     """
     found = reading.found
     index = np.nonzero(found)[0]
@@ -320,12 +319,12 @@ def _doubtful(
 def _off_its_place(planned: Array, points: Array, at: int) -> float:
     """How far one point is from where the others put it; infinite where they cannot say."""
     count = len(points)
-    if count < 3:
-        return np.inf if len(planned) > 1 else 0.0
-    if count == 3:
-        # A triangle hides most of what moves one corner: what it shows weighs the more.
-        sides = [np.linalg.norm(p[[0, 1, 2]] - p[[1, 2, 0]], axis=1) for p in (planned, points)]
-        return float(np.abs(sides[0] - sides[1]).max())
+    if count == 1:
+        return np.inf
+    if count <= 3:
+        # Few points hide most of what moves one of them; the distances that show it weigh more.
+        sides = [np.linalg.norm(p - np.roll(p, 1, axis=0), axis=1) for p in (planned, points)]
+        return 1.4 * float(np.abs(sides[0] - sides[1]).max())
     others = np.arange(count) != at
     pose = fit_pose(planned[others], points[others])
     return float(np.linalg.norm(pose.put(planned[at : at + 1])[0] - points[at]))

@@ -68,11 +68,9 @@ def test_corners_are_numbered_as_they_lie_on_the_board() -> None:
     corners = find_corners(picture, board)
     assert sorted(corners.numbers) == list(range(12))
     places = corner_places_mm(board)[corners.numbers]
-    affine, inside = cv2.estimateAffine2D(
-        places[:, :2], corners.places_px, ransacReprojThreshold=12.0
-    )
-    assert affine is not None
-    assert inside.all()
+    flat = np.column_stack([places[:, :2], np.ones(12)])
+    affine, *_ = np.linalg.lstsq(flat, corners.places_px, rcond=None)
+    assert np.abs(flat @ affine - corners.places_px).max() < 15.0
 
 
 def test_pictures_without_a_board_calibrate_nothing() -> None:

@@ -1,0 +1,198 @@
+"""Pictures out of packets: whole, shuffled, lost, repeated, every header byte corrupted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hal.gige.packets import (
+    MONO8,
+    MONO16,
+    UNAVAILABLE,
+    Leader,
+    Packet,
+    encode_packet,
+    packets_of,
+)
+from hal.gige.reassembly import GIVE_UP_NS, QUIET_NS, Frame, Reassembly
+from hal.messages import BadSample
+
+RNG = np.random.default_rng(2)
+PICTURE = RNG.integers(0, 256, (30, 40), dtype=np.uint8)
+PACKET_BYTES = 576 // 4
+MS = 1_000_000
+
+
+def sent(block: int = 1, picture: np.ndarray = PICTURE, ticks: int = 5000) -> list[bytes]:
+    kind = MONO8 if picture.dtype == np.uint8 else MONO16
+    leader = Leader(ticks, kind, picture.shape[1], picture.shape[0], 0, 0, 0)
+    return packets_of(block, leader, picture.tobytes(), PACKET_BYTES)
+
+
+def made() -> Reassembly:
+    return Reassembly("camera", PACKET_BYTES, 1_000_000_000)
+
+
+def fed(assembly: Reassembly, datagrams: list[bytes], now_ns: int = 0) -> list[Frame | BadSample]:
+    return [item for data in datagrams for item in assembly.receive(data, now_ns)]
+
+
+def settled(assembly: Reassembly, now_ns: int = 0) -> list[Frame | BadSample]:
+    """Let time pass until nothing is open."""
+    said: list[Frame | BadSample] = []
+    while assembly.wake_ns is not None:
+        now_ns = max(now_ns, assembly.wake_ns)
+        said += assembly.wake(now_ns)
+    return said
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_picture_comes_out_as_it_went_in(dtype: type) -> None:
+    picture = RNG.integers(0, np.iinfo(dtype).max, (30, 40)).astype(dtype)
+    (frame,) = fed(made(), sent(7, picture, 77), 123)
+    assert isinstance(frame, Frame)
+    assert np.array_equal(frame.pixels, picture)
+    assert (frame.t_ns, frame.number, frame.timestamp) == (123, 7, 77)
+
+
+def test_order_does_not_matter() -> None:
+    datagrams = sent()
+    for seed in range(20):
+        order = np.random.default_rng(seed).permutation(len(datagrams))
+        (frame,) = fed(made(), [datagrams[i] for i in order])
+        assert isinstance(frame, Frame)
+        assert np.array_equal(frame.pixels, PICTURE)
+
+
+def test_packets_of_two_pictures_may_mix() -> None:
+    one, two = sent(1), sent(2, PICTURE[::-1].copy())
+    mixed = [data for both in zip(one, two, strict=True) for data in both]
+    frames = fed(made(), mixed)
+    assert [f.number for f in frames if isinstance(f, Frame)] == [1, 2]
+
+
+def test_a_repeated_packet_is_harmless_and_a_differing_one_spoils_the_picture() -> None:
+    datagrams = sent()
+    assert isinstance(fed(made(), [datagrams[1], *datagrams])[0], Frame)
+    other = sent(1, PICTURE[::-1].copy())
+    (bad,) = fed(made(), [other[2], *datagrams])
+    assert isinstance(bad, BadSample)
+    assert bad.what == "inconsistent frame"
+
+
+@pytest.mark.parametrize("lost", range(12))
+def test_each_lost_packet_is_asked_for_and_taken(lost: int) -> None:
+    datagrams = sent()
+    assert len(datagrams) == 14
+    assembly = made()
+    assert fed(assembly, datagrams[:lost] + datagrams[lost + 1 :]) == []
+    (wanted,) = assembly.wanted
+    assert (wanted.block, wanted.first, wanted.last) == (1, lost, lost)
+    (frame,) = assembly.receive(datagrams[lost], 1 * MS)
+    assert isinstance(frame, Frame)
+    assert np.array_equal(frame.pixels, PICTURE)
+
+
+def test_a_lost_end_is_asked_for_after_silence() -> None:
+    datagrams = sent()
+    assembly = made()
+    assert fed(assembly, datagrams[:-2]) == []
+    assert assembly.wanted == []
+    assert assembly.wake_ns == QUIET_NS
+    assert assembly.wake(QUIET_NS) == []
+    (wanted,) = assembly.wanted
+    assert (wanted.first, wanted.last) == (12, 13)
+    assert isinstance(fed(assembly, datagrams[-2:])[0], Frame)
+
+
+def test_a_lost_end_is_asked_for_when_the_next_picture_begins() -> None:
+    assembly = made()
+    fed(assembly, sent(1)[:-1])
+    fed(assembly, sent(2)[:1])
+    assert [(w.block, w.first, w.last) for w in assembly.wanted] == [(1, 13, 13)]
+
+
+def test_an_incomplete_picture_is_a_bad_sample_and_never_a_frame() -> None:
+    for lost in range(14):
+        datagrams = sent()
+        assembly = made()
+        assert fed(assembly, datagrams[:lost] + datagrams[lost + 1 :]) == []
+        (bad,) = settled(assembly)
+        assert isinstance(bad, BadSample)
+        assert bad.what == "incomplete frame"
+        assert "1 of 14 packets missing" in bad.value
+        # What comes too late opens nothing.
+        assert assembly.receive(datagrams[lost], GIVE_UP_NS + 1) == []
+        assert assembly.wake_ns is None
+
+
+def test_a_camera_that_has_the_packet_no_more_ends_the_waiting() -> None:
+    datagrams = sent()
+    assembly = made()
+    fed(assembly, datagrams[:5] + datagrams[6:])
+    gone = encode_packet(Packet(UNAVAILABLE, 1, 3, 5, memoryview(b""), False))
+    assembly.receive(gone, 2 * MS)
+    (bad,) = settled(assembly, 2 * MS)
+    assert isinstance(bad, BadSample)
+
+
+def test_an_endless_stream_of_beginnings_stays_bounded() -> None:
+    assembly = made()
+    said = [item for block in range(1, 60) for item in fed(assembly, sent(block)[:3])]
+    assert len(said) == 55
+    assert all(isinstance(item, BadSample) for item in said)
+
+
+def test_the_frame_count_goes_on_where_the_block_id_starts_again() -> None:
+    assembly = made()
+    numbers = []
+    for block in (65_533, 65_534, 1, 65_535, 2, 3):
+        (frame,) = fed(assembly, sent(block))
+        numbers.append(frame.number if isinstance(frame, Frame) else None)
+    assert numbers == [65_533, 65_534, 65_536, 65_535, 65_537, 65_538]
+
+
+def test_a_clock_that_jumps_is_not_believed() -> None:
+    assembly = made()
+    assert isinstance(fed(assembly, sent(1, ticks=10 * MS), 10 * MS)[0], Frame)
+    (bad,) = fed(assembly, sent(2, ticks=5_000 * MS), 27 * MS)
+    assert isinstance(bad, BadSample)
+    assert "clock jumped" in bad.value
+
+
+def test_no_corrupted_header_byte_makes_another_picture() -> None:
+    """The timestamp's low bytes are the exception: only UDP's checksum guards them."""
+    whole = sent(3)
+    for number, datagram in enumerate(whole):
+        header = range(44 if number == 0 else 16 if number == 13 else 8)
+        for at in header:
+            if number == 0 and 12 <= at < 20:
+                continue
+            for flip in (0x01, 0x10, 0x80, 0xFF):
+                assembly = made()
+                bad = datagram[:at] + bytes([datagram[at] ^ flip]) + datagram[at + 1 :]
+                said = fed(assembly, [*whole[:number], bad, *whole[number + 1 :]])
+                said += settled(assembly)
+                for item in said:
+                    if isinstance(item, Frame):
+                        assert np.array_equal(item.pixels, PICTURE), (number, at, flip)
+                # The conversation recovers.
+                (frame,) = fed(assembly, sent(5000), 10**9)
+                assert isinstance(frame, Frame)
+
+
+def test_a_hundred_thousand_malformed_packets_make_no_frame_and_no_crash() -> None:
+    rng = np.random.default_rng(3)
+    whole = sent(3)
+    assembly = made()
+    for step in range(100_000):
+        data = bytearray(whole[int(rng.integers(len(whole)))])
+        for _ in range(int(rng.integers(1, 4))):
+            data[int(rng.integers(min(44, len(data))))] ^= int(rng.integers(1, 256))
+        for item in assembly.receive(
+            bytes(data[: int(rng.integers(1, len(data) + 1))]), step * 1000
+        ):
+            assert isinstance(item, BadSample)
+        if step % 50 == 0:
+            settled(assembly, step * 1000)
+        assembly.wanted.clear()
