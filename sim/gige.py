@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 
 from hal.errors import ProtocolError
 from hal.gige import codec
-from hal.gige.packets import MONO8, MONO16, UNAVAILABLE, Leader, Packet, encode_packet, packets_of
+from hal.gige.packets import (
+    MONO8,
+    MONO16,
+    RESENT,
+    UNAVAILABLE,
+    Leader,
+    Packet,
+    encode_packet,
+    packets_of,
+)
 
 Picture = NDArray[np.uint8] | NDArray[np.uint16]
 Scene = Callable[[int], Picture]
@@ -250,7 +259,7 @@ class GigeTwin:
         packets = self._sent.get(wanted.block)
         for number in range(wanted.first, min(wanted.last, wanted.first + 4096) + 1):
             if packets is not None and number < len(packets):
-                self.stream.append(packets[number])
+                self.stream.append(struct.pack(">H", RESENT) + packets[number][2:])
             else:
                 gone = Packet(UNAVAILABLE, wanted.block, 3, number, memoryview(b""), False)
                 self.stream.append(encode_packet(gone))

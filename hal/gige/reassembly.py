@@ -205,9 +205,10 @@ class Reassembly:
             if late or picture.asked >= MOST_RESENDS:
                 answer.append(self._drop(picture, now_ns))
             else:
+                before = picture.asked
                 self._ask(picture, now_ns)
-                if picture.asked == 0:
-                    # Nothing is known to be missing: the end itself must be.
+                if picture.asked == before:
+                    # Nothing is known to be missing: the end itself must be, or the rest lies.
                     picture.asked, picture.asked_ns = MOST_RESENDS, now_ns
         return answer
 

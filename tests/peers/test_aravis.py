@@ -1,0 +1,183 @@
+"""The GigE Vision client against Aravis: its fake camera, its losses, and scenes of our own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hal.clock import HostClock
+from hal.events import LinkChanged, SendExpose
+from hal.gige.camera import GigeCamera, discover
+from hal.gige.session import GigeSettings
+from hal.imaging.image import Image
+from hal.imaging.markers import DiscLook, find_discs
+from hal.messages import BadSample
+from sim.scene import Light, discs, stereo_camera
+from tests.peers.peer_process import CLIENTS
+
+pytestmark = pytest.mark.peer
+PROGRAM = "arv-fake-gv-camera-0.8"
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+def until(condition: Callable[[], bool], within_s: float = 15.0) -> bool:
+    end = time.monotonic() + within_s
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+@contextmanager
+def fake_camera(serial: str, lost_per_mille: int = 0) -> Iterator[None]:
+    """Aravis's camera on its fixed port 3956."""
+    if shutil.which(PROGRAM) is None:
+        pytest.skip(f"{PROGRAM} is not installed (apt aravis-tools)")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", 3956))
+        except OSError:
+            pytest.skip("port 3956 is taken: another GigE Vision camera runs here")
+    process = subprocess.Popen(
+        [PROGRAM, "-i", "127.0.0.1", "-s", serial, "-r", str(lost_per_mille)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert until(lambda: bool(discover(("127.0.0.1",), 0.1)))
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Taken:
+    """Runs a camera and keeps what it hands over."""
+
+    def __init__(self, **changes) -> None:
+        self.images: list[Image] = []
+        self.bad: list[BadSample] = []
+        self.links: list[LinkChanged] = []
+        self.clock = HostClock()
+        self.camera = GigeCamera(
+            GigeSettings(device="camera", host="127.0.0.1", **changes),
+            self._take,
+            self.links.append,
+            self.clock,
+        )
+
+    def _take(self, item: Image | BadSample) -> None:
+        if isinstance(item, BadSample):
+            self.bad.append(item)
+        else:
+            self.images.append(item)
+
+    def __enter__(self) -> Taken:
+        self.camera.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.camera.stop()
+
+
+FEATURES = {
+    "Width": 512,
+    "Height": 512,
+    "PixelFormat": "Mono8",
+    "AcquisitionFrameRate": 50.0,
+}
+
+
+@pytest.mark.parametrize("packet_bytes", [1400, 9000])
+def test_every_picture_of_aravis_arrives(packet_bytes: int) -> None:
+    with fake_camera("SN1"):
+        (identity,) = discover(("127.0.0.1",), 0.2)
+        assert (identity.vendor, identity.serial) == ("Aravis", "SN1")
+        with Taken(serial="SN1", packet_bytes=packet_bytes, features=FEATURES) as taken:
+            assert until(lambda: len(taken.images) >= 60)
+        assert taken.bad == []
+        assert taken.images[0].pixels.shape == (512, 512)
+        numbers = np.diff([image.number for image in taken.images])
+        assert np.all(numbers >= 1)
+        assert np.mean(numbers == 1) > 0.9
+        pace = np.diff([image.ticks for image in taken.images]) / np.maximum(numbers, 1)
+        assert np.median(pace) == pytest.approx(20e6, rel=0.1)
+
+
+def test_pictures_with_lost_packets_never_pass_for_whole() -> None:
+    """Aravis's camera does not send packets again; what is lost must be reported."""
+    with (
+        fake_camera("SN2", lost_per_mille=5),
+        Taken(packet_bytes=1400, features=FEATURES) as taken,
+    ):
+        assert until(lambda: len(taken.bad) >= 20 and len(taken.images) >= 5)
+    assert {bad.what for bad in taken.bad} == {"incomplete frame"}
+    # Aravis draws diagonal bands: a hole would be a step of the wrong size.
+    for image in taken.images:
+        steps = np.diff(image.pixels.astype(np.int16), axis=1) % 256
+        assert np.isin(steps, (0, 1, 2, 255)).all()
+
+
+def test_the_software_trigger_takes_pictures_one_by_one() -> None:
+    features = {**FEATURES, "TriggerMode": "On", "TriggerSource": "Software"}
+    with fake_camera("SN3"), Taken(packet_bytes=9000, features=features) as taken:
+        assert until(lambda: any(link.up for link in taken.links))
+        for shot in (1, 2, 3):
+            taken.camera.expose(SendExpose(0, "camera", shot).shot_id)
+            assert until(lambda n=shot: len(taken.images) >= n)
+        time.sleep(0.2)
+        assert len(taken.images) == 3
+
+
+def test_a_camera_that_dies_is_reported() -> None:
+    with Taken(packet_bytes=9000, heartbeat_ms=500, features=FEATURES) as taken:
+        with fake_camera("SN4"):
+            assert until(lambda: len(taken.images) >= 5)
+        assert until(lambda: bool(taken.links) and not taken.links[-1].up)
+
+
+def test_our_scene_through_aravis_shows_its_markers_where_they_are(tmp_path: Path) -> None:
+    check = [SYSTEM_PYTHON, "-c", "import gi; gi.require_version('Aravis', '0.8')"]
+    if (
+        not Path(SYSTEM_PYTHON).exists()
+        or subprocess.run(check, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("Aravis for Python is not installed (apt gir1.2-aravis-0.8 python3-gi)")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", 3956))
+        except OSError:
+            pytest.skip("port 3956 is taken: another GigE Vision camera runs here")
+    view = stereo_camera(focal_px=640.0, size_px=(512, 512))[0]
+    markers = np.array([[0.0, 0.0, 1200.0], [90.0, 20.0, 1200.0], [-70.0, -60.0, 1190.0]])
+    rng = np.random.default_rng(5)
+    picture = discs(view, markers, np.array([0.0, 0.1, -1.0]), 14.0, Light(), rng)
+    file = tmp_path / "scene.raw"
+    file.write_bytes(picture.tobytes())
+    settings = {"picture": str(file), "width": 512, "height": 512, "serial": "SCENE"}
+    process = subprocess.Popen(
+        [SYSTEM_PYTHON, str(CLIENTS / "aravis_scenes.py"), json.dumps(settings)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "READY"
+        with Taken(serial="SCENE", packet_bytes=9000, features=FEATURES) as taken:
+            assert until(lambda: len(taken.images) >= 20)
+    finally:
+        process.communicate()
+    assert np.array_equal(taken.images[-1].pixels, picture)
+    spots = find_discs(taken.images[-1].pixels, DiscLook()).places_px
+    gaps = np.linalg.norm(view.project(markers)[:, None] - spots[None], axis=2)
+    assert gaps.min(axis=1).max() < 0.1
