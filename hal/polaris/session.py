@@ -69,7 +69,7 @@ START_UP = (
 
 TSTOP comes first because an earlier run may have left the tracker tracking, where INIT is refused.
 """
-_MAY_BE_REFUSED = frozenset({"TSTOP", "COMM", "VER"})
+_MAY_BE_REFUSED = frozenset({"RESET", "TSTOP", "COMM", "VER"})
 """A tracker that does not track refuses TSTOP, one on a network may know no COMM; no harm."""
 
 
@@ -102,6 +102,7 @@ class PolarisSession:
         self._wake_ns: int | None = None
         self._line_later = None
         self._awaiting = False
+        self._answer_taken = False
         self._failures = 0
         self._tracking = False
         self._last_frame = -1
@@ -170,6 +171,8 @@ class PolarisSession:
             if not self._awaiting:
                 break
             self._awaiting = False
+            if isinstance(reply, codec.Garbled) and self._tried_other_rate(now_ns):
+                continue
             if isinstance(reply, codec.Garbled):
                 samples.append(self._bad(now_ns, reply.what, reply.value))
                 self._failed(now_ns, reply.what)
@@ -188,8 +191,8 @@ class PolarisSession:
             return []
         self._wake_ns = None
         if not self._awaiting:
-            if self._step is not None and self._failures == 0:
-                self._step = None  # its answer was taken, its time has passed
+            if self._answer_taken:
+                self._step = None  # the time it wanted after its answer has passed
             if self._line_later is not None:
                 self._line, self._line_later = self._line_later, None
             self._next(now_ns)
@@ -201,16 +204,22 @@ class PolarisSession:
             self._step = None
             self._next(now_ns)
             return []
-        if name == "TSTOP" and len(self._rates) > 1:
-            # It may still speak at the rate an earlier run took it to.
-            self._rates.pop(0)
-            self._line = SerialLine(self._rates[0])
-            self._next(now_ns)
+        if self._tried_other_rate(now_ns):
             return []
         what = f"no reply to {name} in {self._set.reply_ms:g} ms"
         bad = self._bad(now_ns, what, "")
         self._failed(now_ns, what)
         return [bad, *self._ageing(now_ns)]
+
+    def _tried_other_rate(self, now_ns: int) -> bool:
+        """At first contact: it may still speak at the rate an earlier run took it to."""
+        if self._step is None or self._step.name != "TSTOP" or len(self._rates) < 2:
+            return False
+        self._rates.pop(0)
+        self._line = SerialLine(self._rates[0])
+        self._replies.drop()
+        self._wake_ns = now_ns + round(self._set.quiet_ms * MS)
+        return True
 
     def _failed(self, now_ns: int, what: str) -> None:
         self._failures += 1
@@ -222,6 +231,7 @@ class PolarisSession:
     def _next(self, now_ns: int) -> None:
         """Make the request that is due: a repeated one, the plan's next, or a poll."""
         self._replies.drop()
+        self._answer_taken = False
         if self._step is None and self._plan:
             self._step = self._plan.popleft()
         if self._step is not None:
@@ -252,6 +262,7 @@ class PolarisSession:
         reader(text)
         self._failures = 0
         self._fresh_ns = now_ns
+        self._answer_taken = True
         if step.wait_ms:
             self._wake_ns = now_ns + round(step.wait_ms * MS)
             return

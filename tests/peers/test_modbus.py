@@ -7,7 +7,7 @@ import contextlib
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,8 @@ class Room:
         self.link = link
         self.reports = reports
         self.server_said: list[str] = []
+        self.stall_ms = 0.0
+        """Longest time for which the machine did not let this program run."""
 
     @property
     def beam(self) -> BeamStatus | None:
@@ -85,15 +87,45 @@ async def room(program: Path, clock: HostClock) -> AsyncIterator[Room]:
         async for line in printed:
             here.server_said.append(line.decode().strip())
 
-    tasks = [asyncio.create_task(link.run()), asyncio.create_task(listen())]
+    async def watch() -> None:
+        while True:
+            before = clock()
+            await asyncio.sleep(0.005)
+            here.stall_ms = max(here.stall_ms, (clock() - before) / MS - 5)
+
+    tasks = [asyncio.create_task(act()) for act in (link.run, watch, listen)]
     try:
         await until(lambda: link.up)
         yield here
     finally:
         tasks[0].cancel()
+        tasks[1].cancel()
         process.stdin.close()
         await process.wait()
         await asyncio.wait(tasks)
+
+
+Attempt = Callable[[Room, HostClock], Coroutine[None, None, None]]
+
+
+def undisturbed(try_it: Attempt, program: Path) -> None:
+    """Run it; where it fails and the machine stalled for longer than a refresh, try again.
+
+    A stall of 50 ms rightly costs the beam, one of 200 ms the lease; not the point here.
+    """
+
+    async def run(last: bool) -> bool:
+        clock = HostClock()
+        async with room(program, clock) as here:
+            try:
+                await try_it(here, clock)
+            except AssertionError:
+                if last or here.stall_ms < 30:
+                    raise
+                return False
+        return True
+
+    assert any(asyncio.run(run(last)) for last in (False, False, False, False, True))
 
 
 async def hold_permit(here: Room, clock: HostClock, seconds: float) -> None:
@@ -104,53 +136,49 @@ async def hold_permit(here: Room, clock: HostClock, seconds: float) -> None:
 
 
 def test_lease_on_a_libmodbus_server(server: Path) -> None:
-    async def run() -> None:
-        clock = HostClock()
-        async with room(server, clock) as here:
-            assert here.server_said == ["bite"], "the watchdog was proven with the coil off"
-            await hold_permit(here, clock, 2.0)
-            assert here.beam == BeamStatus("gate", here.beam.t_ns if here.beam else 0, True)
-            if shutil.which("mbpoll"):
-                reading = asyncio.create_task(
-                    output_of(
-                        *("mbpoll", "-m", "tcp", "-p", str(here.port), "-a", "1", "-t", "0"),
-                        *("-r", "1", "-c", "1", "-1", "127.0.0.1"),
-                    )
+    async def lease(here: Room, clock: HostClock) -> None:
+        assert here.server_said == ["bite"], "the watchdog was proven with the coil off"
+        await hold_permit(here, clock, 1.0)
+        assert here.beam == BeamStatus("gate", here.beam.t_ns if here.beam else 0, True)
+        if shutil.which("mbpoll"):
+            reading = asyncio.create_task(
+                output_of(
+                    *("mbpoll", "-m", "tcp", "-p", str(here.port), "-a", "1", "-t", "0"),
+                    *("-r", "1", "-c", "1", "-1", "127.0.0.1"),
                 )
-                while not reading.done():
-                    await hold_permit(here, clock, 0.05)
-                assert re.search(r"\[1\]:\s+1", reading.result()), reading.result()
-            here.link.obey(SendHold(clock(), "gate", ("test",)))
-            await asyncio.sleep(0.1)
-            assert here.server_said[-1] == "coil 0"
-            await hold_permit(here, clock, 0.3)
-            assert here.server_said[-1] == "coil 1"
-            await asyncio.sleep(0.2)  # the permit is not renewed
-            assert here.server_said[-1] == "coil 0"
-            assert here.beam is not None
-            assert (here.beam.on, here.beam.lapsed) == (False, True)
-            assert here.server_said.count("bite") == 1
-            disagreed = [r for r in here.reports if isinstance(r, BadSample) and "dis" in r.what]
-            assert not disagreed
+            )
+            while not reading.done():
+                await hold_permit(here, clock, 0.05)
+            assert re.search(r"\[1\]:\s+1", reading.result()), reading.result()
+        here.link.obey(SendHold(clock(), "gate", ("test",)))
+        await asyncio.sleep(0.1)
+        assert here.server_said[-1] == "coil 0"
+        await hold_permit(here, clock, 0.3)
+        assert here.server_said[-1] == "coil 1"
+        await asyncio.sleep(0.2)  # the permit is not renewed
+        assert here.server_said[-1] == "coil 0"
+        assert here.beam is not None
+        assert (here.beam.on, here.beam.lapsed) == (False, True)
+        assert here.server_said.count("bite") == 1
+        disagreed = [r for r in here.reports if isinstance(r, BadSample) and "dis" in r.what]
+        assert not disagreed
 
-    asyncio.run(run())
+    undisturbed(lease, server)
 
 
 def test_a_driver_that_dies_loses_the_beam_within_the_watchdogs_time(server: Path) -> None:
-    async def run() -> float:
-        clock = HostClock()
-        async with room(server, clock) as here:
-            await hold_permit(here, clock, 0.3)
-            assert here.server_said[-1] == "coil 1"
-            died = clock()
-            wire = here.link._wire
-            assert wire is not None
-            wire.send = lambda data: None  # the process is there, its writes are not
-            await until(lambda: here.server_said[-1] == "coil 0")
-            return (clock() - died) / MS
+    async def die(here: Room, clock: HostClock) -> None:
+        await hold_permit(here, clock, 0.3)
+        assert here.server_said[-1] == "coil 1"
+        died = clock()
+        wire = here.link._wire
+        assert wire is not None
+        wire.send = lambda data: None  # the process is there, its writes are not
+        await until(lambda: here.server_said[-1] == "coil 0")
+        took_ms = (clock() - died) / MS
+        assert took_ms < 300, f"beam off {took_ms:.0f} ms after the last refresh"
 
-    took_ms = asyncio.run(asyncio.wait_for(run(), 15))
-    assert took_ms < 300, f"beam off {took_ms:.0f} ms after the last refresh"
+    undisturbed(die, server)
 
 
 @pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed (apt)")

@@ -63,8 +63,8 @@ def test_client_reads_every_frame_right(wire: str, freeze_tag: str, tmp_path: Pa
     result = asyncio.run(tracked(wire, freeze_tag, settings))
     assert result["command"] == ("BX:0801" if freeze_tag == BX else "TX:0801")
     seen = {int(frame): values for frame, values in result["seen"].items()}
-    assert len(seen) > 30
-    assert result["polls"] > 60
+    assert len(seen) > 10
+    assert result["polls"] > 20
     for frame, (x, y, z, error) in seen.items():
         assert (x, y, z) == pytest.approx((12.5, -0.25 * frame, -1500.0), abs=0.006)
         assert error == pytest.approx(0.12, abs=1e-4)

@@ -81,7 +81,9 @@ def test_serial_rate_changes_after_comm() -> None:
     assert lines == [9600, 115200]
 
 
-def test_a_tracker_met_at_the_fast_rate() -> None:
+@pytest.mark.parametrize("heard", [b"", b"\x80\x1e\r", b"\xfe\xfe"])
+def test_a_tracker_met_at_the_fast_rate(heard: bytes) -> None:
+    """At the wrong rate it hears nothing, and so may we, or nonsense."""
     driver = PolarisSession("camera", ROMS)
     pump = BackToBack(driver, PolarisTwin())
     line = [0]
@@ -93,9 +95,11 @@ def test_a_tracker_met_at_the_fast_rate() -> None:
         return setting
 
     driver.line_to_set = noting  # pyright: ignore
-    pump.to_twin = lambda data: data if line[0] == 115200 else b""
+    pump.to_twin = lambda data: data if line[0] == 115200 else b"BEEP 1\r"
+    pump.to_driver = lambda data: data if line[0] == 115200 else heard
     pump.run(2 * SECOND, frames)
     assert driver.ready
+    assert not pump.of(BadSample)
 
 
 def damage_nth(n: int, how: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
