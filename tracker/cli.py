@@ -53,6 +53,16 @@ COMMANDS: dict[str, Command] = {
         "say whether a configuration is right, or every key that is wrong",
         "tidetrack check config/couch.toml",
     ),
+    "run": Command(
+        "tracker.live.run",
+        "track live: the controller with its devices on real wires, until told to stop",
+        "tidetrack run config/room-twin.toml --journal session.mcap",
+    ),
+    "room": Command(
+        "tracker.live.room",
+        "serve a whole simulated room on real wires, for a run in another process",
+        "tidetrack room config/room-twin.toml --truth truth.mcap",
+    ),
     "bench": Command(
         "tracker.offline.bench",
         "score predictors on recorded traces, each knowing only the past",

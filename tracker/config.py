@@ -21,6 +21,7 @@ import tomli_w
 from sim.scenario import Room
 from tracker.core.settings import Controller
 from tracker.document import Problem, document_problems, shown
+from tracker.wires import Wires
 
 SHIPPED = Path(__file__).parent / "defaults"
 """The folder of the configurations that come with the program."""
@@ -38,7 +39,8 @@ class ConfigurationError(Exception):
 class Configuration:
     """What one configuration file says, and the file itself for the journal's header.
 
-    ``room`` is ``None`` when the file has no [room]: such a file is for real hardware.
+    ``room`` is ``None`` when the file has no [room]: such a file is for real hardware. ``wires``
+    is ``None`` when it has no [wires]: such a file is for the closed loop.
     """
 
     controller: Controller
@@ -46,10 +48,12 @@ class Configuration:
     text: str
     path: Path | None
     sha256: str
+    wires: Wires | None = None
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     room: Room | None = None
+    wires: Wires | None = None
 
 
 def load_configuration(path: Path | str) -> Configuration:
@@ -82,18 +86,19 @@ def parse_configuration(
         raise ConfigurationError([_syntax_problem(name, text, error)]) from None
     problems = list(document_problems(table, Controller, _Document))
     wrong = frozenset(_key(problem.path) for problem in problems)
-    sections = {key: value for key, value in table.items() if key != "room"}
+    sections = {key: value for key, value in table.items() if key not in ("room", "wires")}
     try:
         # With the wrong keys left out, so that the rules between the others are looked at too.
         controller = msgspec.convert(_without(sections, wrong), Controller)
         problems.extend(_rule_problems(controller, wrong))
         if problems:
             raise ConfigurationError([f"{name}: {path}: {what}" for path, what in problems])
-        room = msgspec.convert({"room": table.get("room")}, _Document).room
+        rest = {key: table[key] for key in ("room", "wires") if key in table}
+        document = msgspec.convert(rest, _Document)
     except msgspec.ValidationError as error:
         raise ConfigurationError([f"{name}: {error}"]) from None
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Configuration(controller, room, text, path, digest)
+    return Configuration(controller, document.room, text, path, digest, document.wires)
 
 
 def altered(
@@ -106,6 +111,8 @@ def altered(
     table: dict[str, Any] = msgspec.to_builtins(configuration.controller)
     if configuration.room is not None:
         table["room"] = msgspec.to_builtins(configuration.room)
+    if configuration.wires is not None:
+        table["wires"] = msgspec.to_builtins(configuration.wires)
     for section, keys in changes.items():
         place = table
         for part in section.split("."):

@@ -1,0 +1,177 @@
+"""The X-ray pair on the wire: two GigE panels that show what the room's imager exposed.
+
+A trigger on either panel asks the room for one shot; when the room answers, radiographs of its
+fiducials are rendered and leave by the panels that were triggered. The panels' clock is the
+room's imager clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from hal.events import SendExpose
+from hal.imaging.view import View
+from hal.imaging.xray_geometry import XrayGeometry, nominal_pair
+from hal.messages import FiducialShot, Triple
+from sim.gige import GigeTwin, GigeTwinServer, Picture
+from sim.radiograph import Exposure, Field, Seed, anatomy, expose
+
+TOGETHER_NS = 100_000_000
+"""Triggers of both panels closer than this are one shot."""
+SIDES = ("left", "right")
+
+
+class PanelTwin(GigeTwin):
+    """A panel: the trigger is passed on, the picture comes when it has been read out."""
+
+    def __init__(
+        self, size_px: tuple[int, int], serial: str, triggered: Callable[[int], None]
+    ) -> None:
+        super().__init__(self._nothing, size_px, serial)
+        self._triggered = triggered
+        self._developed: deque[tuple[Picture, int]] = deque()
+
+    @staticmethod
+    def _nothing(now_ns: int) -> Picture:
+        return np.zeros((1, 1), dtype=np.uint16)
+
+    def take_picture(self, now_ns: int) -> None:
+        """Pass the trigger on."""
+        self._triggered(now_ns)
+
+    def develop(self, pixels: Picture, ticks: int) -> None:
+        """Send a picture exposed at ``ticks`` of the panel's clock; from any thread."""
+        self._developed.append((pixels, ticks))
+
+    @property
+    def wake_ns(self) -> int | None:
+        """At once where a picture waits."""
+        return 0 if self._developed else super().wake_ns
+
+    def wake(self, now_ns: int) -> None:
+        """Send the pictures that wait."""
+        while self._developed:
+            pixels, ticks = self._developed.popleft()
+            self.scene = lambda _, pixels=pixels: pixels
+            super().take_picture(ticks)
+        super().wake(now_ns)
+
+
+class Radiographs:
+    """Renders both sides of a shot; seeds keep their direction, the anatomy is drawn once."""
+
+    def __init__(
+        self,
+        geometry: XrayGeometry,
+        seeds: int,
+        seed: int,
+        diameter_mm: float = 1.0,
+        length_mm: float = 3.0,
+    ) -> None:
+        self.views: tuple[View, View] = nominal_pair(geometry)
+        self._rng = np.random.default_rng([seed, 0x58])
+        self._exposure = Exposure()
+        self._axes = self._rng.standard_normal((seeds, 3))
+        self._size = (diameter_mm, length_mm)
+        shape = (geometry.height_px, geometry.width_px)
+        self._bodies: list[Field] = [anatomy(shape, self._exposure, self._rng) for _ in SIDES]
+
+    def expose(self, side: int, fiducials_mm: tuple[Triple | None, ...]) -> Picture:
+        """One side's radiograph; a fiducial that is ``None`` casts no shadow."""
+        metal = [
+            Seed(np.array(place), self._axes[index], *self._size)
+            for index, place in enumerate(fiducials_mm)
+            if place is not None
+        ]
+        body = self._bodies[side]
+        return expose(self.views[side], metal, self._exposure, self._rng, body)
+
+
+class XrayPanels:
+    """Both panels on their sockets; the loop owns the room, threads the sockets and the drawing.
+
+    ``expose`` is called in the loop and hands a `SendExpose` to the room; `show` takes the
+    room's answer.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        radiographs: Radiographs,
+        ports: tuple[tuple[str, int], tuple[str, int]],
+        clock: Callable[[], int],
+        expose: Callable[[SendExpose], None],
+    ) -> None:
+        self._device = device
+        self._radiographs = radiographs
+        self._clock = clock
+        self._expose = expose
+        self._loop = asyncio.get_running_loop()
+        self._number = 0
+        self._opened_ns = -TOGETHER_NS
+        self._sides: dict[int, set[int]] = {}
+        self._drawing: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()
+        self.shots = 0
+        view = radiographs.views[0]
+        size = (view.width_px, view.height_px)
+        self.twins = [
+            PanelTwin(size, f"PANEL-{name.upper()}", self._passing_on(side))
+            for side, name in enumerate(SIDES)
+        ]
+        self._servers: list[GigeTwinServer] = []
+        for twin, (host, port) in zip(self.twins, ports, strict=True):
+            self._servers.append(GigeTwinServer(twin, host, port, clock))
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The panels' control ports."""
+        return tuple(server.port for server in self._servers)
+
+    async def close(self) -> None:
+        """Finish what is being drawn and leave the wires."""
+        if self._drawing:
+            await asyncio.wait(self._drawing)
+        for server in self._servers:
+            await asyncio.to_thread(server.stop)
+
+    def show(self, shot: FiducialShot) -> None:
+        """The room's imager has read a shot out: draw it for the panels that were triggered."""
+        sides = self._sides.pop(shot.shot_id, set())
+        task = self._loop.create_task(self._draw(shot, sorted(sides)))
+        self._drawing.add(task)
+        task.add_done_callback(self._drawing.discard)
+
+    def _passing_on(self, side: int) -> Callable[[int], None]:
+        def triggered(now_ns: int) -> None:
+            self._loop.call_soon_threadsafe(self._triggered, side)
+
+        return triggered
+
+    def _triggered(self, side: int) -> None:
+        now_ns = self._clock()
+        open_sides = self._sides.get(self._number)
+        if open_sides is None or side in open_sides or now_ns - self._opened_ns > TOGETHER_NS:
+            self._number += 1
+            self._opened_ns = now_ns
+            self._sides[self._number] = {side}
+            self._expose(SendExpose(now_ns, self._device, self._number))
+        else:
+            open_sides.add(side)
+        for old in [number for number in self._sides if number < self._number - 8]:
+            del self._sides[old]
+
+    async def _draw(self, shot: FiducialShot, sides: list[int]) -> None:
+        drawn = await asyncio.to_thread(self._drawn, shot, sides)
+        for side, pixels in zip(sides, drawn, strict=True):
+            self.twins[side].develop(pixels, shot.ticks)
+        self.shots += 1
+
+    def _drawn(self, shot: FiducialShot, sides: list[int]) -> list[Picture]:
+        with self._lock:
+            return [self._radiographs.expose(side, shot.fiducials_mm) for side in sides]

@@ -1,0 +1,114 @@
+"""A device's conversation in a process of its own: ``python -m tracker.live.device_process FD``.
+
+The socket ``FD`` brings an `Order`, then commands; back go samples, link changes and, when asked
+to finish, the figures. Nothing else runs here, so that nothing delays a reply. The process ends
+with its socket: a daemon that died leaves no conversation behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+
+import msgspec
+
+from hal.clock import HostClock
+from hal.events import Command, LinkChanged
+from hal.messages import Sample
+from tracker.live.device import DeviceFigures
+from tracker.live.order import Order, build
+from tracker.wires import Rsi
+
+MOST_BYTES = 1 << 16
+
+
+class Finish(msgspec.Struct, frozen=True, tag=True):
+    """Send the figures and end."""
+
+
+ToDevice = Command | Finish
+FromDevice = Sample | LinkChanged | DeviceFigures
+encode = msgspec.msgpack.Encoder().encode
+decode_to = msgspec.msgpack.Decoder(ToDevice).decode
+decode_from = msgspec.msgpack.Decoder(FromDevice).decode
+decode_order = msgspec.msgpack.Decoder(Order).decode
+
+
+def main() -> int:
+    """Serve one device until the socket closes."""
+    pipe = socket.socket(fileno=int(sys.argv[1]))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the daemon ends us, once the motion is stopped
+    order = decode_order(pipe.recv(MOST_BYTES))
+    pipe.setblocking(False)
+    prefer(order)
+    gc.collect()
+    gc.freeze()
+    with pipe:
+        asyncio.run(_serve(pipe, order))
+    return 0
+
+
+def prefer(order: Order) -> None:
+    """Ask the system to run a robot's conversation before anything else; it may refuse."""
+    if isinstance(order.wire, Rsi) and order.wire.realtime_priority:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(order.wire.realtime_priority))
+    elif not isinstance(order.wire, Rsi):
+        with contextlib.suppress(OSError):
+            os.nice(5)  # pictures give way to the control loop
+
+
+async def _serve(pipe: socket.socket, order: Order) -> None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def give(message: FromDevice) -> None:
+        try:
+            pipe.send(encode(message))
+        except (BlockingIOError, InterruptedError):
+            return  # the daemon stalls: its samples are old before they are read
+        except OSError:
+            end()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    device = build(order, HostClock(order.start_ns), give)
+
+    def readable() -> None:
+        with contextlib.suppress(BlockingIOError, InterruptedError):
+            while not ended.done():
+                try:
+                    data = pipe.recv(MOST_BYTES)
+                except ConnectionError:
+                    data = b""
+                if not data:
+                    end()
+                    return
+                message = decode_to(data)
+                if isinstance(message, Finish):
+                    give(device.figures())
+                    end()
+                else:
+                    device.obey(message)
+
+    loop.add_reader(pipe, readable)
+    try:
+        talk = asyncio.create_task(device.run())
+        await asyncio.wait([talk, ended], return_when=asyncio.FIRST_COMPLETED)
+        talk.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await talk
+    finally:
+        loop.remove_reader(pipe)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

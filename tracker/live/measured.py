@@ -1,0 +1,72 @@
+"""A measured latency on disk, and the start it refuses.
+
+``tidetrack latency`` measures and writes; ``tidetrack run`` compares with ``timing.latency_ms``
+and does not start where both are more than 20 ms apart: every prediction would be for the wrong
+moment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from tracker.config import Configuration, ConfigurationError
+
+TOLERATED_MS = 20.0
+
+
+class MeasuredLatency(msgspec.Struct, frozen=True, kw_only=True):
+    """What one measurement found."""
+
+    device: str
+    latency_ms: float
+    """Demand sent to motion done, for slow motion."""
+    spread_ms: float
+    """Largest disagreement between parts of the measurement."""
+    breathing_ms: float
+    """The same at 0.25 Hz: what the actuator's dynamics add there."""
+    gain: float
+    configured_ms: float
+    made: str
+    where: str
+    """``room``: in the simulated room on virtual time; ``wires``: on the configured wires."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is near enough to what the configuration says."""
+        return abs(self.latency_ms - self.configured_ms) <= TOLERATED_MS
+
+
+def write_latency(path: Path, found: MeasuredLatency) -> None:
+    """Write the file."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+
+
+def refuse_other_latency(configuration: Configuration) -> None:
+    """Raise `ConfigurationError` where the measurement the configuration names disagrees."""
+    wires = configuration.wires
+    if wires is None or not wires.latency:
+        return
+    folder = configuration.path.parent if configuration.path else Path()
+    path = folder / wires.latency
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=MeasuredLatency)
+    except FileNotFoundError:
+        line = f"{path}: no such file; measure with tidetrack latency --out {path}"
+        raise ConfigurationError([line]) from None
+    except (OSError, msgspec.DecodeError) as error:
+        line = f"{path}: not a measured latency ({error}); measure again"
+        raise ConfigurationError([line]) from None
+    timing, device = configuration.controller.timing, configuration.controller.actuator.device
+    if found.device != device:
+        line = f"{path}: measured on {found.device}, the actuator is {device}; measure again"
+        raise ConfigurationError([line])
+    if abs(found.latency_ms - timing.latency_ms) > TOLERATED_MS:
+        raise ConfigurationError(
+            [
+                f"timing.latency_ms is {timing.latency_ms:g}, measured were {found.latency_ms:.0f}"
+                f" ms ({found.made}), more than {TOLERATED_MS:g} ms apart; correct it, or find "
+                "out what changed"
+            ]
+        )

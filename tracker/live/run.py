@@ -1,0 +1,131 @@
+"""`tidetrack run`: the controller of a treatment room, live, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from hal.clock import HostClock
+from tracker.config import ConfigurationError, load_configuration
+from tracker.journal import JournalWriter, make_header
+from tracker.live.console import Console
+from tracker.live.daemon import Daemon, RunFigures
+from tracker.live.device import Device, HandOver
+from tracker.live.measured import refuse_other_latency
+from tracker.live.operators import Nobody, Scripted
+from tracker.live.order import Order, build, orders_of, starting
+from tracker.live.process_link import ProcessLink
+
+SWITCH_S = 0.001
+"""How long another thread may keep the interpreter from the loop."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a configuration with [wires]")
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="where the run is recorded (default: a new file beside the configuration's name)",
+    )
+    parser.add_argument(
+        "--operator",
+        choices=("none", "auto"),
+        default="none",
+        help="auto: ask for model and start, and resume holds, once all devices are up",
+    )
+    parser.add_argument("--duration-s", type=float, metavar="S", help="stop after so long")
+    parser.add_argument("--figures", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument(
+        "--priority", type=int, default=0, metavar="N", help="SCHED_FIFO priority, where allowed"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, warm up, run, stop in order; 0 when it was told to stop."""
+    configuration = load_configuration(args.config)
+    orders = orders_of(configuration)
+    refuse_other_latency(configuration)
+    _require_all(args.config, orders)
+    journal = args.journal or Path(time.strftime(f"{args.config.stem}-%Y%m%d-%H%M%S.mcap"))
+    with Console() as console:
+        console.say("warming up")
+        from tracker.live.warm import warm  # with it come numpy and the compiler
+
+        warm(configuration)
+        clock = HostClock()
+        header = make_header(
+            configuration.text,
+            None,
+            {
+                "run": "live",
+                "trace": "live",
+                "config": str(args.config),
+                "monotonic_start_ns": str(clock.start_ns),
+            },
+        )
+        sys.setswitchinterval(SWITCH_S)
+        _prefer(args.priority)
+
+        def make(role: str, hand_over: HandOver) -> Device:
+            order = starting(orders[role], clock)
+            if order.apart:
+                return ProcessLink(order, clock, hand_over)
+            return build(order, clock, hand_over)
+
+        with JournalWriter(journal, header, durability="process") as writer:
+            operator = Scripted() if args.operator == "auto" else Nobody()
+            roles = {role: order.device for role, order in orders.items()}
+            daemon = Daemon(configuration, writer, clock, roles, make, operator, console.say)
+            console.say(f"ready, recording to {journal}")
+            asyncio.run(daemon.run(args.duration_s))
+            figures = daemon.figures()
+        console.say(describe(figures))
+        console.say(str(journal))
+    if args.figures is not None:
+        args.figures.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+    return 0
+
+
+def describe(figures: RunFigures) -> str:
+    """What was measured, for the terminal."""
+    lines = [
+        f"ticks {figures.ticks}, skipped {figures.skipped_ticks}",
+        f"{'tick lateness':<24}{figures.lateness.describe()}",
+        f"{'tick':<24}{figures.tick.describe()}",
+        f"{'sample to demand':<24}{figures.sample_to_demand.describe()}",
+        f"{'journal, an event':<24}{figures.journal.describe()}",
+    ]
+    for device in figures.devices:
+        counts = device.counts
+        lines.append(
+            f"{device.device}: {counts.samples} samples, {counts.bad_samples} bad, "
+            f"{counts.openings} openings {device.identity}".rstrip()
+        )
+        lines.append(f"  {'bytes in to done':<22}{device.arrival.describe()}")
+        if device.hop.count:
+            lines.append(f"  {'controller to driver':<22}{device.hop.describe()}")
+        if device.late_replies is not None:
+            lines.append(f"  late replies {device.late_replies} of {device.cycles}")
+    return "\n".join(lines)
+
+
+def _require_all(path: Path, orders: dict[str, Order]) -> None:
+    needed = ("camera", "imager", "actuator", "gate")
+    missing = [f"{path}: wires.{role}: missing; add it" for role in needed if role not in orders]
+    if missing:
+        raise ConfigurationError(missing)
+
+
+def _prefer(priority: int) -> None:
+    if priority:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
