@@ -1,11 +1,12 @@
 """``bench --protocol published``: the look-ahead protocol behind published tables, marked as such.
 
-The open code behind the ExtMarker tables (Pohl et al. 2022, 2024) corrects its weights at once with
-the sample it has just predicted: the prediction made at m + 1 has been trained on sample m + h.
-For h > 1 that sample has not been measured yet. Here the same filters run both ways, labels one
+The open code behind the ExtMarker tables (Pohl et al. 2022, 2024) corrects its weights at once
+with the sample it has just predicted: the prediction made at m + 1 has been trained on sample m +
+h. For h > 1 that sample has not been measured yet. Here the same filters run both ways, labels one
 sample late and labels when they exist, next to "repeat the last label", which has the same
-privilege and needs no filter at all, and next to ``mix``, which has none. Split and figures are theirs: test
-from 60 s on, errors per point in space, nRMSE relative to the spread of the test part.
+privilege and needs no filter at all, and next to ``mix``, which has none. Split and figures are
+theirs: test from 60 s on, errors per point in space, nRMSE relative to the spread of the test
+part.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What else can be installed, run causally on the same traces: ``bench --against reference``.
 
-Each channel alone, positions centred and scaled by what was seen before scoring starts (the one liberty:
-these libraries do not scale online, and it can only help them). Labels are delayed until they
-exist. Settings follow the reference benchmark or the library's defaults. None says how sure it
-is, so coverage is blank.
+Each channel alone, positions centred and scaled by what was seen before scoring starts (the one
+liberty: these libraries do not scale online, and it can only help them). Labels are delayed until
+they exist. Settings follow the reference benchmark or the library's defaults. None says how sure
+it is, so coverage is blank.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def river_linear(x: Reals, ahead: int, rate_hz: float) -> Reals:
     from river import linear_model, optim
 
     lags = _lags(rate_hz)
-    model = linear_model.LinearRegression(optimizer=optim.Adam(0.01), intercept_lr=0.01)
+    model: Any = linear_model.LinearRegression(optimizer=optim.Adam(0.01), intercept_lr=0.01)
     said = x.copy()
 
     def features(at: int) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 All figures of one trace and horizon come from the same samples. ``rmse`` is pooled over channels
 and time, ``rel`` is that relative to hold. ``mae``, ``p95``, ``max`` and ``jitter`` are of points:
-three channels that belong together (``a_x``, ``a_y``, ``a_z`` of a marker; ``lr``, ``si``, ``ap`` of
-the target) are one point in space and their distance counts; any other channel is a point on a
+three channels that belong together (``a_x``, ``a_y``, ``a_z`` of a marker; ``lr``, ``si``, ``ap``
+of the target) are one point in space and their distance counts; any other channel is a point on a
 line. ``coverage95`` is the share of samples inside the joint 95 % ellipsoid of the covariance
 given out.
 """

@@ -1,7 +1,8 @@
-"""Cholesky factors of small positive matrices, in plain loops so that one machine gives the same bits.
+"""Cholesky factors of small positive matrices, in plain loops.
 
-Written out instead of LAPACK because its results may depend on memory alignment, and because a
-call of it costs more than factoring the 3 by 3 and 7 by 7 matrices met here.
+Written out so that one machine always gives the same bits: results of LAPACK may depend on
+memory alignment, and a call of it costs more than factoring the 3 by 3 and 7 by 7 matrices met
+here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Reals = NDArray[np.float64]
 
 @compiled
 def factorise(matrix: Reals, lower: Reals) -> None:
-    """Write the lower factor of ``matrix`` (n, n); pivots that rounding made negative become tiny."""
+    """Write the lower factor of ``matrix`` (n, n); pivots rounded below zero become tiny."""
     for row in range(matrix.shape[0]):
         for column in range(row + 1):
             value = matrix[row, column]

@@ -1,10 +1,10 @@
 """One regression expert: ridge on faded lag differences, with or without Gaussian-process waves.
 
-All the good predictors of breathing here are the same regression with other settings. Inputs
-are the differences x(s) - x(s - i) of every channel, weighted by exp(-fade * age) and scaled to
-unit mean square, and x(s) - centre with its own weight. Features are those inputs (a linear predictor) and,
-when there are waves, random Fourier features of a Gaussian kernel on them (Rahimi & Recht 2007),
-which make it a Gaussian process of fixed size: breathing of the same shape goes on the same
+All the good predictors of breathing here are the same regression with other settings. Inputs are
+the differences x(s) - x(s - i) of every channel, weighted by exp(-fade * age) and scaled to unit
+mean square, and x(s) - centre with its own weight. Features are those inputs (a linear predictor)
+and, when there are waves, random Fourier features of a Gaussian kernel on them (Rahimi & Recht
+2007), which make it a Gaussian process of fixed size: breathing of the same shape goes on the same
 way. The target is x(s + h) - x(s). Lags are every period at first and geometrically farther apart
 later, so that three seconds of history cost as little at 30 Hz as at 10.
 """
@@ -37,11 +37,11 @@ TRAINED, PULLED, READ = range(3)
 
 
 class Expert(NamedTuple):
-    """``settings`` (6,), see the places above, ``SCALE`` being learned; ``lags`` (lags,), in periods.
+    """``settings`` (6,), see the places above (``SCALE`` is learned); ``lags`` (lags,): periods.
 
-    ``fades`` (lags,); ``frequencies`` (inputs, waves); ``inverse`` (n, n), ``weights`` (n, channels);
-    ``features`` (ring, n): of the windows that wait for their labels. ``inputs``, ``phases``,
-    ``gain``, ``pull``, ``target``: work space.
+    ``fades`` (lags,); ``frequencies`` (inputs, waves); ``inverse`` (n, n), ``weights`` (n,
+    channels); ``features`` (ring, n): of the windows that wait for their labels. ``inputs``,
+    ``phases``, ``gain``, ``pull``, ``target``: work space.
     """
 
     settings: Reals

@@ -1,8 +1,9 @@
 """Harmonic Kalman filter: level, drift and a few harmonics of one adapting breathing frequency.
 
-An extended Kalman filter per channel with state [level, drift, c1, s1, .. cK, sK, w]: each pair turns by
-k w dt between samples, the measured position is level + c1 + .. + cK, and the angular frequency
-w walks randomly (after McCall & Jeraj 2007 and Hong et al. 2011). Noises are relative to the channel's variance.
+An extended Kalman filter per channel with state [level, drift, c1, s1, .. cK, sK, w]: each pair
+turns by k w dt between samples, the measured position is level + c1 + .. + cK, and the angular
+frequency w walks randomly (after McCall & Jeraj 2007 and Hong et al. 2011). Noises are relative to
+the channel's variance.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ class HarmonicParameters(NamedTuple):
     ``noise``: of one measurement, in standard deviations of the channel.
     """
 
-    harmonics: float = 3.0
-    level: float = 0.15
+    harmonics: float = 2.0
+    level: float = 1.5
     drift: float = 0.02
-    amplitude: float = 0.25
-    frequency: float = 0.15
-    noise: float = 0.05
+    amplitude: float = 1.5
+    frequency: float = 0.05
+    noise: float = 0.02
 
 
 BOUNDS: dict[str, tuple[float, float]] = {

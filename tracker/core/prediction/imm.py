@@ -1,8 +1,8 @@
 """Interacting multiple models: near-constant velocity, near-constant acceleration, quiet drift.
 
-Blom & Bar-Shalom (1988), each channel alone. All models share the state [p, v, a]; what differs
-is the transition (no acceleration, acceleration, or a velocity that dies out) and the noise. Measurement noise
-is relative to the channel's variance. Used for breathing by Putra et al. (2008).
+Blom & Bar-Shalom (1988), each channel alone. All models share the state [p, v, a]; what differs is
+the transition (no acceleration, acceleration, or a velocity that dies out) and the noise.
+Measurement noise is relative to the channel's variance. Used for breathing by Putra et al. (2008).
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class ImmParameters(NamedTuple):
     """
 
     noise: float = 0.02
-    velocity: float = 6.0
-    acceleration: float = 4.0
-    quiet: float = 0.5
+    velocity: float = 3.0
+    acceleration: float = 0.5
+    quiet: float = 2.0
     stay_s: float = 1.0
 
 

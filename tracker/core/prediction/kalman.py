@@ -41,7 +41,7 @@ BOUNDS: dict[str, tuple[float, float]] = {"agility": (0.01, 1e6)}
 class AccelerationParameters(NamedTuple):
     """``agility``: random change of acceleration over measurement noise, in 1/s^2."""
 
-    agility: float = 60.0
+    agility: float = 40.0
 
 
 class KalmanState(NamedTuple):

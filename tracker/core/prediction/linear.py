@@ -21,7 +21,7 @@ Reals = NDArray[np.float64]
 
 
 class LinearParameters(NamedTuple):
-    """``span_s``: the line is the least-squares fit to this long a stretch (two samples at least)."""
+    """``span_s``: the line is fitted to this long a stretch, two samples at least."""
 
     span_s: float = 0.2
 

@@ -4,11 +4,12 @@ Three layers, all trained on nothing but predictions whose time has come.
 
 1. The bank: regressions that differ in history, memory, penalty and waves, and the
    single-channel autoregression. None is best on every patient.
-2. The stack: the combination of their deviations from their mean that would have been best over the last
-   minute, by ridge regression with weights that sum to one (after Breiman 1996, online).
-3. The floor: stack, plain mean of the bank and hold share the answer by softmin of their
-   squared errors over the last seconds. A stack gone wrong hands over to the mean, and what nobody can predict
-   is held.
+2. The stack: the combination of their deviations from their mean that would have been best over
+   the last minute, by ridge regression with weights that sum to one (after Breiman 1996, online).
+3. The floor: stack, plain mean of the bank and hold share a blend by softmin of their squared
+   errors over the last seconds: a stack gone wrong hands over to the mean. The answer goes from
+   hold towards the blend only as far as would have been best lately, and never beyond: what
+   nobody can predict is held.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ class MixParameters(NamedTuple):
     """How the bank is combined.
 
     ``stack_memory_s``, ``stack_penalty``: of the stack (penalty relative to the mean variance of
-    the experts' deviations); ``floor_memory_s``, ``floor_sharpness``: of the softmin.
+    the experts' deviations); ``floor_memory_s``, ``floor_sharpness``: of the softmin;
+    ``trust_memory_s``: of how far to go from hold towards the blend.
     """
 
     stack_memory_s: float = 50.0
@@ -102,10 +104,11 @@ BOUNDS: dict[str, tuple[float, float]] = {
 class MixState(NamedTuple):
     """The bank and what is needed to weigh it; K experts in all.
 
-    ``foreseen`` (ring, K, channels), ``candidates`` (ring, 3, channels): what experts and
-    candidates said at each slot, ``usable`` (ring, K) which experts had their whole history.
-    ``moment`` (K, K), ``cross`` (K,), ``weights`` (K,): the stack. ``losses`` (3,), ``shares``
-    (3,): the floor. ``count`` (1,): labels seen. ``lower``, ``off``: work space.
+    ``foreseen`` (ring, K, channels), ``candidates`` (ring, 3, channels), ``blended`` (ring,
+    channels): what experts, candidates and their blend said at each slot; ``usable`` (ring, K):
+    which experts had their whole history. ``moment`` (K, K), ``cross``, ``weights`` (K,): the
+    stack. ``losses``, ``shares`` (3,): the floor; ``trust`` (3,): two sums and their ratio.
+    ``labels`` (1,): how many came. ``lower``, ``off``: work space.
     """
 
     stream: Stream
@@ -122,7 +125,7 @@ class MixState(NamedTuple):
     losses: Reals
     shares: Reals
     trust: Reals
-    count: NDArray[np.int64]
+    labels: NDArray[np.int64]
     lower: Reals
     off: Reals
 
@@ -169,7 +172,7 @@ def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: 
         losses=np.zeros(3),
         shares=np.array([0.0, 0.0, 1.0]),
         trust=np.zeros(3),
-        count=np.zeros(1, np.int64),
+        labels=np.zeros(1, np.int64),
         lower=np.zeros((experts, experts)),
         off=np.zeros(experts),
     )
@@ -178,13 +181,11 @@ def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: 
 @compiled
 def _train_bank(state: MixState, slot: int) -> None:
     stream = state.stream
-    turn = state.count[0]
-    place = 0
-    for expert in state.bank:
+    turn = state.labels[0]
+    for place, expert in enumerate(state.bank):
         every = int(expert.settings[EVERY])
         if (turn + place) % every == 0 and ready(expert, stream, slot):
             train(expert, stream, slot)
-        place += 1
     if history_ready(state.model, stream, slot):
         train_autoregression(state.model, stream, slot)
 
@@ -285,11 +286,10 @@ def _combine(state: MixState, slot: int) -> None:
     stream = state.stream
     foreseen, usable = state.foreseen[slot], state.usable[slot]
     candidates, predicted = state.candidates[slot], stream.predicted[slot]
-    place = 0
-    for expert in state.bank:
+    for place, expert in enumerate(state.bank):
         usable[place] = ready(expert, stream, slot)
         foresee(expert, stream, slot, foreseen[place])
-        place += 1
+    place = usable.size - 1
     usable[place] = history_ready(state.model, stream, slot)
     foresee_channels(state.model, stream, slot, foreseen[place])
     for channel in range(predicted.size):
@@ -331,7 +331,7 @@ def step(parameters: MixParameters, state: MixState, t_ns: int, position: Reals)
         _learn_trust(parameters, state, due)
         _train_stack(parameters, state, due)
         _train_bank(state, due)
-        state.count[0] += 1
+        state.labels[0] += 1
         learned = True
     if learned:
         _solve_stack(parameters, state)

@@ -35,9 +35,10 @@ def absorb(
     """One recursive step: ``target`` (outputs,) was seen with ``features`` (n,); in place.
 
     ``inverse`` (n, n) is the inverse of the regularised second moment of the features, with
-    samples of age a weighing ``forgetting ** a``; ``weights`` (n, outputs). ``penalty`` is the precision
-    of the pseudo-sample "weight ``pulled`` is zero". ``gain``, ``pull`` (n,): work space. False when
-    the inverse cannot serve these features; nothing is changed then and the caller restarts it.
+    samples of age a weighing ``forgetting ** a``; ``weights`` (n, outputs). ``penalty`` is the
+    precision of the pseudo-sample "weight ``pulled`` is zero". ``gain``, ``pull`` (n,): work
+    space. False when the inverse cannot serve these features; nothing is changed then and the
+    caller restarts it.
     """
     size = features.size
     gain[:] = 0.0

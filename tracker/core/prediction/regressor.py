@@ -29,9 +29,9 @@ Reals = NDArray[np.float64]
 class ExpertParameters(NamedTuple):
     """One regression expert.
 
-    ``history_s`` of lags, weighted by exp(-``fade`` * age in s); ``memory_s`` of forgetting; ``waves``: random
-    features of the Gaussian kernel of ``length`` relative to the usual size of the inputs;
-    ``linear``: weight of the linear kernel; ``noise``: penalty, as the variance of the
+    ``history_s`` of lags, weighted by exp(-``fade`` * age in s); ``memory_s`` of forgetting;
+    ``waves``: random features of the Gaussian kernel of ``length`` relative to the usual size of
+    the inputs; ``linear``: weight of the linear kernel; ``noise``: penalty, as the variance of the
     observations in units of the kernel; ``absolute``: weight of positions among the inputs.
     """
 

@@ -1,10 +1,10 @@
 """A small recurrent network trained online by SnAp-1, as the published competitor, but causally.
 
-Hidden state z(s) = tanh(W z(s-1) + U u(s)), prediction x(s) + V [z(s), 1], all channels together, u the
-last scaled positions and a constant. SnAp-1 (Menick et al. 2021; for breathing Pohl et al. 2022) keeps, of the
-influence of every weight on every unit, only that on the unit it feeds. The published code corrects
-the weights with a label one horizon too early; here influence and state of sample s are kept
-until its label exists. Plain gradient steps, clipped.
+Hidden state z(s) = tanh(W z(s-1) + U u(s)), prediction x(s) + V [z(s), 1], all channels together,
+u the last scaled positions and a constant. SnAp-1 (Menick et al. 2021; for breathing Pohl et al.
+2022) keeps, of the influence of every weight on every unit, only that on the unit it feeds. The
+published code corrects the weights with a label one horizon too early; here influence and state of
+sample s are kept until its label exists. Plain gradient steps, clipped.
 """
 
 from __future__ import annotations

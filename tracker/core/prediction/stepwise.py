@@ -31,10 +31,10 @@ class Method(NamedTuple):
 
 def copy_state(state: Any) -> Any:
     """A deep copy of a nested NamedTuple of arrays."""
-    if isinstance(state, tuple):
-        parts = [copy_state(part) for part in state]
-        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
-    return state.copy()
+    if hasattr(state, "copy"):
+        return state.copy()
+    parts = [copy_state(part) for part in state]
+    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
 
 
 class CompiledPredictor:

@@ -1,10 +1,10 @@
 """SVRpred: support vector regression on a sliding set of training pairs, trained at every sample.
 
-After Ernst & Schweikard (2009): epsilon-insensitive regression with a Gaussian kernel on the
-last seconds of each channel. The published code solves the dual exactly by accurate online SVR; here the same
-dual, 1/2 b'Kb - y'b + epsilon |b|, |b_i| <= C, is warm-started from the last solution and
-improved by a fixed number of coordinate steps per sample, so no step costs more than another.
-The bias is the mean of the channel: positions are centred and scaled when a pair is taken in.
+After Ernst & Schweikard (2009): epsilon-insensitive regression with a Gaussian kernel on the last
+seconds of each channel. The published code solves the dual exactly by accurate online SVR; here
+the same dual, 1/2 b'Kb - y'b + epsilon |b|, |b_i| <= C, is warm-started from the last solution and
+improved by a fixed number of coordinate steps per sample, so no step costs more than another. The
+bias is the mean of the channel: positions are centred and scaled when a pair is taken in.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 
 class SvrState(NamedTuple):
-    """Per channel: ``examples`` (channels, pairs, inputs), ``targets``, ``duals``, ``outputs`` (pairs).
+    """Per channel: ``examples`` (pairs, inputs), ``targets``, ``duals``, ``outputs`` (pairs).
 
-    ``kernel`` (channels, pairs, pairs). ``places`` (inputs,): lags. ``cursor``: see above.
+    ``kernel`` (pairs, pairs). Common: ``places`` (inputs,): lags. ``cursor``: see above.
     """
 
     stream: Stream
