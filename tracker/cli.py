@@ -63,6 +63,16 @@ COMMANDS: dict[str, Command] = {
         "serve a whole simulated room on real wires, for a run in another process",
         "tidetrack room config/room-twin.toml --truth truth.mcap",
     ),
+    "score": Command(
+        "tracker.live.score",
+        "score a live session against the truth of the room it was tracked in",
+        "tidetrack score session.mcap truth.mcap",
+    ),
+    "latency": Command(
+        "tracker.live.latency",
+        "move the actuator through a chirp and measure demand to motion",
+        "tidetrack latency config/room-twin.toml --wires --out latency.json",
+    ),
     "bench": Command(
         "tracker.offline.bench",
         "score predictors on recorded traces, each knowing only the past",

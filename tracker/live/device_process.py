@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import socket
 import sys
@@ -22,6 +21,7 @@ from hal.events import Command, LinkChanged
 from hal.messages import Sample
 from tracker.live.device import DeviceFigures
 from tracker.live.order import Order, build
+from tracker.live.scheduling import give_way, prefer
 from tracker.wires import Rsi
 
 MOST_BYTES = 1 << 16
@@ -46,22 +46,15 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)  # the daemon ends us, once the motion is stopped
     order = decode_order(pipe.recv(MOST_BYTES))
     pipe.setblocking(False)
-    prefer(order)
+    if isinstance(order.wire, Rsi):
+        prefer(order.wire.realtime_priority)  # a reply has 4 ms
+    else:
+        give_way()
     gc.collect()
     gc.freeze()
     with pipe:
         asyncio.run(_serve(pipe, order))
     return 0
-
-
-def prefer(order: Order) -> None:
-    """Ask the system to run a robot's conversation before anything else; it may refuse."""
-    if isinstance(order.wire, Rsi) and order.wire.realtime_priority:
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(order.wire.realtime_priority))
-    elif not isinstance(order.wire, Rsi):
-        with contextlib.suppress(OSError):
-            os.nice(5)  # pictures give way to the control loop
 
 
 async def _serve(pipe: socket.socket, order: Order) -> None:

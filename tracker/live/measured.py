@@ -22,8 +22,8 @@ class MeasuredLatency(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     latency_ms: float
     """Demand sent to motion done, for slow motion."""
-    spread_ms: float
-    """Largest disagreement between parts of the measurement."""
+    error_ms: float
+    """Standard error."""
     breathing_ms: float
     """The same at 0.25 Hz: what the actuator's dynamics add there."""
     gain: float

@@ -20,6 +20,7 @@ from sim.wired_room import Driver, Place, Role, WiredRoom, wired_room, with_wire
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
 from tracker.journal import JournalWriter, make_header
 from tracker.live.order import geometry_of, host_and_port
+from tracker.live.scheduling import SWITCH_S, prefer
 from tracker.offline.closed_loop import furnish
 from tracker.wires import Rsi, Wires, XrayPair, configured
 
@@ -37,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--truth", type=Path, metavar="FILE", help="record what really was, for tidetrack score"
     )
     parser.add_argument("--duration-s", type=float, metavar="S", help="length of the patient's run")
+    parser.add_argument(
+        "--priority", type=int, default=0, metavar="N", help="SCHED_FIFO priority, where allowed"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
         if args.truth is None
         else JournalWriter(args.truth, header, overwrite=True)
     )
-    sys.setswitchinterval(0.001)
+    sys.setswitchinterval(SWITCH_S)
+    prefer(args.priority)
     with opened as truth:
         asyncio.run(_serve(room, places, HostClock(start_ns), truth, args.seed))
     return 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import os
 import sys
 import time
 from pathlib import Path
@@ -14,7 +12,7 @@ import msgspec
 
 from hal.clock import HostClock
 from tracker.config import ConfigurationError, load_configuration
-from tracker.journal import JournalWriter, make_header
+from tracker.journal import JournalError, JournalWriter, make_header
 from tracker.live.console import Console
 from tracker.live.daemon import Daemon, RunFigures
 from tracker.live.device import Device, HandOver
@@ -22,9 +20,7 @@ from tracker.live.measured import refuse_other_latency
 from tracker.live.operators import Nobody, Scripted
 from tracker.live.order import Order, build, orders_of, starting
 from tracker.live.process_link import ProcessLink
-
-SWITCH_S = 0.001
-"""How long another thread may keep the interpreter from the loop."""
+from tracker.live.scheduling import SWITCH_S, prefer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     refuse_other_latency(configuration)
     _require_all(args.config, orders)
     journal = args.journal or Path(time.strftime(f"{args.config.stem}-%Y%m%d-%H%M%S.mcap"))
+    if journal.exists():
+        raise JournalError(f"{journal}: exists already, nothing was written; name another file")
     with Console() as console:
         console.say("warming up")
         from tracker.live.warm import warm  # with it come numpy and the compiler
@@ -73,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             },
         )
         sys.setswitchinterval(SWITCH_S)
-        _prefer(args.priority)
+        prefer(args.priority)
 
         def make(role: str, hand_over: HandOver) -> Device:
             order = starting(orders[role], clock)
@@ -123,9 +121,3 @@ def _require_all(path: Path, orders: dict[str, Order]) -> None:
     missing = [f"{path}: wires.{role}: missing; add it" for role in needed if role not in orders]
     if missing:
         raise ConfigurationError(missing)
-
-
-def _prefer(priority: int) -> None:
-    if priority:
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
