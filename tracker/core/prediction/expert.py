@@ -84,21 +84,23 @@ def begin_expert(
     noise: float,
     absolute: float,
     every: int = 1,
+    draw: int = 0,
 ) -> Expert:
     """An expert that has learned nothing and predicts that the position holds.
 
     ``lags`` as from ``lag_places``; ``ring``: slots of the stream it will read.
-    It will be trained on every ``every``-th sample; its memory in seconds allows for that.
+    It will be trained on every ``every``-th sample; its memory in seconds allows for that. Experts
+    side by side get another ``draw`` of waves each.
     """
     inputs = channels * (lags.size + 1)
-    draw = np.random.Generator(np.random.PCG64(_SEED))
+    source = np.random.Generator(np.random.PCG64(_SEED + draw))
     size = inputs + 2 * waves
     return Expert(
         settings=np.array([memory_s, linear, noise, absolute, float(every), 0.0]),
         cursor=np.zeros(3, np.int64),
         lags=lags,
         fades=np.exp(-fade * lags / rate_hz),
-        frequencies=draw.standard_normal((inputs, waves)) / length,
+        frequencies=source.standard_normal((inputs, waves)) / length,
         inverse=np.zeros((size, size)),
         weights=np.zeros((size, channels)),
         features=np.zeros((ring, size)),

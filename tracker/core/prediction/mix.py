@@ -153,8 +153,9 @@ def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: 
             noise=seat.noise,
             absolute=seat.absolute,
             every=every,
+            draw=draw,
         )
-        for seat, place in zip(BANK, places, strict=True)
+        for draw, (seat, place) in enumerate(zip(BANK, places, strict=True))
     )
     experts = len(bank) + 1
     return MixState(
