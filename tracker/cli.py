@@ -68,6 +68,16 @@ COMMANDS: dict[str, Command] = {
         "score a live session against the truth of the room it was tracked in",
         "tidetrack score session.mcap truth.mcap",
     ),
+    "twin": Command(
+        "tracker.live.twin",
+        "serve one device's twin on a real wire",
+        "tidetrack twin polaris --pty /tmp/tracker",
+    ),
+    "probe": Command(
+        "tracker.live.probe",
+        "talk to each configured device for ten seconds and say what was found",
+        "tidetrack probe config/room-twin.toml",
+    ),
     "latency": Command(
         "tracker.live.latency",
         "move the actuator through a chirp and measure demand to motion",
@@ -91,6 +101,7 @@ KNOWN_ERRORS = (
     ("sim.recording", "RecordingError"),
     ("tracker.artefact", "ArtefactError"),
     ("tracker.offline.tuning.errors", "TuningError"),
+    ("hal.errors", "DeviceError"),
 )
 """Errors whose message is for the person at the terminal: (module, class)."""
 

@@ -97,7 +97,8 @@ def _value_problems(
 ) -> Iterator[Problem]:
     kinds = [part for part in _alternatives(kind) if not isinstance(part, inspect.NoneType)]
     records = [part for part in kinds if isinstance(part, inspect.StructType)]
-    if isinstance(value, dict) and len(records) > 1:
+    tagged = len(records) > 1 or any(record.tag_field is not None for record in records)
+    if isinstance(value, dict) and tagged:
         yield from _tagged_problems(cast(dict[str, object], value), records, path, known)
         return
     fitting = [part for part in kinds if _is_of_type(value, part)]

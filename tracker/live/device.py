@@ -84,13 +84,14 @@ class TimedLink(Link):
     def figures(self) -> DeviceFigures:
         """What was counted so far."""
         talk = self.conversation
-        identity = getattr(talk, "identity", "") or getattr(talk, "version", "")
+        version = getattr(talk, "version", "")
+        identity = getattr(talk, "identity", "") or (f"version {version}" if version else "")
         has_beat = hasattr(talk, "late_packets")
         if has_beat:
             self._follow_beat()
         return DeviceFigures(
             device=self.device,
-            identity=str(identity),
+            identity=identity,
             counts=self.counts,
             arrival=self._arrival.figures(),
             command=self._command.figures(),

@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     orders = orders_of(configuration)
     refuse_other_latency(configuration)
     _require_all(args.config, orders)
+    for order in orders.values():
+        build(order, lambda: 0, lambda event: None)  # what is wrong with one is said now
     journal = args.journal or Path(time.strftime(f"{args.config.stem}-%Y%m%d-%H%M%S.mcap"))
     if journal.exists():
         raise JournalError(f"{journal}: exists already, nothing was written; name another file")

@@ -1,0 +1,95 @@
+"""A conversation in a process of its own: what passes, what happens when it is killed or ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from hal.clock import HostClock
+from hal.events import LinkChanged, SendDemand
+from hal.messages import ActuatorStatus, Sample
+from sim.gcs import GcsTwin
+from sim.serve import serve
+from tracker.config import SHIPPED, load_configuration
+from tracker.live.order import Order, orders_of
+from tracker.live.process_link import ProcessLink
+from tracker.wires import Gcs
+
+ORDER = orders_of(load_configuration(SHIPPED / "room-twin.toml"))["actuator"]
+
+
+def couch_at(address: str) -> Order:
+    return replace(ORDER, wire=Gcs(address=address), device="couch")
+
+
+async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_commands_go_samples_come_and_a_killed_process_is_started_again() -> None:
+    clock = HostClock()
+    heard: list[Sample | LinkChanged] = []
+    twin = GcsTwin("couch")
+    pids: list[int] = []
+
+    def ups() -> list[bool]:
+        return [event.up for event in heard if isinstance(event, LinkChanged)]
+
+    async def scenario() -> ProcessLink:
+        async with serve(twin, "tcp://127.0.0.1:0", clock) as served:
+            link = ProcessLink(couch_at(served.text), clock, heard.append)
+            task = asyncio.create_task(link.run())
+            await until(lambda: link.up)
+            assert link.pid is not None
+            pids.append(link.pid)
+            for step in range(30):
+                link.obey(SendDemand(clock(), "couch", (0.0, 0.02 * step, 0.0)))
+                await asyncio.sleep(0.01)
+            await until(lambda: twin.position["Y"] > 0.2)
+            await until(lambda: any(isinstance(event, ActuatorStatus) for event in heard))
+            os.kill(link.pid, signal.SIGKILL)
+            await until(lambda: not link.up)
+            link.obey(SendDemand(clock(), "couch", (0.0, 0.0, 0.0)))
+            assert link.counts.refused_commands == 1
+            await until(lambda: link.up)
+            assert link.pid is not None
+            pids.append(link.pid)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return link
+
+    link = asyncio.run(scenario())
+    assert ups() == [True, False, True, False]
+    assert len(set(pids)) == 2
+    assert not any(alive(pid) for pid in pids)
+    figures = link.figures()
+    assert figures.counts.samples > 0
+    assert "Physik Instrumente" in figures.identity
+
+
+def test_a_process_that_cannot_be_built_is_reported_by_its_silence(tmp_path: Path) -> None:
+    heard: list[Sample | LinkChanged] = []
+
+    async def scenario() -> None:
+        order = couch_at("tcp://127.0.0.1:1")  # nobody listens there
+        link = ProcessLink(order, HostClock(), heard.append)
+        task = asyncio.create_task(link.run())
+        await until(lambda: bool(heard))
+        assert not link.up
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert isinstance(heard[0], LinkChanged)
+    assert "tcp://127.0.0.1:1" in heard[0].detail
