@@ -81,12 +81,11 @@ class FeatureMap:
             raise ProtocolError(f"camera description: {error}") from error
         self._nodes: dict[str, _Node] = {}
         for element in root.iter():
-            if element.get("Name") and element.tag.rsplit("}", 1)[-1] != "EnumEntry":
-                node = _Node(element)
-                if node.kind == "StructReg":
-                    self._add_entries(element, node)
-                elif node.kind != "StructEntry":
-                    self._nodes[node.name] = node
+            node = _Node(element)
+            if node.kind == "StructReg":
+                self._add_entries(element, node)
+            elif node.name and node.kind not in ("EnumEntry", "StructEntry", "pVariable"):
+                self._nodes[node.name] = node
 
     def _add_entries(self, element: ElementTree.Element, parent: _Node) -> None:
         """The entries of a structured register are masked registers at its address."""

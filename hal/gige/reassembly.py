@@ -35,6 +35,8 @@ GIVE_UP_NS = 100_000_000
 MOST_RESENDS = 3
 MOST_OPEN = 4
 MOST_BLOCK = 65_535
+MOST_PACKETS = 65_536
+"""Of one picture; a number beyond is a broken header, not a picture of gigabytes."""
 CLOCK_JUMP_NS = 1_000_000_000
 
 
@@ -97,6 +99,7 @@ class Reassembly:
         self._newest: int | None = None
         self._turns = 0
         self._clock: tuple[int, int] | None = None
+        self._size: int | None = None
 
     @property
     def wake_ns(self) -> int | None:
@@ -153,11 +156,19 @@ class Reassembly:
         return picture
 
     def _place(self, picture: _Open, kind: int, number: int, content: memoryview) -> None:
+        most = self._expected_last(picture) or MOST_PACKETS
+        if number > most:
+            raise ProtocolError(f"GVSP packet number {number}, at most {most}")
         if kind == LEADER:
             if number != 0:
                 raise ProtocolError(f"GVSP leader with packet number {number}")
             leader = decode_leader(content)
-            _ = leader.picture_bytes
+            if leader.picture_bytes > self.piece_bytes * MOST_PACKETS:
+                raise ProtocolError(f"GVSP image of {leader.picture_bytes} bytes: too many packets")
+            if self._size not in (None, leader.picture_bytes):
+                raise ProtocolError(
+                    f"GVSP image of {leader.picture_bytes} bytes, {self._size} before"
+                )
             if picture.leader is not None and picture.leader != leader:
                 picture.spoiled = "two leaders that differ"
             picture.leader = leader
@@ -177,9 +188,8 @@ class Reassembly:
 
     def _expected_last(self, picture: _Open) -> int | None:
         """The trailer's number, from the leader or from the picture before."""
-        if picture.leader is None:
-            return None
-        return -(-picture.leader.picture_bytes // self.piece_bytes) + 1
+        size = self._size if picture.leader is None else picture.leader.picture_bytes
+        return None if size is None else -(-size // self.piece_bytes) + 1
 
     def _ask(self, picture: _Open, now_ns: int) -> None:
         """Ask for what is missing, ranges together."""
@@ -244,6 +254,7 @@ class Reassembly:
             return BadSample(
                 self.device, now_ns, "inconsistent frame", f"block {picture.block}: {why}"
             )
+        self._size = leader.picture_bytes
         last = picture.last or 0
         data = b"".join([picture.pieces[n] for n in range(1, last)])
         size = BYTES_PER_PIXEL[leader.pixel_format]
