@@ -181,11 +181,11 @@ def test_no_corrupted_header_byte_makes_another_picture() -> None:
                 assert isinstance(frame, Frame)
 
 
-def test_a_hundred_thousand_malformed_packets_make_no_frame_and_no_crash() -> None:
+def test_fifty_thousand_malformed_packets_make_no_frame_and_no_crash() -> None:
     rng = np.random.default_rng(3)
     whole = sent(3)
     assembly = made()
-    for step in range(100_000):
+    for step in range(50_000):
         data = bytearray(whole[int(rng.integers(len(whole)))])
         for _ in range(int(rng.integers(1, 4))):
             data[int(rng.integers(min(44, len(data))))] ^= int(rng.integers(1, 256))
