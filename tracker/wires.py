@@ -139,7 +139,7 @@ class Wires(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     imager: XrayPair | None = None
     actuator: Rsi | Gcs | None = None
     gate: Modbus | None = None
-    latency: str = ""
+    latency_file: str = ""
     """What ``tidetrack latency --out`` wrote; a start is refused where it disagrees."""
 
 

@@ -118,7 +118,7 @@ def test_a_start_is_refused_where_the_measurement_disagrees(
 ) -> None:
     (tmp_path / "rsi-ethernet.xml").write_bytes((SHIPPED / "rsi-ethernet.xml").read_bytes())
     changed = altered(
-        load_configuration(SHIPPED / "room-twin.toml"), {"wires": {"latency": "latency.json"}}
+        load_configuration(SHIPPED / "room-twin.toml"), {"wires": {"latency_file": "latency.json"}}
     )
     file = tmp_path / "room.toml"
     file.write_text(changed.text)

@@ -46,10 +46,10 @@ def write_latency(path: Path, found: MeasuredLatency) -> None:
 def refuse_other_latency(configuration: Configuration) -> None:
     """Raise `ConfigurationError` where the measurement the configuration names disagrees."""
     wires = configuration.wires
-    if wires is None or not wires.latency:
+    if wires is None or not wires.latency_file:
         return
     folder = configuration.path.parent if configuration.path else Path()
-    path = folder / wires.latency
+    path = folder / wires.latency_file
     try:
         found = msgspec.json.decode(path.read_bytes(), type=MeasuredLatency)
     except FileNotFoundError:
