@@ -51,7 +51,7 @@ def stereo_camera(
 
 def _finish(picture: NDArray[np.float32], light: Light, rng: np.random.Generator) -> Picture:
     if light.blur_px > 0.0:
-        picture = cv2.GaussianBlur(picture, (0, 0), light.blur_px)
+        picture = cv2.GaussianBlur(picture, (0, 0), light.blur_px).astype(np.float32)
     noisy = picture + light.noise * rng.standard_normal(picture.shape, dtype=np.float32)
     return np.clip(noisy + 0.5, 0.0, 255.0).astype(np.uint8)
 
@@ -122,7 +122,8 @@ def flat_pattern(
     inked = cv2.resize(warped, small, interpolation=cv2.INTER_AREA).astype(np.float32)
     share = cv2.resize(mask, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
     ink = light.ground + (light.marker - light.ground) * inked / 255.0
-    return picture * (1.0 - share) + (ink - light.ground) + light.ground * share
+    laid = picture * (1.0 - share) + (ink - light.ground) + light.ground * share
+    return laid.astype(np.float32)
 
 
 def finish(picture: NDArray[np.float32], light: Light, rng: np.random.Generator) -> Picture:

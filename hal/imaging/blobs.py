@@ -5,6 +5,9 @@ by the same blur. Rods of one window are fitted at once, with a sloping ground b
 two seeds that touch do not pull each other. A ball is a rod without length.
 """
 
+# pyright: basic
+# (SciPy comes without types: there is nothing to be strict about.)
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace

@@ -5,6 +5,9 @@ views fixes how the cameras stand to each other. ChArUco boards may be partly hi
 chessboards must be seen whole.
 """
 
+# pyright: basic
+# (OpenCV types every picture as a matrix of anything: there is nothing to be strict about.)
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,6 +18,7 @@ import cv2
 import msgspec
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from hal.imaging.image import Pixels
 from hal.imaging.phantom import CalibrationError
@@ -53,7 +57,7 @@ class StereoCalibrated:
 class Corners:
     """Corners seen in one picture: their numbers (n) and places (n x 2)."""
 
-    numbers: Array
+    numbers: NDArray[np.intp]
     places_px: Array
 
 
@@ -95,7 +99,7 @@ def find_corners(pixels: Pixels, board: Board) -> Corners:
     return Corners(np.arange(count), np.asarray(places, dtype=np.float64).reshape(-1, 2))
 
 
-def _shared(left: Corners, right: Corners) -> tuple[Array, Array, Array]:
+def _shared(left: Corners, right: Corners) -> tuple[NDArray[np.intp], Array, Array]:
     numbers, first, second = np.intersect1d(left.numbers, right.numbers, return_indices=True)
     return numbers, left.places_px[first], right.places_px[second]
 
@@ -111,8 +115,8 @@ def calibrate_stereo(
             "whose sides add up to an odd number, or a ChArUco board"
         )
     places = corner_places_mm(board).astype(np.float32)
-    flat: list[Array] = []
-    seen: tuple[list[Array], list[Array]] = ([], [])
+    flat: list[NDArray[np.float32]] = []
+    seen: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
     for left, right in pictures:
         numbers, first, second = _shared(find_corners(left, board), find_corners(right, board))
         if len(numbers) >= rules.least_corners:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
@@ -107,6 +107,7 @@ def read_calibration(path: Path, kind: Literal["xray", "camera"]) -> PairCalibra
         raise CalibrationError(f"{path}: cannot be read ({error}): calibrate again") from error
     if not isinstance(content, dict):
         raise CalibrationError(f"{path}: not a calibration: calibrate again")
+    content = cast("dict[str, object]", content)
     said = content.pop("checksum", None)
     if said != checksum(content):
         raise CalibrationError(f"{path}: checksum does not match its content: calibrate again")

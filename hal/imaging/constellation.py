@@ -204,7 +204,9 @@ def _read(
     left = np.where(found, points.left[owner], -1)
     right = np.where(found, points.right[owner], -1)
     total = misfit**2 + points.miss_mm[owner[found]] ** 2
-    return Reading(left, right, where, float(np.sqrt(np.mean(total))), pose)
+    return Reading(
+        left, right, where, float(np.mean(np.asarray(total, dtype=np.float64))) ** 0.5, pose
+    )
 
 
 def _agreeing(best: Reading, other: Reading, apart_mm: float) -> NDArray[np.bool_]:

@@ -144,7 +144,7 @@ def _misfit(planned: Array, views: tuple[View, View], left: Array, right: Array)
     points, miss = meet(views[0], views[1], left, right)
     pose = fit_pose(planned, points)
     off = np.sum((pose.put(planned) - points) ** 2, axis=1)
-    return float(np.sqrt(np.mean(off + miss**2)))
+    return float(np.mean(np.asarray(off + miss**2, dtype=np.float64))) ** 0.5
 
 
 class FiducialFinder:

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from hal.imaging.constellation import Rules, read_constellation
@@ -177,7 +178,7 @@ class MarkerCamera:
         ticks = left.ticks if self.settings.timestamps else left.number
         return MarkerFrame(device, left.t_ns, ticks, markers, tuple(errors.tolist()))
 
-    def _remember(self, seen: Array, places: Array) -> None:
+    def _remember(self, seen: NDArray[np.bool_], places: Array) -> None:
         """Keep where markers are; the unseen move with the seen. Forget after a long absence."""
         self._unseen = 0 if seen.any() else self._unseen + 1
         if self._unseen >= self.settings.lost_frames:

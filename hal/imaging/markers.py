@@ -5,10 +5,13 @@ of its edge and is good to a fiftieth of a pixel; an ArUco marker's is where the
 its refined corners cross, which perspective does not move, and it carries its own name.
 """
 
+# pyright: basic
+# (OpenCV types every picture as a matrix of anything: there is nothing to be strict about.)
+
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import msgspec
@@ -57,7 +60,7 @@ def find_discs(pixels: Pixels, look: DiscLook, region: Region | None = None) -> 
     if not look.bright:
         part = cv2.bitwise_not(part)
     level = float(look.threshold) if look.threshold else _otsu(part)
-    mask = cv2.compare(part, level, cv2.CMP_GT)
+    mask = (part > level).astype(np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     found: list[tuple[float, float, float]] = []
     wide, high, area = (
@@ -78,7 +81,7 @@ def find_discs(pixels: Pixels, look: DiscLook, region: Region | None = None) -> 
     return Spots(table[:, 1:], table[:, 0])
 
 
-def _otsu(part: Pixels) -> float:
+def _otsu(part: Any) -> float:
     """A threshold between ground and light, from every fourth pixel."""
     sample = np.ascontiguousarray(part[::4, ::4])
     level, _ = cv2.threshold(sample, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
@@ -87,7 +90,7 @@ def _otsu(part: Pixels) -> float:
     return max(float(level), darkest + 0.35 * (lightest - darkest))
 
 
-def _centroid(part: Pixels, box: Region) -> tuple[float, float] | None:
+def _centroid(part: Any, box: Region) -> tuple[float, float] | None:
     """The centroid of light above the ground in a box with a margin; ``None`` at the edge."""
     margin = 3
     left, top, width, height = box
@@ -158,7 +161,7 @@ class ArucoFinder:
         return {name: four for name, four in found.items() if name not in twice}
 
 
-def sharpen_corners(pixels: Pixels, corners_px: Array) -> Array:
+def sharpen_corners(pixels: Any, corners_px: Array) -> Array:
     """Corners (4 x 2) where lines through the four edges cross, each edge seen in many profiles.
 
     A corner itself is blurred round; a whole edge is not. Corners stay where they were when
@@ -176,7 +179,9 @@ def sharpen_corners(pixels: Pixels, corners_px: Array) -> Array:
     steps = np.arange(-reach, reach + 0.25, 0.5)
     spots = feet[:, :, None] + steps[None, None, :, None] * normals[:, None, None]
     flat = spots.reshape(4 * _PROFILES, len(steps), 2).astype(np.float32)
-    grey = cv2.remap(pixels, flat, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    grey = cv2.remap(
+        pixels, flat[..., 0], flat[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     slope = np.diff(np.asarray(grey, dtype=np.float64), axis=1)
     # Outside a marker is its light margin: only rises outwards count as edge.
     weight = np.clip(slope, 0.0, None) ** 2
@@ -244,4 +249,5 @@ def marker_pose(view: View, corners_px: Array, side_mm: float) -> tuple[Array, A
     off = np.asarray(again).reshape(4, 2) - corners_px
     rotation, _ = cv2.Rodrigues(turn)
     error = float(np.sqrt(np.mean(np.sum(off**2, axis=1))))
-    return np.asarray(shift).ravel(), np.asarray(rotation), error
+    middle = np.asarray(shift, dtype=np.float64).ravel()
+    return middle, np.asarray(rotation, dtype=np.float64), error

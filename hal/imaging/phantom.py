@@ -5,6 +5,9 @@ linear transform (Hartley & Zisserman, Multiple View Geometry, 2nd ed., alg. 7.1
 first ``P``, and least squares over focal length, principal point, turn and shift the last.
 """
 
+# pyright: basic
+# (OpenCV types every picture as a matrix of anything: there is nothing to be strict about.)
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -6,6 +6,9 @@ the Laplacian of Gaussian at the seed's radius answers to what is as thick as a 
 answer is measured in units of its own local noise.
 """
 
+# pyright: basic
+# (OpenCV types every picture as a matrix of anything: there is nothing to be strict about.)
+
 from __future__ import annotations
 
 from dataclasses import dataclass

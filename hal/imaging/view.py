@@ -8,12 +8,11 @@ the X-ray pair, the left camera's own for a marker camera.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
@@ -97,11 +96,11 @@ class View:
 
 def pinhole(
     name: str,
-    camera_matrix: Sequence[Sequence[float]] | Array,
-    rotation: Sequence[Sequence[float]] | Array,
-    translation_mm: Sequence[float] | Array,
+    camera_matrix: ArrayLike,
+    rotation: ArrayLike,
+    translation_mm: ArrayLike,
     size_px: tuple[int, int],
-    distortion: Sequence[float] | Array = (),
+    distortion: ArrayLike = (),
 ) -> View:
     """Build a `View` from anything that holds numbers; ``size_px`` is width, height."""
     return View(

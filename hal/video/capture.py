@@ -160,7 +160,7 @@ class VideoCamera:
             picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
         elif picture.ndim == 3 and picture.shape[2] == 1:
             picture = picture[:, :, 0]
-        if picture.ndim != 2 or picture.dtype not in (np.uint8, np.uint16):
+        if picture.ndim != 2 or picture.dtype.name not in ("uint8", "uint16"):
             text = f"shape {picture.shape}, type {picture.dtype}: grey or colour of 8 bits expected"
             self._take(BadSample(device, now_ns, "picture of a kind not read", text))
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -16,17 +18,19 @@ PAIR = stereo_camera(focal_px=800.0, size_px=(640, 512), baseline_mm=250.0, dist
 
 def pattern_of(board: Board) -> np.ndarray:
     if board.kind == "charuco":
-        return charuco_board(board).generateImage((board.columns * 30, board.rows * 30))
+        size = (board.columns * 30, board.rows * 30)
+        return charuco_board(board).generateImage(size).astype(np.uint8)
     cells = np.indices((board.rows, board.columns)).sum(axis=0) % 2 * np.uint8(255)
     return np.kron(cells.astype(np.uint8), np.ones((16, 16), dtype=np.uint8))
 
 
-def pictures(board: Board, count: int, seed: int):
+def pictures(board: Board, count: int, seed: int) -> Any:
     rng = np.random.default_rng(seed)
     light, pattern = Light(noise=1.5), pattern_of(board)
     size = (board.columns * board.square_mm, board.rows * board.square_mm)
     for _ in range(count):
-        turn, _ = cv2.Rodrigues(rng.uniform(-0.5, 0.5, 3) * [1.0, 1.0, 0.4])
+        matrix, _ = cv2.Rodrigues(rng.uniform(-0.5, 0.5, 3) * [1.0, 1.0, 0.4])
+        turn = np.asarray(matrix, dtype=np.float64)
         middle = np.array([*rng.uniform(-35.0, 35.0, 2), 700.0 + rng.uniform(-80.0, 80.0)])
         corner = middle - turn[:, 0] * size[0] / 2.0 - turn[:, 1] * size[1] / 2.0
         yield tuple(

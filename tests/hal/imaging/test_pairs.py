@@ -13,7 +13,7 @@ from hal.events import SendExpose, SendStop
 from hal.imaging.image import Image
 from hal.imaging.pairs import Pair, Pairing, ShotBook
 from hal.imaging.stereo_device import MarkerDevice, Worker, XrayDevice
-from hal.messages import BadSample, FiducialShot
+from hal.messages import BadSample, FiducialShot, Sample
 
 BLACK = np.zeros((4, 4), dtype=np.uint8)
 MS = 1_000_000
@@ -169,7 +169,7 @@ def test_a_worker_that_cannot_keep_up_drops_the_oldest_and_says_so() -> None:
     samples: list = []
     gate = threading.Event()
 
-    def look(item):
+    def look(item: Pair | BadSample) -> list[Sample]:
         gate.wait(5.0)
         return [item] if isinstance(item, BadSample) else []
 

@@ -47,7 +47,7 @@ def off_plan(view, seed):
     return pinhole(view.name, camera, turn @ view.rotation, shift, (1024, 1024))
 
 
-BUILT = tuple(off_plan(view, k) for k, view in enumerate(NOMINAL))
+BUILT = (off_plan(NOMINAL[0], 0), off_plan(NOMINAL[1], 1))
 
 
 def test_radiographs_of_the_phantom_give_the_room_as_it_is() -> None:
