@@ -177,3 +177,9 @@ def check_fits(artefact: Artefact, latency_ms: float, rate_hz: float) -> None:
         )
     if problems:
         raise ArtefactError(problems)
+
+
+def as_changes(artefact: Artefact) -> dict[str, dict[str, Any]]:
+    """What to change in a configuration (see `tracker.config.altered`) to use the parameters."""
+    tuned = artefact.prediction
+    return {"prediction": {"predictor": tuned.predictor, "parameters": dict(tuned.parameters)}}

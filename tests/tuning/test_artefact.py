@@ -17,10 +17,12 @@ from tracker.artefact import (
     Scores,
     Tuned,
     Versions,
+    as_changes,
     check_fits,
     load_artefact,
     save_artefact,
 )
+from tracker.config import SHIPPED, altered, load_configuration
 
 SHA = "0" * 64
 GOOD = Artefact(
@@ -111,6 +113,13 @@ def test_another_room_is_refused(latency_ms: float, rate_hz: float, lines: list[
     for line, problem in zip(lines, refused.value.problems, strict=True):
         assert line in problem
         assert "more than 10% off; tune with" in problem
+
+
+def test_a_configuration_takes_the_parameters() -> None:
+    shipped = load_configuration(SHIPPED / "couch.toml")
+    tuned = altered(shipped, as_changes(GOOD)).controller.prediction
+    assert (tuned.predictor, tuned.parameters) == ("rls", {"memory_s": 123.4})
+    assert tuned.learn_hz == shipped.controller.prediction.learn_hz
 
 
 def test_the_file_says_what_it_is_before_anything_else(file: Path) -> None:

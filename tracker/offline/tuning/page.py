@@ -36,8 +36,9 @@ def page(result: Result) -> str:
     css = (resources.files("tracker.report") / "static" / "report.css").read_text(encoding="utf-8")
     body = "".join(
         [
-            f'<header><span class="name">tidetrack</span><span class="session">{escape(title)}, '
-            f"{problem.rate_hz:g} Hz, study {escape(result.study.study_name)}</span></header>",
+            f'<header><span class="name">tidetrack</span><span class="session">'
+            f"{escape(problem.predictor)} for {problem.latency_ms:g} ms, {problem.rate_hz:g} Hz: "
+            f"study {escape(result.study.study_name)}</span></header>",
             _answer(result),
             _search(result),
             _subjects(result),

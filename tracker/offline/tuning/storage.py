@@ -86,7 +86,7 @@ def _at_proxy(where: str, rest: str) -> BaseStorage:
             "install tidetrack[tune]"
         ) from None
     except Exception as error:
-        if type(error).__name__ not in ("RpcError", "FutureTimeoutError", "TimeoutError"):
+        if type(error).__name__ not in ("RpcError", "ConnectionError", "TimeoutError"):
             raise
         raise TuningError(
             f"--storage {where}: no proxy answers there; start optuna's run_grpc_proxy_server"
