@@ -6,7 +6,8 @@ its size follows two rules. A fast one widens it as soon as recent errors are la
 usual ones, and after a gap. A slow one is adaptive conformal inference (Gibbs & Candes 2021) on
 the logarithm of the size: every truth outside its region adds ``gain * 0.95``, every one inside
 takes off ``gain * 0.05``, so that over any stretch the share outside can differ from 0.05 by at
-most (bounds of the logarithm) / (gain * number of truths), whatever the errors look like.
+most (bounds of the logarithm) / (gain * number of truths), whatever the errors look like. The
+gain is per second, not per truth, so that a minute is as well balanced at 3 Hz as at 50.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from tracker.core.prediction.stream import (
 Reals = NDArray[np.float64]
 
 MISS_RATE = 0.05
-_GAIN = 0.1
+_GAIN_PER_S = 1.6
+_MOST_GAIN = 0.7
 _LOG_SIZE_BOUND = 3.0
 _SHAPE_MEMORY_S = 40.0
 _FAST_MEMORY_S = 0.7
@@ -118,14 +120,15 @@ def score(stream: Stream, calibration: Calibration, slot: int) -> None:
     for value in calibration.white:
         distance += value * value
     missed = distance > level[QUANTILE]
-    step = _GAIN * ((1.0 if missed else 0.0) - MISS_RATE)
+    period_s = stream.clock[PERIOD] * 1e-9
+    gain = min(_GAIN_PER_S * period_s, _MOST_GAIN)
+    step = gain * ((1.0 if missed else 0.0) - MISS_RATE)
     level[LOG_SIZE] = min(max(level[LOG_SIZE] + step, -_LOG_SIZE_BOUND), _LOG_SIZE_BOUND)
     expected = 0.0
     found = 0.0
     for channel in range(channels):
         expected += shape[channel, channel]
         found += error[channel] * error[channel]
-    period_s = stream.clock[PERIOD] * 1e-9
     if level[SCORED] > 0.0 and expected > 0.0:
         weight = min(1.0, period_s / _FAST_MEMORY_S)
         level[FAST] += weight * (min(found / expected, 100.0) - level[FAST])
