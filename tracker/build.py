@@ -1,7 +1,11 @@
-"""From settings to an engine: the one place where parts are chosen."""
+"""From settings to an engine: the one place where parts and tuned parameters are chosen."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tracker.artefact import as_changes, check_fits, load_artefact
+from tracker.config import Configuration, altered
 from tracker.core.engine import Engine
 from tracker.core.foresight import Foresight
 from tracker.core.guard import Guard, GuardLimits
@@ -34,3 +38,14 @@ def build_engine(settings: Controller) -> Engine:
             )
         ),
     )
+
+
+def with_artefact(configuration: Configuration, path: Path) -> Configuration:
+    """Give the configuration with a tuned predictor.
+
+    Raises `ArtefactError` when the file is no artefact or does not fit the room's latency or rate.
+    """
+    artefact = load_artefact(path)
+    controller = configuration.controller
+    check_fits(artefact, controller.timing.latency_ms, controller.prediction.learn_hz)
+    return altered(configuration, as_changes(artefact))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim.recording import Recording, RecordingError, load_recording
+from tracker.build import with_artefact
 from tracker.config import SHIPPED, Configuration, ConfigurationError, altered, load_configuration
 from tracker.journal import JournalWriter, make_header
 from tracker.offline.closed_loop import ClosedLoop, Finished, furnish, shortest_run_s
@@ -58,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--latency-ms", type=float, metavar="L", help="latency of both actuator and prediction"
     )
     parser.add_argument("--predictor", metavar="NAME", help="predict with this one instead")
+    parser.add_argument(
+        "--parameters",
+        type=Path,
+        metavar="FILE",
+        help="an artefact of `tidetrack tune`; refused when it does not fit latency and rate",
+    )
     parser.add_argument("--journal", type=Path, metavar="FILE", help="write the journal (MCAP)")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary")
@@ -69,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError([f"--seed {args.seed}: is negative; give 0 or more"])
     configuration = load_configuration(args.config)
     configuration = with_changes(configuration, args.latency_ms, args.predictor)
+    if args.parameters is not None:
+        configuration = with_artefact(configuration, args.parameters)
     recording = None if args.trace is None else load_recording(args.trace)
     wanted = Wanted(
         configuration,
