@@ -25,8 +25,16 @@ def set_to(config: str, latency_ms: float, dead_share: float):
     return altered(load_configuration(SHIPPED / config), changes)
 
 
-@pytest.mark.parametrize("latency_ms", [50.0, 115.0, 200.0, 400.0, 630.0])
-@pytest.mark.parametrize(("config", "dead_share"), [("robot.toml", 0.2), ("couch.toml", 0.6)])
+@pytest.mark.parametrize(
+    ("latency_ms", "config", "dead_share"),
+    [
+        (50.0, "robot.toml", 0.2),
+        (115.0, "robot.toml", 0.6),
+        (200.0, "couch.toml", 0.2),
+        (400.0, "robot.toml", 0.2),
+        (630.0, "couch.toml", 0.2),
+    ],
+)
 def test_a_twin_s_latency_is_found_within_5_ms(
     latency_ms: float, config: str, dead_share: float
 ) -> None:
