@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise JournalError(f"{journal}: exists already, nothing was written; name another file")
     with Console() as console:
         console.say("warming up")
-        from tracker.live.warm import warm  # with it come numpy and the compiler
+        from tracker.offline.warm import warm  # with it come numpy and the compiler
 
         warm(configuration)
         clock = HostClock()

@@ -17,6 +17,7 @@ from tracker.build import with_artefact
 from tracker.config import SHIPPED, Configuration, ConfigurationError, altered, load_configuration
 from tracker.journal import JournalWriter, make_header
 from tracker.offline.closed_loop import ClosedLoop, Finished, furnish, shortest_run_s
+from tracker.offline.warm import warm
 from tracker.report import About, save_report, summary_of
 
 _MOST_LATENCY_MS = 800.0
@@ -140,6 +141,7 @@ def carry_out(wanted: Wanted) -> tuple[Finished, dict[str, Any]]:
     for path in (wanted.journal, wanted.summary):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+    warm(wanted.configuration)  # compiling, the first time, is no part of the realtime factor
     header = make_header(
         wanted.configuration.text,
         wanted.seed,

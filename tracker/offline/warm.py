@@ -1,4 +1,4 @@
-"""Everything compiled and loaded before the service says it is ready: a throwaway session.
+"""Everything compiled and loaded before time counts: a throwaway session.
 
 A whole session, learning, modelling and tracking, is run in a simulated room on virtual time by
 the engine's own build; what it leaves behind is compiled kernels and warm caches.
