@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 # of its own (python3-venv); the pip of PYTHON installs into it.
 PIP     = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation --use-pep517
-LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --strip-extras \
+LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --no-strip-extras \
           --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .PHONY: demo test check lock clean
@@ -60,7 +60,9 @@ lock: $(VENV)/dev.stamp
 	$(LOCK) -o locks/build.lock locks/build.in
 	$(LOCK) -c locks/build.lock -o locks/runtime.lock pyproject.toml
 	$(LOCK) -c locks/runtime.lock --extra dev --extra bench -o locks/dev.lock pyproject.toml
-	$(LOCK) -c locks/dev.lock --extra peers --extra dicom --extra lsl -o locks/peers.lock pyproject.toml
+	@mkdir -p build && sed 's/\[[a-z]*\]==/==/' locks/dev.lock >build/dev.constraints
+	$(LOCK) -c build/dev.constraints --extra peers --extra dicom --extra lsl -o locks/peers.lock \
+	  pyproject.toml
 
 clean:
 	rm -rf $(VENV) out build *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache

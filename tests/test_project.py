@@ -102,7 +102,7 @@ def names_in(requirements: list[str]) -> set[str]:
 
 
 def pinned_in(lock: Path) -> set[str]:
-    return {line.partition("==")[0] for line in lock.read_text().splitlines() if "==" in line}
+    return {re.split(r"[\[=]", line)[0] for line in lock.read_text().splitlines() if "==" in line}
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -111,7 +111,7 @@ def test_a_lock_pins_and_hashes_everything_and_names_no_index(lock: Path) -> Non
     for entry in entries:
         if entry.startswith("#"):
             continue
-        assert re.match(r"[a-z0-9-]+==\S+", entry), entry.splitlines()[0]
+        assert re.match(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+", entry), entry.splitlines()[0]
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
     assert (
         re.search(r"://|--index|--extra-index|--find-links|--trusted|/\w+/", lock.read_text())
