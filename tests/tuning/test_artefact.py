@@ -22,6 +22,7 @@ from tracker.artefact import (
     load_artefact,
     save_artefact,
 )
+from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
 
 SHA = "0" * 64
@@ -133,3 +134,12 @@ def test_reading_needs_nothing_of_the_tuners(file: Path) -> None:
         "assert not {'optuna', 'distributed', 'sqlalchemy'} & set(sys.modules)"
     )
     run([sys.executable, "-c", code, str(file)], check=True)
+
+
+def test_simulate_refuses_an_artefact_of_another_latency(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", "--latency-ms", "300", "--parameters", str(file)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "150" in line
+    assert "300" in line

@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="auto: ask for model and start, and resume holds, once all devices are up",
     )
+    parser.add_argument(
+        "--parameters",
+        type=Path,
+        metavar="FILE",
+        help="an artefact of `tidetrack tune`; refused when it does not fit latency and rate",
+    )
     parser.add_argument("--duration-s", type=float, metavar="S", help="stop after so long")
     parser.add_argument("--figures", type=Path, metavar="FILE", help="write what was measured")
     parser.add_argument(
@@ -48,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check, warm up, run, stop in order; 0 when it was told to stop."""
     configuration = load_configuration(args.config)
+    if args.parameters is not None:
+        from tracker.build import with_artefact
+
+        configuration = with_artefact(configuration, args.parameters)
     orders = orders_of(configuration)
     refuse_other_latency(configuration)
     _require_all(args.config, orders)
