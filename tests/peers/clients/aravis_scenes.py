@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """A GigE Vision camera of Aravis showing pictures of ours; run by the system's Python.
 
 Argument: a JSON object with ``picture`` (raw 8-bit file), ``width``, ``height``, ``serial``.
