@@ -135,3 +135,19 @@ def test_most_of_the_fault_table_is_met():
     met = {fault for _, fault, _, _ in CASES.values()} | {"gate disagrees"}
     assert met <= set(FAULTS)
     assert len(met) >= 14
+
+
+def test_a_shot_that_cannot_be_judged_ends_no_hold():
+    """The tumour shifts, a shot sees it, and no later one finds the fiducials: still doubted."""
+    shift = mishap("target_shift", "patient", 0.5, 9.0)
+
+    def doubts(mishaps):
+        run = session(85.0, mishaps=mishaps, seed=3)
+        return [c for c in run.outputs(FaultChanged) if c.fault == "model wrong"]
+
+    seen_s = doubts([shift])[0].t_ns * 1e-9
+    blind = [
+        {**mishap("fiducial_lost", "imager", 40.0, which=which), "at_s": seen_s + 0.5}
+        for which in (0, 1)
+    ]
+    assert [c.active for c in doubts([shift, *blind])] == [True]

@@ -37,7 +37,7 @@ def axis(value, which):
     ],
 )
 def test_each_limit_on_each_axis_both_ways(limits, most, which, sign):
-    for share in (0.0, 0.5, 0.999, 0.999999):
+    for share in (0.0, 0.5, 0.999, 0.999999, 1.0):
         assert guard_at(**limits).judge(TICK_NS, axis(sign * most * share, which)) is None
     for share in (1.000001, 1.001, 2.0, 1e6):
         refusal = guard_at(**limits).judge(TICK_NS, axis(sign * most * share, which))

@@ -80,6 +80,7 @@ def test_one_exception_is_put_aside_and_dropped():
     modelling = modelled()
     before = modelling.model
     odd = modelling.take(shot_at(20, 40.0, (0.0, 9.0, 0.0)), REST, breathing(40.0), SPAN)
+    assert odd.judged
     assert not odd.used
     assert "shot 20" in odd.model_wrong
     assert modelling.model is before
@@ -118,6 +119,7 @@ def test_two_shots_with_moved_fiducials_are_a_fault():
     modelling = modelled()
     first = modelling.take(shot_at(30, 40.0, moved=1), REST, breathing(40.0), SPAN)
     assert first.fiducials_moved == ""
+    assert not first.judged
     second = modelling.take(shot_at(31, 43.1, moved=1), REST, breathing(43.1), SPAN)
     assert "2 shots" in second.fiducials_moved
 

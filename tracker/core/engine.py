@@ -145,9 +145,12 @@ class Engine:
         breathing = self._surrogate.state_at(shot.ticks)
         taken = self._modelling.take(shot, couch, breathing, self._surrogate.span)
         watch = self._watch
-        watch.fiducials_moved = taken.fiducials_moved
-        watch.model_wrong = taken.model_wrong
-        watch.model_doubtful = taken.model_doubtful
+        if taken.judged:
+            watch.fiducials_moved = ""
+            watch.model_wrong = taken.model_wrong
+            watch.model_doubtful = taken.model_doubtful
+        elif taken.fiducials_moved:
+            watch.fiducials_moved = taken.fiducials_moved
         if taken.used:
             self._imaging.last_good_ns = shot.ticks
         return taken.outputs
@@ -184,7 +187,7 @@ class Engine:
                 return [*out, Notice(now, "warning", f"resume refused. {why}")]
             return [*out, *self._change(now, trigger)]
         if trigger is Trigger.HOLD:
-            self._conditions = {"operator hold": f"by {request.who}"}
+            self._conditions = {**self._conditions, "operator hold": f"by {request.who}"}
             found = self._faults.update(now, self._conditions)
             return [*found, *self._change(now, trigger), self._hold(now)]
         if trigger is Trigger.EXPOSE:

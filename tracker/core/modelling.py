@@ -28,6 +28,8 @@ class Taken:
     """What a shot led to: outputs, and the faults it raises or, when empty, ends."""
 
     outputs: list[Output] = field(default_factory=list[Output])
+    judged: bool = False
+    """The fiducials were found and fit the plan, so the shot says something of the model."""
     used: bool = False
     fiducials_moved: str = ""
     model_wrong: str = ""
@@ -96,6 +98,7 @@ class Modelling:
                 taken.fiducials_moved = f"{self._bad_shots} shots in a row: {located}"
             return taken
         self._bad_shots = 0
+        taken.judged = True
         amplitude, velocity = breathing.amplitude_mm, breathing.velocity_mm_s
         new = Shot(shot.ticks, amplitude, velocity, located.position_mm, self._epoch)
         residual = self._residual(new)
