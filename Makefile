@@ -59,7 +59,7 @@ $(VENV)/peers.stamp: locks/peers.lock tests/peers/setup.sh $(VENV)/dev.stamp
 lock: $(VENV)/dev.stamp
 	$(LOCK) -o locks/build.lock locks/build.in
 	$(LOCK) -c locks/build.lock -o locks/runtime.lock pyproject.toml
-	$(LOCK) -c locks/runtime.lock --extra dev --extra bench --extra tune -o locks/dev.lock pyproject.toml
+	$(LOCK) -c locks/runtime.lock --extra dev --extra bench --extra tune --extra dicom --extra lsl -o locks/dev.lock pyproject.toml
 	@mkdir -p build && sed 's/\[[a-z]*\]==/==/' locks/dev.lock >build/dev.constraints
 	$(LOCK) -c build/dev.constraints --extra peers --extra dicom --extra lsl -o locks/peers.lock \
 	  pyproject.toml

@@ -197,7 +197,7 @@ class Actuator(Settings, frozen=True, kw_only=True):
     kind: Literal["couch", "robot"] = "couch"
     latency_ms: Annotated[float, Meta(ge=1, le=1000)] = 150.0
     """Demand to motion for slow signals: dead time plus 2 damping / natural frequency.
-    Couch 150 ms, robot 115 ms: the figures of the issue this room was built for."""
+    Couch 150 ms, robot 115 ms: of the size that published couch and robot systems report."""
     dead_time_ms: Annotated[float, Meta(ge=0, le=500)] = 20.0
     damping: Annotated[float, Meta(ge=0.3, le=2)] = 0.8
     speed_mm_s: Annotated[float, Meta(gt=0, le=1000)] = 20.0

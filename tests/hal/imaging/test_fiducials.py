@@ -1,4 +1,4 @@
-"""Seeds on rendered radiographs: found, measured and named as issue 4 demands, or refused."""
+"""Seeds on rendered radiographs: found, measured and named, or refused."""
 
 from __future__ import annotations
 
