@@ -18,6 +18,7 @@ from filterpy.kalman import KalmanFilter
 from numpy.typing import NDArray
 
 from tracker.offline.tuning.archive import Trace, load_archive
+from tracker.offline.tuning.farm import LocalFarm, Task
 from tracker.offline.tuning.objective import (
     TAIL_WEIGHT,
     Job,
@@ -82,16 +83,32 @@ def filterpy_score(traces: Sequence[Trace], agility: float, latency_ms: float) -
     return Score(mean_rms + TAIL_WEIGHT * mean_tail, mean_rms, mean_tail, spent_s)
 
 
+def farm_evaluations_per_s(job: Job, agility: float, workers: int, rounds: int = 60) -> float:
+    """Evaluations of all subjects a second of wall clock, by worker processes as in `tune`."""
+    farm = LocalFarm(job, workers)
+    try:
+        for timed in (False, True):  # the first round touches every worker's memory
+            subjects = list(job.archive.subjects) * (rounds if timed else 2 * workers)
+            start = time.perf_counter()
+            for number, subject in enumerate(subjects):
+                farm.submit(Task(number, subject, {"agility": agility}))
+            left = len(subjects)
+            while left:
+                left -= len(farm.take(1.0))
+        return rounds / (time.perf_counter() - start)
+    finally:
+        farm.close()
+
+
 def main(folder: Path, latency_ms: float) -> None:
-    archive = load_archive([folder], 100.0)
-    scorer = Scorer(Job("kalman_cv", latency_ms, archive))
-    parameters = {"agility": 150.0}
-    for subject in archive.subjects:
-        scorer.score(parameters, subject)  # compiled, and its memory touched
+    job = Job("kalman_cv", latency_ms, load_archive([folder], 100.0))
+    scorer, agility = Scorer(job), 150.0
+    for subject in job.archive.subjects:
+        scorer.score({"agility": agility}, subject)  # compiled, and its memory touched
     ours_s = theirs_s = 0.0
-    for subject in archive.subjects:
-        theirs = filterpy_score(archive.of(subject), parameters["agility"], latency_ms)
-        runs = [scorer.score(parameters, subject) for _ in range(5)]
+    for subject in job.archive.subjects:
+        theirs = filterpy_score(job.archive.of(subject), agility, latency_ms)
+        runs = [scorer.score({"agility": agility}, subject) for _ in range(5)]
         ours = sorted(runs, key=lambda score: score.seconds)[len(runs) // 2]
         print(
             f"{subject:<36} filterpy {theirs.seconds:7.3f} s  compiled {ours.seconds * 1e3:7.3f} ms"
@@ -100,9 +117,15 @@ def main(folder: Path, latency_ms: float) -> None:
         ours_s += ours.seconds
         theirs_s += theirs.seconds
     print(
-        f"evaluations a second of processor time: filterpy {1.0 / theirs_s:.3f}, "
-        f"compiled {1.0 / ours_s:.1f}: {theirs_s / ours_s:.0f} x"
+        f"filterpy, one process:      {1.0 / theirs_s:8.3f} evaluations a second of processor time"
     )
+    print(f"compiled, one process:      {1.0 / ours_s:8.3f}, {theirs_s / ours_s:.0f} x")
+    for workers in (1, 2):
+        rate = farm_evaluations_per_s(job, agility, workers)
+        print(
+            f"compiled, {workers} worker(s) of tune: {rate:8.3f} by the clock, "
+            f"{rate * theirs_s:.0f} x"
+        )
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def _at_proxy(where: str, rest: str) -> BaseStorage:
     except ModuleNotFoundError:
         raise TuningError(
             f"--storage {where}: needs the Python packages grpcio and protobuf; "
-            "install tidetrack[tune]"
+            "pip install grpcio protobuf"
         ) from None
     except Exception as error:
         if type(error).__name__ not in ("RpcError", "ConnectionError", "TimeoutError"):
