@@ -118,7 +118,7 @@ def test_workers_always_have_their_next_task_and_no_more(problem: Problem) -> No
     study = studies.open_study(InMemoryStorage(), problem, 1)
     farm = PaperFarm(3)
     Search(problem, study, farm, 20).run(nothing)
-    assert farm.most_out == 6
+    assert farm.most_out == 9
 
 
 def test_few_trials_are_spread_over_many_workers(problem: Problem) -> None:

@@ -21,8 +21,8 @@ from tracker.offline.tuning.objective import Job, Score, Scorer
 
 ATTEMPTS = 3
 """A task that has taken this many workers with it is given up."""
-AT_HAND = 2
-"""Tasks to keep out for each worker: the one it works on and the next."""
+AT_HAND = 3
+"""Tasks to keep out for each worker: the one it works on and what lies ready for it."""
 
 
 class Task(NamedTuple):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from tracker.offline.tuning import study as studies
 from tracker.offline.tuning.errors import TuningError
@@ -90,6 +90,7 @@ class Search:
         self._out = 0
         self._failed: list[str] = []
         self._default_loss: float | None = None
+        self._best = studies.best_loss(study)
         self._beat_s = time.monotonic()
 
     def run(self, tell: Callable[[Progress], None]) -> None:
@@ -164,16 +165,40 @@ class Search:
         if outcome.score is None:
             return self._fail(item, outcome)
         item.scores[outcome.subject] = outcome.score
-        step = self._problem.archive.subjects.index(outcome.subject)
-        item.trial.report(outcome.score.loss, step)
         if not item.to_come and not item.out:
             self._finish(item, TrialState.COMPLETE)
             return True
-        is_default = item.parameters == self._problem.defaults
-        if not is_default and item.trial.should_prune():
+        if self._is_hopeless(item):
             self._finish(item, TrialState.PRUNED)
             return True
         return False
+
+    def _is_hopeless(self, item: _UnderWay) -> bool:
+        """Ask the pruner whether a trial is worse than the best; the default must be whole.
+
+        What a trial has scored so far is kept here and not in the storage: a write for each
+        subject would take longer than many a subject does.
+        """
+        if item.parameters == self._problem.defaults:
+            return False
+        so_far = FrozenTrial(
+            number=item.trial.number,
+            trial_id=-1,
+            state=TrialState.RUNNING,
+            value=None,
+            datetime_start=None,
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values=self._by_step(item),
+        )
+        return self._study.pruner.prune(self._study, so_far)
+
+    def _by_step(self, item: _UnderWay) -> dict[int, float]:
+        subjects = self._problem.archive.subjects
+        return {subjects.index(name): score.loss for name, score in item.scores.items()}
 
     def _finish(self, item: _UnderWay, state: TrialState) -> None:
         kept = {name: list(score) for name, score in sorted(item.scores.items())}
@@ -181,6 +206,10 @@ class Search:
         loss = None
         if state is TrialState.COMPLETE:
             loss = sum(score.loss for score in item.scores.values()) / len(item.scores)
+            if self._best is None or loss < self._best:
+                self._best = loss
+                for step, value in self._by_step(item).items():
+                    item.trial.report(value, step)  # for the pruner to compare others with
         self._study.tell(item.trial, loss, state)
         del self._under_way[item.trial.number]
         self._finished += 1
@@ -204,12 +233,8 @@ class Search:
                 if is_default(trial, self._problem):
                     self._default_loss = trial.value
                     break
-        try:
-            best = self._study.best_value
-        except ValueError:
-            best = None
         return Progress(
-            self._finished, self._wanted, best, self._default_loss, self._farm.workers()
+            self._finished, self._wanted, self._best, self._default_loss, self._farm.workers()
         )
 
 

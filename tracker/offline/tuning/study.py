@@ -117,6 +117,12 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
+def best_loss(study: optuna.Study) -> float | None:
+    """The smallest loss of a complete trial; ``None`` before there is one."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return min((trial.value for trial in complete if trial.value is not None), default=None)
+
+
 def scores_of(trial: FrozenTrial) -> dict[str, Score]:
     """The scores kept with a trial, by subject."""
     return {name: Score(*numbers) for name, numbers in trial.user_attrs[SCORES].items()}
