@@ -14,6 +14,7 @@ from tracker.offline.tuning.archive import load_archive, read_trace
 from tracker.offline.tuning.objective import (
     TAIL_WEIGHT,
     Job,
+    Room,
     Scorer,
     errors_of,
     predictions,
@@ -66,10 +67,10 @@ def test_the_compiled_objective_is_filterpys(tmp_path: Path) -> None:
 @pytest.mark.parametrize("predictor", ["kalman_ca", "rls"])
 def test_what_comes_later_changes_no_prediction(predictor: str, tmp_path: Path) -> None:
     trace = read_trace(write_trace(tmp_path / "t.csv", 1), "s", 10.0)
-    told = predictions(predictor, {}, prepared(trace, 300.0)).copy()
+    told = predictions(predictor, {}, prepared(trace, 300.0), Room()).copy()
     changed = trace._replace(positions=trace.positions.copy())
     changed.positions[301:] += 7.0
-    other = predictions(predictor, {}, prepared(changed, 300.0))
+    other = predictions(predictor, {}, prepared(changed, 300.0), Room())
     assert np.array_equal(told[:301], other[:301])
     assert not np.array_equal(told[310:], other[310:])
 

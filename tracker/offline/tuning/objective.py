@@ -72,30 +72,42 @@ class Prepared(NamedTuple):
     ahead: int
     hold: Errors
     asked_ns: NDArray[np.int64]
-    means: NDArray[np.float64]
-    covariances: NDArray[np.float64]
 
 
 def prepared(trace: Trace, latency_ms: float) -> Prepared:
-    """A trace with its moments to ask for, hold's errors, and room for predictions."""
+    """A trace with its moments to ask for and hold's errors."""
     ahead = min(steps_ahead(trace, latency_ms), trace.times_ns.size - 1)
-    count, channels = trace.positions.shape
     asked_ns = trace.times_ns + round(ahead / trace.rate_hz * 1e9)
     asked_ns[:-ahead] = trace.times_ns[ahead:]
-    return Prepared(
-        trace,
-        ahead,
-        errors_of(trace, trace.positions, ahead),
-        asked_ns,
-        np.empty((count, channels)),
-        np.empty((count, channels, channels)),
-    )
+    return Prepared(trace, ahead, errors_of(trace, trace.positions, ahead), asked_ns)
+
+
+class Room:
+    """Memory for predictions, used again for every trace: as much as the longest one needs."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+
+    def for_trace(self, trace: Trace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Means (N, C) and covariances (N, C, C), holding whatever was there before."""
+        count, channels = trace.positions.shape
+        if channels not in self._rooms or self._rooms[channels][0].shape[0] < count:
+            self._rooms[channels] = (
+                np.empty((count, channels)),
+                np.empty((count, channels, channels)),
+            )
+        means, covariances = self._rooms[channels]
+        return means[:count], covariances[:count]
 
 
 def predictions(
-    predictor: str, parameters: Mapping[str, float], place: Prepared
+    predictor: str, parameters: Mapping[str, float], place: Prepared, room: Room
 ) -> NDArray[np.float64]:
-    """Run a compiled predictor over a trace; row i is what it says at i of i + ``ahead``."""
+    """Run a compiled predictor over a trace; row i is what it says at i of i + ``ahead``.
+
+    The result lies in ``room``, and is gone with the next one.
+    """
+    means, covariances = room.for_trace(place.trace)
     trace, method = place.trace, METHODS[predictor]
     record = parameter_record(predictor, parameters)
     horizon_ns = round(place.ahead / trace.rate_hz * 1e9)
@@ -106,10 +118,10 @@ def predictions(
         trace.times_ns,
         trace.positions,
         place.asked_ns,
-        place.means,
-        place.covariances,
+        means,
+        covariances,
     )
-    return place.means
+    return means
 
 
 class Scorer:
@@ -118,6 +130,7 @@ class Scorer:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._prepared: dict[str, list[Prepared]] = {}
+        self._room = Room()
 
     def score(self, parameters: Mapping[str, float], subject: str) -> Score:
         """The score of one subject: what a worker computes, the same wherever it runs."""
@@ -141,12 +154,11 @@ class Scorer:
             positions=trace.positions[:40].copy(),
             scored=np.ones(min(40, trace.scored.size), np.bool_),
         )
-        predictions(self._job.predictor, {}, prepared(short, min(self._job.latency_ms, 1e3)))
+        predictions(self._job.predictor, {}, prepared(short, self._job.latency_ms), self._room)
 
     def _relative(self, parameters: Mapping[str, float], place: Prepared) -> Errors:
-        made = errors_of(
-            place.trace, predictions(self._job.predictor, parameters, place), place.ahead
-        )
+        said = predictions(self._job.predictor, parameters, place, self._room)
+        made = errors_of(place.trace, said, place.ahead)
         return Errors(_ratio(made.rms, place.hold.rms), _ratio(made.tail, place.hold.tail))
 
 
