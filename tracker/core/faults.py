@@ -55,9 +55,6 @@ FAULTS: Final[dict[str, Fault]] = {
     "model doubtful": Fault("H07", _WARN, "A shot is off the model: it is being refitted."),
     "imaging overdue": Fault("H08", _HOLD, "No X-ray shot for too long: check the imager."),
     "fiducials moved": Fault("H09", _HOLD, "Fiducials do not fit the plan: check the shot."),
-    "baseline drift": Fault(
-        "H10", _WARN, "The tumour drifts against the surrogate: shots come faster."
-    ),
     "prediction off": Fault(
         "H11", _HOLD, "Predictions miss the breathing: wait for it to calm.", clear_s=1.0
     ),
