@@ -13,7 +13,6 @@ from tracker.core.frames import (
     fixed_to_table,
     patient_to_table,
     rotation,
-    table_to_fixed,
     table_to_patient,
 )
 
@@ -44,10 +43,9 @@ def test_every_orientation_is_right_handed():
         assert signs[0] * signs[1] * signs[2] == 1.0
 
 
-def test_couch_motion_is_taken_away_and_added_back():
+def test_couch_motion_is_taken_away():
     couch = FixedPoint(0.5, -4.0, 7.0)
     assert fixed_to_table(FixedPoint(*POINT), couch) == TablePoint(0.5, 24.0, 293.0)
-    assert table_to_fixed(TablePoint(0.5, 24.0, 293.0), couch) == FixedPoint(*POINT)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +63,10 @@ def test_rotation_turns_about_x_then_y_then_z(angles, turned):
     assert pose.to_fixed(CameraPoint(*POINT)) == pytest.approx(turned)
 
 
-def test_camera_pose_there_and_back():
-    pose = CameraPose.of((10.0, -2000.0, 1500.0), (170.0, 13.0, -31.0))
-    there = pose.to_fixed(CameraPoint(*POINT))
-    assert pose.from_fixed(there) == pytest.approx(POINT)
+def test_camera_pose_turns_then_moves():
+    pose = CameraPose.of((10.0, -2000.0, 1500.0), (90.0, 0.0, 0.0))
     assert pose.to_fixed(CameraPoint(0.0, 0.0, 0.0)) == FixedPoint(10.0, -2000.0, 1500.0)
+    assert pose.to_fixed(CameraPoint(*POINT)) == pytest.approx((11.0, -2300.0, 1520.0))
 
 
 def test_rotation_matrices_are_orthonormal():

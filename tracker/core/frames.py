@@ -100,21 +100,10 @@ class CameraPose(NamedTuple):
             a * x + b * y + c * z + ox, d * x + e * y + f * z + oy, g * x + h * y + i * z + oz
         )
 
-    def from_fixed(self, point: FixedPoint) -> CameraPoint:
-        """Bring a fixed position into the camera's frame."""
-        x, y, z = (point[k] - self.origin[k] for k in range(3))
-        (a, b, c), (d, e, f), (g, h, i) = self.rows
-        return CameraPoint(a * x + d * y + g * z, b * x + e * y + h * z, c * x + f * y + i * z)
-
 
 def fixed_to_table(point: FixedPoint, couch: FixedPoint) -> TablePoint:
     """Take away the couch's displacement."""
     return TablePoint(point[0] - couch[0], point[1] - couch[1], point[2] - couch[2])
-
-
-def table_to_fixed(point: TablePoint, couch: FixedPoint) -> FixedPoint:
-    """Add the couch's displacement."""
-    return FixedPoint(point[0] + couch[0], point[1] + couch[1], point[2] + couch[2])
 
 
 def table_to_patient(point: TablePoint, orientation: Orientation) -> PatientPoint:
