@@ -6,15 +6,15 @@ the engine's own build; what it leaves behind is compiled kernels and warm cache
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 
-from sim.patient import Patient
-from sim.room import Devices, Room
 from sim.scenario import ROBOT, Actuator
 from sim.scenario import Room as RoomSettings
 from tracker.config import Configuration
 from tracker.core.session import State
-from tracker.offline.closed_loop import ClosedLoop, shortest_run_s
+from tracker.offline.closed_loop import ClosedLoop, furnish, shortest_run_s
 
 
 def warm(configuration: Configuration) -> State:
@@ -32,18 +32,5 @@ def warm(configuration: Configuration) -> State:
         rotation_deg=controller.camera.rotation_deg,
     )
     settings = msgspec.structs.replace(settings, imager=imager, camera=camera)
-    names = Devices(
-        camera=controller.camera.device,
-        belt=controller.belt.device,
-        imager=controller.imager.device,
-        actuator=controller.actuator.device,
-        gate=controller.gate.device,
-    )
-    room = Room(
-        settings,
-        Patient.generated(settings, 1),
-        1,
-        devices=names,
-        orientation=controller.session.orientation,
-    )
-    return ClosedLoop(configuration, room).run().state
+    simulated = dataclasses.replace(configuration, room=settings)
+    return ClosedLoop(simulated, furnish(simulated, None, 1)).run().state
