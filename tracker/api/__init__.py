@@ -1,0 +1,1 @@
+"""What the daemon says to other programs and hears from them: schema, keys, roles."""

@@ -1,0 +1,207 @@
+"""The published, versioned schema: what subscribers receive and what requests look like.
+
+Everything is JSON of these records, one message a record, tagged with its type. A field is added
+with a default and `VERSION` stays; anything else raises it. Times are nanoseconds of the
+run, positions millimetres in the patient frame (+X left, +Y superior, +Z anterior) relative to
+the reference position, covariances upper triangles (xx, xy, xz, yy, yz, zz) in mm2.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+VERSION = 1
+
+
+class Role(StrEnum):
+    """Who asks. What each may ask for stands in `tracker.api.roles`."""
+
+    OBSERVER = "observer"
+    OPERATOR = "operator"
+    PHYSICIST = "physicist"
+    SERVICE = "service"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Common to all that is published."""
+
+
+class Beam(msgspec.Struct, frozen=True, kw_only=True):
+    """The beam: is it permitted by the controller, and what does the gate read back."""
+
+    permitted: bool
+    until_ns: int | None = None
+    on: bool | None = None
+
+
+class Surrogate(msgspec.Struct, frozen=True, kw_only=True):
+    """The fused breathing signal and the age of its newest sample."""
+
+    amplitude_mm: float
+    velocity_mm_s: float
+    sigma_mm: float
+    age_ms: float
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where something is or will be at ``at_ns``, with its covariance and 95 % radius."""
+
+    at_ns: int
+    position_mm: tuple[float, float, float]
+    covariance_mm2: tuple[float, float, float, float, float, float]
+    radius95_mm: float
+
+
+class ActiveFault(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault that is active: its hazard, reaction, the operator's sentence, value and limit."""
+
+    name: str
+    hazard: str
+    reaction: str
+    sentence: str
+    detail: str
+    since_ns: int
+    latched: bool
+
+
+class DeviceHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """One device: link, rate and age of its messages, its delay and loss over the last seconds."""
+
+    device: str
+    role: str
+    up: bool
+    detail: str = ""
+    rate_hz: float = 0.0
+    age_ms: float | None = None
+    latency_ms: float | None = None
+    lost_share: float = 0.0
+    bad: int = 0
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon itself, over its last seconds."""
+
+    tick_hz: float
+    late_p50_ms: float
+    late_p99_ms: float
+    late_max_ms: float
+    skipped_ticks: int
+    recording: bool
+    journal_queue: int = 0
+    disk_free_bytes: int | None = None
+
+
+class State(Record, frozen=True, kw_only=True):
+    """Topic ``state``, 20 times a second: everything a display needs to be right at once."""
+
+    version: int = VERSION
+    run_id: str
+    """Another run of the daemon has another id."""
+    sequence: int
+    t_ns: int
+    wall: str
+    """UTC, ISO 8601."""
+    patient_id: str
+    plan_id: str
+    session: str
+    """State of the session table."""
+    allowed: tuple[str, ...]
+    """Requests the session table and the active faults allow now, whatever the asker's role."""
+    next_step: str
+    """The one thing to do next, in a sentence."""
+    beam: Beam
+    surrogate: Surrogate | None = None
+    estimate: Place | None = None
+    prediction: Place | None = None
+    tolerance_mm: float
+    demand_mm: tuple[float, float, float] | None = None
+    actuator_mm: tuple[float, float, float] | None = None
+    faults: tuple[ActiveFault, ...] = ()
+    devices: tuple[DeviceHealth, ...] = ()
+    health: Health
+
+
+class ModelShot(msgspec.Struct, frozen=True, kw_only=True):
+    """One shot of the model: surrogate then, target as seen, residual before it was learned."""
+
+    shot_id: int
+    exposed_ns: int
+    amplitude_mm: float
+    position_mm: tuple[float, float, float]
+    residual_mm: tuple[float, float, float] | None
+    used: bool
+
+
+class Model(Record, frozen=True, kw_only=True):
+    """Topic ``model``, at each refit and every 2 s: the correlation model and its shots."""
+
+    t_ns: int
+    kinds: tuple[str, str, str]
+    loo_rms_mm: tuple[float, float, float]
+    phase_coverage: float
+    shots: tuple[ModelShot, ...]
+    curve_amplitude_mm: tuple[float, ...]
+    curve_inhale_mm: tuple[tuple[float, float, float], ...]
+    curve_exhale_mm: tuple[tuple[float, float, float], ...]
+
+
+class Said(Record, frozen=True, kw_only=True):
+    """Topic ``log``: one line of the event log (session changes, faults, notices, requests)."""
+
+    t_ns: int
+    level: str
+    """info, warning or alarm."""
+    text: str
+
+
+Published = State | Model | Said
+
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_-]*$")]
+Identity = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
+    """A request: ``name`` is one of the session's requests or ``status``, ``end``.
+
+    ``role`` is what the asker acts as; its key must be allowed it. ``nonce`` was never used
+    before with this key.
+    """
+
+    version: int = VERSION
+    request_id: Identity
+    nonce: Annotated[str, Meta(min_length=16, max_length=64)]
+    run_id: Identity
+    """Of the run it is meant for: no request reaches another run than the one it was made for."""
+    name: Name
+    role: Role
+    who: Identity
+    """The person, for the record."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Whether a request was obeyed, and if not why and what to do."""
+
+    version: int = VERSION
+    request_id: str
+    accepted: bool
+    reason: str = ""
+    state: str = ""
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
+    """Asks who is there; answered by `Welcome`, needs no role beyond a known key."""
+
+    version: int = VERSION
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The run that answers, and the roles of the key that asked."""
+
+    version: int = VERSION
+    run_id: str
+    program: str
+    roles: tuple[Role, ...]

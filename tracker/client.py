@@ -1,0 +1,1 @@
+"""Talks to a running daemon: hears its state, asks it for things (sync and async)."""
