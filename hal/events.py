@@ -31,6 +31,14 @@ class LinkChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
     detail: str = ""
 
 
+class RecordingState(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Events reach the disk, or do not and ``detail`` says why; told at each change."""
+
+    t_ns: int
+    ok: bool
+    detail: str = ""
+
+
 class Request(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Somebody asks something of the session: model, expose, start, hold, resume, stop, reset."""
 
@@ -49,6 +57,7 @@ Event = (
     | BadSample
     | Tick
     | LinkChanged
+    | RecordingState
     | Request
 )
 

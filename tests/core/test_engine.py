@@ -2,12 +2,12 @@
 
 import pytest
 
-from hal.events import LinkChanged, Request, SendHold, SendStop, Tick
+from hal.events import LinkChanged, RecordingState, Request, SendHold, SendStop, Tick
 from hal.messages import BadSample
 from tracker.build import build_engine
 from tracker.core.session import State, Trigger, after
 from tracker.core.settings import Controller, Prediction
-from tracker.core.types import Notice, SessionChanged
+from tracker.core.types import FaultChanged, Notice, SessionChanged
 
 MS = 1_000_000
 
@@ -91,3 +91,21 @@ def test_requests_follow_the_session_table():
         fresh.handle(Request(1, trigger.value))
         expected = after(State.IDLE, trigger)
         assert fresh.state is (expected or State.IDLE)
+
+
+def test_what_cannot_be_recorded_is_a_fault_until_it_can():
+    fresh = engine()
+    fresh.handle(Request(1, "model"))
+    fresh.handle(RecordingState(2, ok=False, detail="disk full"))
+
+    def told(now):
+        return [
+            (change.active, change.detail)
+            for change in fresh.handle(Tick(now, now))
+            if isinstance(change, FaultChanged) and change.fault == "not recording"
+        ]
+
+    assert told(10 * MS) == [(True, "disk full")]
+    fresh.handle(RecordingState(11 * MS, ok=True))
+    assert told(20 * MS) == []
+    assert told(2000 * MS) == [(False, "disk full")]

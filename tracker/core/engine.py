@@ -13,6 +13,7 @@ from collections.abc import Callable
 from hal.events import (
     Event,
     LinkChanged,
+    RecordingState,
     Request,
     SendDemand,
     SendExpose,
@@ -94,6 +95,7 @@ class Engine:
             BeamStatus: self._take_beam,
             BadSample: self._take_bad,
             LinkChanged: self._take_link,
+            RecordingState: self._take_recording,
             Request: self._take_request,
             Tick: self._tick,
         }
@@ -136,6 +138,10 @@ class Engine:
         level = "info" if link.up else "warning"
         words = "is connected" if link.up else "lost its connection"
         return [Notice(link.t_ns, level, f"{link.device} {words}. {link.detail}".rstrip())]
+
+    def _take_recording(self, recording: RecordingState) -> list[Output]:
+        self._watch.unrecorded = "" if recording.ok else recording.detail or "no reason given"
+        return []
 
     def _take_shot(self, shot: FiducialShot) -> list[Output]:
         self._imaging.answered(shot.shot_id)
@@ -256,6 +262,7 @@ class Engine:
         wanted = None if prediction is None else self._in_room(prediction.position_mm)
         found: Conditions = {}
         self._watch.loop(found, now - tick.due_ns)
+        self._watch.recording(found)
         self._watch.surrogate(found, now, self._surrogate, breathing)
         self._watch.model(found, now, self._modelling.model, breathing, self._imaging)
         if self._modelling.model is not None:

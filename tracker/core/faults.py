@@ -81,6 +81,9 @@ FAULTS: Final[dict[str, Fault]] = {
         "H19", _STOP, "Beam and permit disagree: stop and check the gate.", latched=True
     ),
     "gate silent": Fault("H19", _HOLD, "No read-back from the beam gate: check its link."),
+    "not recording": Fault(
+        "H24", _HOLD, "The journal cannot be written: check the disk.", clear_s=1.0
+    ),
     "operator hold": Fault("", _HOLD, "Held by the operator: resume when ready.", latched=True),
 }
 """Every fault the controller can raise. A name that is not here cannot be raised."""

@@ -49,6 +49,8 @@ class Watch:
         self.fiducials_moved = ""
         self.actuator_fault = ""
         self.refusal = ""
+        self.unrecorded = ""
+        """Why events do not reach the disk; empty while they do."""
         self.settled = False
         """Since motion began, the actuator has once been where it should."""
         self.beam_on: bool | None = None
@@ -77,6 +79,11 @@ class Watch:
                 f"tick {lateness_ns / 1e6:.0f} ms late, "
                 f"limit {self._settings.gating.overrun_ms:g} ms"
             )
+
+    def recording(self, found: Conditions) -> None:
+        """Judge whether what happens is recorded (H24)."""
+        if self.unrecorded:
+            found["not recording"] = self.unrecorded
 
     def surrogate(
         self, found: Conditions, now_ns: int, surrogate: Surrogate, state: BreathingState | None
