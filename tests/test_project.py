@@ -18,6 +18,7 @@ import pytest
 from tracker.cli import COMMANDS
 from tracker.config import RULES
 from tracker.core.settings import Controller
+from tracker.operation import Operation
 
 REPOSITORY = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -203,7 +204,7 @@ def test_the_readme_and_the_reference_name_every_command() -> None:
 
 def test_the_configuration_reference_names_every_section_and_rule() -> None:
     reference = (REPOSITORY / "docs" / "reference" / "configuration.md").read_text()
-    for section in Controller.__struct_fields__:
+    for section in (*Controller.__struct_fields__, *Operation.__struct_fields__):
         assert f"`[{section}]`" in reference
     for rule in RULES:
         assert rule.key.rpartition(".")[2] in reference, rule.key

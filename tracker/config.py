@@ -11,7 +11,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +21,7 @@ import tomli_w
 from sim.scenario import Room
 from tracker.core.settings import Controller
 from tracker.document import Problem, document_problems, shown
+from tracker.operation import Operation
 from tracker.wires import Wires
 
 SHIPPED = Path(__file__).parent / "defaults"
@@ -49,6 +50,7 @@ class Configuration:
     path: Path | None
     sha256: str
     wires: Wires | None = None
+    operation: Operation = field(default_factory=Operation)
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,21 +86,25 @@ def parse_configuration(
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # mostly tomllib.TOMLDecodeError
         raise ConfigurationError([_syntax_problem(name, text, error)]) from None
-    problems = list(document_problems(table, Controller, _Document))
+    problems = list(document_problems(table, Controller, _Document, Operation))
     wrong = frozenset(_key(problem.path) for problem in problems)
-    sections = {key: value for key, value in table.items() if key not in ("room", "wires")}
+    sections, rest, operation = (
+        {key: table[key] for key in record.__struct_fields__ if key in table}
+        for record in (Controller, _Document, Operation)
+    )
     try:
         # With the wrong keys left out, so that the rules between the others are looked at too.
         controller = msgspec.convert(_without(sections, wrong), Controller)
         problems.extend(_rule_problems(controller, wrong))
         if problems:
             raise ConfigurationError([f"{name}: {path}: {what}" for path, what in problems])
-        rest = {key: table[key] for key in ("room", "wires") if key in table}
         document = msgspec.convert(rest, _Document)
+        running = msgspec.convert(operation, Operation)
     except msgspec.ValidationError as error:
         raise ConfigurationError([f"{name}: {error}"]) from None
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Configuration(controller, document.room, text, path, digest, document.wires)
+    room, wires = document.room, document.wires
+    return Configuration(controller, room, text, path, digest, wires, running)
 
 
 def altered(
@@ -109,6 +115,7 @@ def altered(
     Its text becomes the whole effective configuration, so that a journal holds what really ran.
     """
     table: dict[str, Any] = msgspec.to_builtins(configuration.controller)
+    table.update(msgspec.to_builtins(configuration.operation))
     if configuration.room is not None:
         table["room"] = msgspec.to_builtins(configuration.room)
     if configuration.wires is not None:

@@ -1,0 +1,52 @@
+"""How the daemon is run: the sections of a configuration that the controller never sees.
+
+Nothing here changes what the engine answers to an event; replay and closed loop ignore it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Common to every section: frozen, named, and no unknown key."""
+
+
+class Records(Section, frozen=True, kw_only=True):
+    """Where live runs are recorded, and how long they are kept."""
+
+    folder: Annotated[str, Meta(min_length=1, max_length=400)] = "sessions"
+    """Journals and their catalogue; relative to where the daemon is started."""
+    retention_days: Annotated[int, Meta(ge=0, le=36500)] = 3650
+    """A journal may be pruned once it is so old; 0: never. Nothing is deleted by itself."""
+    least_free_mb: Annotated[int, Meta(ge=10, le=1_000_000)] = 2000
+    """Free disk space a start needs: an hour of tracking writes some 500 MB."""
+
+
+class SelfTest(Section, frozen=True, kw_only=True):
+    """What is looked at before a start; whatever fails refuses it."""
+
+    seconds: Annotated[float, Meta(ge=1, le=60)] = 3.0
+    """How long every device is listened to."""
+    rate_share: Annotated[float, Meta(ge=0.01, le=0.5)] = 0.1
+    """How far a sensor's rate may be from the configured one, as a share of it."""
+    drift_ppm: Annotated[float, Meta(ge=10, le=10_000)] = 2000.0
+    """How far a device's clock may run from the host's; a few seconds cannot see less."""
+    calibration_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    """Age of a calibration file; unverified, the local programme of quality assurance rules."""
+    latency_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    """Age of the latency measurement (hazard H28)."""
+    arrangement_file: str = ""
+    """What ``tidetrack arrangement --out`` wrote (hazard H05); empty: not asked for."""
+    arrangement_days: Annotated[int, Meta(ge=1, le=365)] = 1
+    """Age of the arrangement check: a morning check counts for the day."""
+
+
+class Operation(Section, frozen=True, kw_only=True):
+    """All of it, one field a section."""
+
+    records: Records = Records()
+    self_test: SelfTest = SelfTest()
