@@ -20,6 +20,7 @@ from tracker.artefact import save_artefact
 from tracker.offline.tuning.archive import Archive, load_archive
 from tracker.offline.tuning.errors import TuningError
 from tracker.offline.tuning.farm import Farm, LocalFarm
+from tracker.offline.tuning.objective import Score
 from tracker.offline.tuning.problem import Problem
 from tracker.offline.tuning.space import ranges_of
 
@@ -162,7 +163,7 @@ def describe(archive: Archive, rate_hz: float) -> str:
 
 
 @contextmanager
-def farm_of(problem: Problem, workers: int | None, dask: str | None) -> Iterator[Farm]:
+def farm_of(problem: Problem, workers: int | None, dask: str | None) -> Iterator[Farm[Score]]:
     """The workers asked for, ready to work; gone when done."""
     # One thread each: the kernels are single, and workers must not fight over cores.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -170,7 +171,7 @@ def farm_of(problem: Problem, workers: int | None, dask: str | None) -> Iterator
     if dask is not None:
         from tracker.offline.tuning.cluster import DaskFarm
 
-        farm: Farm = DaskFarm(problem.job, dask)
+        farm: Farm[Score] = DaskFarm(problem.job, dask)
     else:
         farm = LocalFarm(problem.job, workers or len(os.sched_getaffinity(0)))
     try:

@@ -18,13 +18,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Generic, cast
 
 from distributed import Client, Future, WorkerPlugin, get_worker
 
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.farm import ATTEMPTS, Outcome, Task, attempt
-from tracker.offline.tuning.objective import Job, Score, Scorer
+from tracker.offline.tuning.farm import ATTEMPTS, Job, Outcome, Result, Scorer, Task, attempt
 from tracker.offline.tuning.problem import KERNELS_SHA256
 
 PATIENCE_S = 15.0
@@ -36,7 +35,7 @@ _COUNT_S = 2.0
 class ArchivePlugin(WorkerPlugin):
     """On every worker: the job, and one scorer for each of its threads."""
 
-    def __init__(self, name: str, job: Job) -> None:
+    def __init__(self, name: str, job: Job[Any]) -> None:
         self.name = name
         self.idempotent = True
         self._job = job
@@ -45,17 +44,15 @@ class ArchivePlugin(WorkerPlugin):
     def __reduce__(self) -> tuple[Any, ...]:
         return (ArchivePlugin, (self.name, self._job))
 
-    def scorer(self) -> Scorer:
+    def scorer(self) -> Scorer[Any]:
         """The scorer of the calling thread."""
-        found: Scorer | None = getattr(self._threads, "scorer", None)
+        found: Scorer[Any] | None = getattr(self._threads, "scorer", None)
         if found is None:
-            found = self._threads.scorer = Scorer(self._job)
+            found = self._threads.scorer = self._job.scorer()
         return found
 
 
-def evaluate(
-    plugin: str, parameters: Mapping[str, float], subject: str
-) -> tuple[Score | None, str]:
+def evaluate(plugin: str, parameters: Mapping[str, float], subject: str) -> tuple[Any, str]:
     """Do one task: what dask runs on a worker."""
     archive = get_worker().plugins[plugin]
     assert isinstance(archive, ArchivePlugin)
@@ -88,10 +85,10 @@ def _check_answers(address: str) -> None:
         ) from None
 
 
-class DaskFarm:
+class DaskFarm(Generic[Result]):
     """The workers of one scheduler, as many as there are at the moment."""
 
-    def __init__(self, job: Job, address: str) -> None:
+    def __init__(self, job: Job[Result], address: str) -> None:
         self._address = address
         self._plugin = f"tidetrack-{hashlib.sha256(pickle.dumps(job)).hexdigest()[:16]}"
         self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
@@ -108,7 +105,7 @@ class DaskFarm:
             self.close()
             raise
 
-    def _prepare(self, job: Job) -> None:
+    def _prepare(self, job: Job[Result]) -> None:
         try:
             self._client.wait_for_workers(1, timeout=PATIENCE_S)
         except TimeoutError:
@@ -157,7 +154,7 @@ class DaskFarm:
         self._futures[str(future.key)] = future
         future.add_done_callback(self._done.put)
 
-    def take(self, timeout_s: float) -> list[Outcome]:
+    def take(self, timeout_s: float) -> list[Outcome[Result]]:
         """Wait for outcomes, at most ``timeout_s``; every task has exactly one."""
         done: list[Future[Any]] = []
         with contextlib.suppress(queue.Empty):
@@ -167,7 +164,7 @@ class DaskFarm:
         self._watch()
         return [outcome for future in done for outcome in self._settle(future)]
 
-    def _settle(self, future: Future[Any]) -> Iterator[Outcome]:
+    def _settle(self, future: Future[Any]) -> Iterator[Outcome[Result]]:
         """The outcome of a future that is done, or another attempt at its task."""
         task, count = self._out.pop(str(future.key))
         del self._futures[str(future.key)]

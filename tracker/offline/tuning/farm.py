@@ -1,8 +1,8 @@
 """Who evaluates: something that takes tasks and gives outcomes, and the one made of processes here.
 
-A task is one subject under one set of parameters. It has no side effects and the same outcome
-wherever and however often it runs, so a task whose worker died is simply run again, and nothing
-can be counted twice.
+A task is one subject under one set of parameters, or one run of a campaign. It has no side effects
+and the same outcome wherever and however often it runs, so a task whose worker died is simply run
+again, and nothing can be counted twice.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.objective import Job, Score, Scorer
+
+Result = TypeVar("Result")
+Given_co = TypeVar("Given_co", covariant=True)
 
 ATTEMPTS = 3
 """A task that has taken this many workers with it is given up."""
@@ -25,24 +27,44 @@ AT_HAND = 3
 """Tasks to keep out for each worker: the one it works on and what lies ready for it."""
 
 
+class Scorer(Protocol[Given_co]):
+    """Does tasks, one after the other, in one process."""
+
+    def warm_up(self) -> None:
+        """Compile, or load from the cache, all that tasks will call."""
+        ...
+
+    def score(self, parameters: Mapping[str, float], subject: str) -> Given_co:
+        """Do one task; ``ValueError`` and ``ArithmeticError`` say why it cannot be done."""
+        ...
+
+
+class Job(Protocol[Given_co]):
+    """All a worker needs to know but the tasks; it is pickled and sent to each once."""
+
+    def scorer(self) -> Scorer[Given_co]:
+        """Prepare to work."""
+        ...
+
+
 class Task(NamedTuple):
-    """One subject of one trial."""
+    """One subject of one trial; of a campaign, one run and its number."""
 
     trial: int
     subject: str
     parameters: dict[str, float]
 
 
-class Outcome(NamedTuple):
+class Outcome(NamedTuple, Generic[Result]):
     """What became of a task: a score, or why there is none."""
 
     trial: int
     subject: str
-    score: Score | None
+    score: Result | None
     problem: str = ""
 
 
-class Farm(Protocol):
+class Farm(Protocol[Result]):
     """Workers, wherever they are."""
 
     def workers(self) -> int:
@@ -53,7 +75,7 @@ class Farm(Protocol):
         """Have a task done."""
         ...
 
-    def take(self, timeout_s: float) -> list[Outcome]:
+    def take(self, timeout_s: float) -> list[Outcome[Result]]:
         """Wait for outcomes, at most ``timeout_s``; every task has exactly one."""
         ...
 
@@ -71,14 +93,14 @@ class _Worker:
         self.tasks: deque[Task] = deque()
 
 
-class LocalFarm:
+class LocalFarm(Generic[Result]):
     """Processes on this machine, each at a pipe; one that dies is replaced."""
 
-    def __init__(self, job: Job, workers: int) -> None:
+    def __init__(self, job: Job[Result], workers: int) -> None:
         self._job = job
         self._waiting: deque[Task] = deque()
         self._deaths: dict[tuple[int, str], int] = {}
-        self._given_up: list[Outcome] = []
+        self._given_up: list[Outcome[Result]] = []
         self._workers: list[_Worker] = []
         try:
             # The first one fills the cache of compiled kernels for the others.
@@ -100,14 +122,14 @@ class LocalFarm:
         self._waiting.append(task)
         self._hand_out()
 
-    def take(self, timeout_s: float) -> list[Outcome]:
+    def take(self, timeout_s: float) -> list[Outcome[Result]]:
         """Wait for outcomes, at most ``timeout_s``; every task has exactly one."""
         outcomes, self._given_up = self._given_up, []
         ready = wait([worker.pipe for worker in self._workers], 0 if outcomes else timeout_s)
         for worker in list(self._workers):
             if worker.pipe in ready:
                 try:
-                    outcomes.append(_received(worker))
+                    outcomes.append(self._received(worker))
                 except (EOFError, ConnectionError):
                     self._replace(worker)
         self._hand_out()
@@ -127,9 +149,14 @@ class LocalFarm:
         """The process number of every worker."""
         return [worker.process.pid or 0 for worker in self._workers]
 
-    def _take_given_up(self) -> list[Outcome]:
+    def _take_given_up(self) -> list[Outcome[Result]]:
         given_up, self._given_up = self._given_up, []
         return given_up
+
+    def _received(self, worker: _Worker) -> Outcome[Result]:
+        score, problem = worker.pipe.recv()
+        task = worker.tasks.popleft()
+        return Outcome(task.trial, task.subject, score, problem)
 
     def _hand_out(self) -> None:
         """Give waiting tasks to workers, first to those with nothing to do."""
@@ -163,7 +190,7 @@ class LocalFarm:
         _await_ready(started)
 
 
-def _start(job: Job) -> _Worker:
+def _start(job: Job[Result]) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, job), daemon=True)
@@ -196,15 +223,9 @@ def _await_ready(worker: _Worker) -> None:
         raise TuningError(f"a worker process ended at its start, exit code {code}") from None
 
 
-def _received(worker: _Worker) -> Outcome:
-    score, problem = worker.pipe.recv()
-    task = worker.tasks.popleft()
-    return Outcome(task.trial, task.subject, score, problem)
-
-
-def serve(pipe: Connection, job: Job) -> None:
+def serve(pipe: Connection, job: Job[Result]) -> None:
     """Work in a process of its own until the pipe is closed."""
-    scorer = Scorer(job)
+    scorer = job.scorer()
     scorer.warm_up()
     with contextlib.suppress(EOFError, ConnectionError):
         pipe.send("ready")
@@ -214,8 +235,8 @@ def serve(pipe: Connection, job: Job) -> None:
 
 
 def attempt(
-    scorer: Scorer, parameters: Mapping[str, float], subject: str
-) -> tuple[Score | None, str]:
+    scorer: Scorer[Result], parameters: Mapping[str, float], subject: str
+) -> tuple[Result | None, str]:
     """Score, or say in one line why it cannot be done."""
     try:
         return scorer.score(parameters, subject), ""

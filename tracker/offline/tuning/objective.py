@@ -42,6 +42,10 @@ class Job(NamedTuple):
     latency_ms: float
     archive: Archive
 
+    def scorer(self) -> Scorer:
+        """Prepare to score."""
+        return Scorer(self)
+
 
 class Errors(NamedTuple):
     """Size of errors on one trace: RMS and the 99th percentile of a sample's."""

@@ -80,7 +80,9 @@ class _UnderWay:
 class Search:
     """One run of a search; ``run`` ends when the study holds the wanted number of trials."""
 
-    def __init__(self, problem: Problem, study: optuna.Study, farm: Farm, wanted: int) -> None:
+    def __init__(
+        self, problem: Problem, study: optuna.Study, farm: Farm[Score], wanted: int
+    ) -> None:
         self._problem = problem
         self._study = study
         self._farm = farm
@@ -155,7 +157,7 @@ class Search:
         self._under_way[trial.number] = under_way
         return under_way
 
-    def _note(self, outcome: Outcome) -> bool:
+    def _note(self, outcome: Outcome[Score]) -> bool:
         """Take an outcome; whether it finished its trial."""
         self._out -= 1
         item = self._under_way.get(outcome.trial)
@@ -214,7 +216,7 @@ class Search:
         del self._under_way[item.trial.number]
         self._finished += 1
 
-    def _fail(self, item: _UnderWay, outcome: Outcome) -> bool:
+    def _fail(self, item: _UnderWay, outcome: Outcome[Score]) -> bool:
         self._study.tell(item.trial, state=TrialState.FAIL)
         del self._under_way[item.trial.number]
         self._failed.append(f"trial {outcome.trial}, {outcome.subject}: {outcome.problem}")
