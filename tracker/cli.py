@@ -48,6 +48,16 @@ COMMANDS: dict[str, Command] = {
         "rebuild the report of a session from its journal",
         "tidetrack report out/demo/session.mcap",
     ),
+    "sessions": Command(
+        "tracker.report.sessions",
+        "list, show, report, export and prune the recorded sessions of a folder",
+        "tidetrack sessions show last",
+    ),
+    "verify": Command(
+        "tracker.offline.verify",
+        "check that journals are still what was written, seal by seal",
+        "tidetrack verify sessions/20260301-101500.mcap",
+    ),
     "check": Command(
         "tracker.offline.check",
         "say whether a configuration is right, or every key that is wrong",
@@ -98,6 +108,7 @@ COMMANDS: dict[str, Command] = {
 KNOWN_ERRORS = (
     ("tracker.config", "ConfigurationError"),
     ("tracker.journal", "JournalError"),
+    ("tracker.catalogue", "CatalogueError"),
     ("sim.recording", "RecordingError"),
     ("tracker.artefact", "ArtefactError"),
     ("tracker.offline.tuning.errors", "TuningError"),
