@@ -11,7 +11,7 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -60,8 +60,12 @@ class Daemon:
         make_device: MakeDevice,
         operator: Asks,
         say: Callable[[str], None],
+        after_tick: Sequence[Callable[[int], None]] = (),
     ) -> None:
-        """Put the parts together; ``roles`` names the device of each section that has a wire."""
+        """Put the parts together; ``roles`` names the device of each section that has a wire.
+
+        ``after_tick`` are called with the time at the end of every tick that went through.
+        """
         controller = configuration.controller
         self._controller = controller
         self._engine = build_engine(controller)
@@ -69,6 +73,7 @@ class Daemon:
         self._clock = clock
         self._operator = operator
         self._say = say
+        self._after_tick = tuple(after_tick)
         self._tick_ns = round(1e9 / controller.timing.tick_hz)
         self._devices = {name: make_device(role, self._arrived) for role, name in roles.items()}
         self._camera = self._devices.get(controller.camera.device)
@@ -191,6 +196,8 @@ class Daemon:
             self._say(self._status(now_ns, now_ns - due_ns))
         if self._ticks % TIDY_TICKS == 0:
             gc.collect(1)
+        for each in self._after_tick:
+            each(now_ns)
 
     def _handle(self, event: Event) -> bool:
         """Record, handle, record and obey; tells whether a demand went out."""
