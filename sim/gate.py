@@ -10,6 +10,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hal.events import SendHold, SendPermit
 from hal.messages import BadSample, BeamStatus, Sample
 from sim import mishaps as trouble
@@ -40,6 +43,11 @@ class Line:
         if t_ns >= self._times_ns[-1]:
             return self._levels[-1]
         return self._levels[bisect_right(self._times_ns, t_ns) - 1]
+
+    def over(self, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return the level at many moments."""
+        places = np.searchsorted(np.array(self._times_ns), times_ns, side="right") - 1
+        return np.array(self._levels)[places]
 
 
 class Gate:
@@ -92,6 +100,15 @@ class Gate:
             if trouble.is_active(mishap, t_ns):
                 return state
         return self._beam.at(t_ns)
+
+    def over(self, times_ns: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Tell, at moments in order, whether the beam would be on if nothing were stuck, and is."""
+        self._expire(int(times_ns[-1]))
+        permitted = self._beam.over(times_ns)
+        on = permitted.copy()
+        for mishap, state in reversed(self._stuck):
+            on[trouble.active(mishap, times_ns / 1e9)] = state
+        return permitted, on
 
     def _expire(self, t_ns: int) -> None:
         """End the lease if it ran out before ``t_ns``."""

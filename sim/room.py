@@ -14,9 +14,11 @@ however finely the run is cut.
 from __future__ import annotations
 
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from hal.events import Command, SendExpose, SendHold, SendPermit
 from hal.messages import Sample, Triple
@@ -63,6 +65,19 @@ class Truth(msgspec.Struct, frozen=True, gc=False, tag=True):
     beam_on: bool
     scored: bool
     """False where the recording does not know the truth."""
+
+
+class Traces(NamedTuple):
+    """What a whole run came to, every 10 ms; one entry a moment."""
+
+    t_ns: NDArray[np.int64]
+    error_mm: NDArray[np.float64]
+    """Distance of the target from the beam, 3-D."""
+    permitted: NDArray[np.bool_]
+    """The beam as the controller has it: what a gate that obeys lets through."""
+    on: NDArray[np.bool_]
+    """The beam as it is."""
+    scored: NDArray[np.bool_]
 
 
 class Room:
@@ -157,39 +172,48 @@ class Room:
         last = min(-(-to_ns // TRUTH_STEP_NS), len(self._target))
         if last <= first:
             return []
-        ratio = TRUTH_STEP_NS // STEP_NS
-        self.actuator.run_to((last - 1) * ratio)
-        moved = self.actuator.positions[first * ratio : (last - 1) * ratio + 1 : ratio].tolist()
         on_at = self.gate.on_at
         is_couch = self._is_couch
         records: list[Truth] = []
-        for step, (x, y, z) in enumerate(moved, first):
-            t_ns = step * TRUTH_STEP_NS
-            fixed = self._fixed[step]
-            where = (x, y, z)
+        rows = zip(
+            range(first * TRUTH_STEP_NS, last * TRUTH_STEP_NS, TRUTH_STEP_NS),
+            self._moved(first, last).tolist(),
+            self._target[first:last].tolist(),
+            self._fixed[first:last].tolist(),
+            self._chest[first:last].tolist(),
+            self._scored[first:last].tolist(),
+            strict=True,
+        )
+        for t_ns, (x, y, z), target, (a, b, c), chest, scored in rows:
+            fixed, where = (a, b, c), (x, y, z)
             if is_couch:
-                fixed = (fixed[0] + x, fixed[1] + y, fixed[2] + z)
-            records.append(
-                Truth(
-                    t_ns,
-                    self._target[step],
-                    fixed,
-                    ORIGIN if is_couch else where,
-                    where,
-                    self._chest[step],
-                    on_at(t_ns),
-                    self._scored[step],
-                )
-            )
+                fixed = (a + x, b + y, c + z)
+            beam = ORIGIN if is_couch else where
+            on = on_at(t_ns)
+            records.append(Truth(t_ns, tuple(target), fixed, beam, where, chest, on, scored))
         return records
+
+    def traces(self, to_ns: int) -> Traces:
+        """Return what came of the run until ``to_ns``, every command until then given."""
+        last = min(to_ns // TRUTH_STEP_NS + 1, len(self._target))
+        t_ns = np.arange(last, dtype=np.int64) * TRUTH_STEP_NS
+        moved = self._moved(0, last)
+        apart = self._fixed[:last] + (moved if self._is_couch else -moved)
+        permitted, on = self.gate.over(t_ns)
+        error_mm = np.sqrt(np.einsum("ij,ij->i", apart, apart))
+        return Traces(t_ns, error_mm, permitted, on, self._scored[:last])
+
+    def _moved(self, first: int, last: int) -> NDArray[np.float64]:
+        """Return where the actuator was at truth steps ``first`` to ``last`` - 1, (N, 3)."""
+        ratio = TRUTH_STEP_NS // STEP_NS
+        self.actuator.run_to((last - 1) * ratio)
+        return self.actuator.positions[first * ratio : (last - 1) * ratio + 1 : ratio]
 
     def _plan_truth(self, patient: Patient, orientation: Orientation) -> None:
         """Work out what the controller cannot change, on the 10 ms grid."""
         steps = self.duration_ns // TRUTH_STEP_NS + 1
         times = np.arange(steps, dtype=np.float64) * (TRUTH_STEP_NS / 1e9)
-        target = patient.internal(times)
-        self._target: list[Triple] = [(x, y, z) for x, y, z in target.tolist()]
-        fixed = rotated(target, lying(orientation))
-        self._fixed: list[Triple] = [(x, y, z) for x, y, z in fixed.tolist()]
-        self._chest: list[float] = patient.belt(times).tolist()
-        self._scored: list[bool] = patient.scored(times).tolist()
+        self._target = patient.internal(times)
+        self._fixed = rotated(self._target, lying(orientation))
+        self._chest = patient.belt(times)
+        self._scored = patient.scored(times)

@@ -103,6 +103,11 @@ COMMANDS: dict[str, Command] = {
         "fit a predictor's parameters to an archive of recordings, each subject left out once",
         "tidetrack tune archive/ --latency-ms 150 --rate-hz 25 --out couch-150ms.toml",
     ),
+    "campaign": Command(
+        "tracker.offline.campaign.command",
+        "run thousands of simulated sessions with mishaps, and say how long each was unsafe",
+        "tidetrack campaign --faults all --pairs --seeds 10 --report out/campaign",
+    ),
 }
 
 KNOWN_ERRORS = (
@@ -112,6 +117,7 @@ KNOWN_ERRORS = (
     ("sim.recording", "RecordingError"),
     ("tracker.artefact", "ArtefactError"),
     ("tracker.offline.tuning.errors", "TuningError"),
+    ("tracker.offline.campaign.errors", "CampaignError"),
     ("hal.errors", "DeviceError"),
 )
 """Errors whose message is for the person at the terminal: (module, class)."""

@@ -8,13 +8,10 @@ or workers are many, more subjects of each are out at a time.
 
 from __future__ import annotations
 
-import contextlib
 import random
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -24,6 +21,7 @@ from tracker.offline.tuning.errors import TuningError
 from tracker.offline.tuning.farm import AT_HAND, Farm, Outcome, Task
 from tracker.offline.tuning.objective import Score
 from tracker.offline.tuning.problem import Problem
+from tracker.offline.tuning.signals import stop_signals
 from tracker.offline.tuning.space import rounded
 
 MOST_UNDER_WAY = 32
@@ -39,31 +37,6 @@ class Progress(NamedTuple):
     best: float | None
     default: float | None
     workers: int
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """Collect Ctrl-C and termination in a list, to be heeded between two outcomes.
-
-    An exception in the midst of telling a trial would leave it told and not counted. The second
-    signal is not collected but does what it always does.
-    """
-    received: list[int] = []
-    before: dict[int, Any] = {}
-
-    def note(number: int, frame: object) -> None:
-        received.append(number)
-        signal.signal(number, before[number])
-
-    if threading.current_thread() is threading.main_thread():  # else no signal arrives
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.getsignal(number)
-            signal.signal(number, note)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _UnderWay:

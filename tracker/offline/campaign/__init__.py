@@ -1,0 +1,1 @@
+"""Campaigns: many seeded closed loops with mishaps, and what they say about safety."""

@@ -1,0 +1,271 @@
+"""`tidetrack campaign`: seeded closed loops with mishaps, by the thousand, and what they show."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from tracker.config import SHIPPED, Configuration, ConfigurationError, load_configuration
+from tracker.offline.campaign import kinds
+from tracker.offline.campaign.errors import CampaignError
+from tracker.offline.campaign.figures import Tally, digest_of, tally
+from tracker.offline.campaign.ledger import Head, Identity, Ledger, Made, code_sha256, commit
+from tracker.offline.campaign.page import in_words, page
+from tracker.offline.campaign.patients import Archive, load_archive
+from tracker.offline.campaign.replay import replay_command, replay_run
+from tracker.offline.campaign.single import RunRecord
+from tracker.offline.campaign.work import RunJob, carry_out
+from tracker.offline.closed_loop import shortest_run_s
+from tracker.offline.tuning.farm import Farm, LocalFarm
+from tracker.offline.tuning.signals import stop_signals
+
+PAIRS = 200
+_SPARE_S = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--faults",
+        nargs="+",
+        default=["all"],
+        metavar="NAME",
+        help="KIND, KIND.TWIN, several joined by +, clean, or all: clean and every kind (default)",
+    )
+    parser.add_argument(
+        "--pairs",
+        nargs="?",
+        type=int,
+        const=PAIRS,
+        default=0,
+        metavar="N",
+        help=f"and N pairs of kinds ({PAIRS}), one seed each",
+    )
+    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each fault (10)")
+    parser.add_argument(
+        "--first-seed", type=int, default=1, metavar="S", help="the first of them (1)"
+    )
+    parser.add_argument("--minutes", type=float, default=5.0, metavar="M", help="of each run (5)")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=SHIPPED / "couch.toml",
+        metavar="FILE",
+        help="the configuration (default: the shipped couch.toml)",
+    )
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        metavar="DIR",
+        help="recorded patients, one for every second seed (default: generated ones alone)",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="W", help="processes on this machine (default: its cores)"
+    )
+    parser.add_argument("--dask", metavar="ADDRESS", help="a dask scheduler: its workers instead")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures; the ledger is kept beside it"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write campaign.html there, with --replay report"
+    )
+    parser.add_argument(
+        "--replay", metavar="FAULT:SEED", help="do one run again, with journal and report"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check everything, run what is not in the ledger yet, and print the table."""
+    _check(args)
+    configuration = load_configuration(args.config)
+    if configuration.room is None:
+        raise ConfigurationError([f"{args.config}: has no [room] to simulate; add one"])
+    needed_s = shortest_run_s(configuration) + _SPARE_S
+    length_s = args.minutes * 60.0
+    if length_s < needed_s:
+        raise CampaignError(
+            f"--minutes {args.minutes:g}: a run needs {needed_s:.0f} s for modelling and tracking"
+        )
+    archive = load_archive(args.recordings, needed_s)
+    if args.replay is not None:
+        return replay_run(args, configuration, archive)
+    names = runs_of(args)
+    head = Head(
+        identity=Identity(
+            code_sha256=code_sha256(),
+            configuration_sha256=configuration.sha256,
+            recordings_sha256=archive.sha256,
+            minutes=args.minutes,
+        ),
+        made=Made(
+            commit=commit(),
+            config=args.config.name,
+            recordings=args.recordings.name if args.recordings else "",
+        ),
+    )
+    out = args.json or (args.report or Path("out")) / "campaign.json"
+    with Ledger(out.with_suffix(".jsonl"), head) as ledger:
+        _do(args, configuration, archive, names, ledger)
+        records = [ledger.records[name] for name in names]
+    return _conclude(args, configuration, records, head, out)
+
+
+def runs_of(args: argparse.Namespace) -> list[str]:
+    """Name every run there is to do: seed by seed, so that what is done early covers all."""
+    faults: list[str] = []
+    for name in args.faults:
+        faults += [kinds.CLEAN, *kinds.known()] if name == "all" else [name]
+    for name in faults:
+        kinds.parsed(name)
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    names = [f"{fault}:{seed}" for seed in seeds for fault in dict.fromkeys(faults)]
+    names += [
+        f"{pair}:{args.first_seed + place}" for place, pair in enumerate(kinds.pairs(args.pairs))
+    ]
+    return names
+
+
+def _check(args: argparse.Namespace) -> None:
+    problems: list[str] = []
+    for option, value, low, high in (
+        ("--seeds", args.seeds, 1, 1_000_000),
+        ("--first-seed", args.first_seed, 0, 1_000_000_000),
+        ("--minutes", args.minutes, 0.5, 1440.0),
+        ("--pairs", args.pairs, 0, 10_000),
+        ("--workers", 1 if args.workers is None else args.workers, 1, 512),
+    ):
+        if not low <= value <= high:
+            problems.append(f"{option} {value:g}: is outside {low:g} to {high:g}")
+    if args.dask is not None and args.workers is not None:
+        problems.append("--workers: has no meaning with --dask, whose workers it takes; leave it")
+    if args.dask is not None and importlib.util.find_spec("distributed") is None:
+        problems.append("--dask: needs the package distributed; pip install 'tidetrack[tune]'")
+    if problems:
+        raise CampaignError(problems)
+
+
+def _do(
+    args: argparse.Namespace,
+    configuration: Configuration,
+    archive: Archive,
+    names: list[str],
+    ledger: Ledger,
+) -> None:
+    missing = [name for name in names if name not in ledger.records]
+    if len(missing) < len(names):
+        print(f"{len(names) - len(missing)} of {len(names)} runs are in the ledger already")
+    if not missing:
+        return
+    job = RunJob(
+        configuration.text,
+        archive.recordings,
+        args.minutes * 60.0,
+        ledger.head.identity.code_sha256,
+    )
+    start, simulated_s = time.perf_counter(), 0.0
+    with farm_of(job, args.workers, args.dask) as farm, progress_bar(len(missing)) as told:
+        start = time.perf_counter()
+        workers = farm.workers()
+
+        def keep(record: RunRecord) -> None:
+            nonlocal simulated_s
+            ledger.add(record)
+            simulated_s += record.seconds
+            told()
+
+        try:
+            with stop_signals() as stopped:
+                carry_out(missing, farm, keep, stopped)
+        except KeyboardInterrupt:
+            there = sum(name in ledger.records for name in names)
+            print(f"{there} of {len(names)} runs are kept; the same command goes on",
+                  file=sys.stderr)  # fmt: skip
+            raise
+    spent_s = time.perf_counter() - start
+    print(
+        f"{len(missing)} runs, {simulated_s / 3600.0:.2f} h simulated in {spent_s:.0f} s: "
+        f"{simulated_s / spent_s:.0f} x real time, {simulated_s / spent_s / workers:.0f} x for "
+        f"each of {workers} workers"
+    )
+
+
+def _conclude(
+    args: argparse.Namespace,
+    configuration: Configuration,
+    records: list[RunRecord],
+    head: Head,
+    out: Path,
+) -> int:
+    found: Tally = tally(records, configuration.controller.imager.interval_s)
+    again = replay_command(args)
+    summary = {
+        "made": head.made,
+        "identity": head.identity,
+        "digest": digest_of(records),
+        "runs": len(records),
+        "hours": round(sum(each.seconds for each in records) / 3600.0, 3),
+        "replay": again,
+        "rows": found.rows,
+        "breaches": found.breaches,
+        "worst": found.worst,
+    }
+    out.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+    print(in_words(found, again))
+    print(f"digest {summary['digest']}")
+    print(out)
+    if args.report is not None:
+        args.report.mkdir(parents=True, exist_ok=True)
+        where = args.report / "campaign.html"
+        interval_s = configuration.controller.imager.interval_s
+        where.write_text(page(found, records, head, again, interval_s), encoding="utf-8")
+        print(where)
+    return 1 if found.breaches else 0
+
+
+@contextmanager
+def farm_of(job: RunJob, workers: int | None, dask: str | None) -> Iterator[Farm[RunRecord]]:
+    """Give the workers asked for, ready to work; gone when done."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    if dask is not None:
+        from tracker.offline.tuning.cluster import DaskFarm
+
+        farm: Farm[RunRecord] = DaskFarm(job, dask)
+    else:
+        farm = LocalFarm(job, workers or len(os.sched_getaffinity(0)))
+    try:
+        yield farm
+    finally:
+        farm.close()
+
+
+@contextmanager
+def progress_bar(runs: int) -> Iterator[Told]:
+    """Show a bar on standard error; nothing but its end without a terminal."""
+    columns = (TextColumn("campaign"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        yield Told(bar, runs)
+
+
+class Told:
+    """Moves the bar by one run."""
+
+    def __init__(self, bar: Bar, runs: int) -> None:
+        """Begin at none of so many."""
+        self._bar = bar
+        self._task = bar.add_task("campaign", total=runs)
+
+    def __call__(self) -> None:
+        """One more is done."""
+        self._bar.advance(self._task)

@@ -1,0 +1,184 @@
+"""What a campaign's runs come to: one row a fault, the limits they are held to, the worst seeds.
+
+The limits are those of the hazard table: beam on with the target further than 5 mm from it lasts at
+most 150 ms where sensors or devices show the fault, and at most an imaging interval and a quarter
+of a second where only a shot can. Clean runs are held to duty, nuisance and shares of beam time.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from tracker.offline.campaign.kinds import CLEAN
+from tracker.offline.campaign.single import RunRecord
+
+DETECTABLE_MS = 150.0
+IMAGE_ONLY_S = 0.25
+"""Beyond the imaging interval."""
+CLEAN_DUTY = 0.95
+CLEAN_NUISANCE_PER_10_MIN = 1.0
+CLEAN_SHARE_5MM = 0.001
+CLEAN_SHARE_3MM = 0.02
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Median, 95th percentile and largest of what there was; all ``None`` of nothing."""
+
+    median: float | None
+    p95: float | None
+    largest: float | None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault over all its seeds, or, of a fault with both, those one can see or cannot."""
+
+    fault: str
+    image_only: bool
+    runs: int
+    hours: float
+    detected: int
+    """Runs in which a fault was raised after the onset."""
+    detected_ms: Spread
+    held: int
+    held_ms: Spread
+    returned: int
+    return_s: Spread
+    stopped: int
+    """Runs in which the session was stopped for good."""
+    longest_5mm_ms: int
+    longest_3mm_ms: int
+    share_5mm: float
+    """Of the beam's time."""
+    share_3mm: float
+    duty: float
+    rms_mm: float | None
+    nuisance: int
+    nuisance_per_10_min: float
+    worst: str
+    """The run with the longest episode at 5 mm, or at 3 mm where there is none."""
+
+
+class Breach(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, or the clean runs together, outside a limit."""
+
+    run: str
+    what: str
+    value: float
+    limit: float
+
+
+class Tally(NamedTuple):
+    """Everything a report is made of."""
+
+    rows: list[Row]
+    breaches: list[Breach]
+    worst: list[RunRecord]
+    """The runs with the longest episodes at 5 mm, the longest first."""
+
+
+def tally(records: Iterable[RunRecord], interval_s: float, worst: int = 12) -> Tally:
+    """Sum up; the order of the runs does not matter."""
+    ordered = sorted(records, key=lambda each: (each.fault, each.seed))
+    groups: dict[tuple[str, bool], list[RunRecord]] = {}
+    for record in ordered:
+        groups.setdefault((record.fault, record.image_only), []).append(record)
+    rows = [_row(fault, image, runs) for (fault, image), runs in groups.items()]
+    rows.sort(key=lambda row: (row.fault != CLEAN, "+" in row.fault, row.fault, row.image_only))
+    longest = sorted(ordered, key=lambda each: -each.longest_5mm_ms)[:worst]
+    return Tally(
+        rows,
+        _breaches(ordered, rows, interval_s),
+        [each for each in longest if each.longest_5mm_ms > 0],
+    )
+
+
+def limit_ms(image_only: bool, interval_s: float) -> float:
+    """Give the longest unsafe episode at 5 mm a fault may have."""
+    return (interval_s + IMAGE_ONLY_S) * 1e3 if image_only else DETECTABLE_MS
+
+
+def breach_of(record: RunRecord, interval_s: float) -> Breach | None:
+    """Say by how much a run's longest unsafe episode is too long, if it is."""
+    limit = limit_ms(record.image_only, interval_s)
+    if record.longest_5mm_ms <= limit:
+        return None
+    what = "longest unsafe episode at 5 mm, ms"
+    return Breach(run=record.name, what=what, value=record.longest_5mm_ms, limit=limit)
+
+
+def _breaches(records: Sequence[RunRecord], rows: Sequence[Row], interval_s: float) -> list[Breach]:
+    found = [breach for each in records if (breach := breach_of(each, interval_s)) is not None]
+    found.sort(key=lambda breach: -breach.value / breach.limit)
+    for row in rows:
+        if row.fault != CLEAN:
+            continue
+        for what, value, limit in (
+            ("nuisance holds per 10 min", row.nuisance_per_10_min, CLEAN_NUISANCE_PER_10_MIN),
+            ("unsafe share of beam at 5 mm", row.share_5mm, CLEAN_SHARE_5MM),
+            ("unsafe share of beam at 3 mm", row.share_3mm, CLEAN_SHARE_3MM),
+        ):
+            if value > limit:
+                found.append(Breach(run=CLEAN, what=what, value=value, limit=limit))
+        if row.duty < CLEAN_DUTY:
+            found.append(Breach(run=CLEAN, what="duty", value=row.duty, limit=CLEAN_DUTY))
+    return found
+
+
+def _row(fault: str, image_only: bool, runs: Sequence[RunRecord]) -> Row:
+    beam_s = sum(each.beam_s for each in runs)
+    tracked_s = sum(each.tracked_s for each in runs)
+    nuisance = sum(len(each.nuisance) for each in runs)
+    squares = sum(each.beam_s * each.rms_mm**2 for each in runs if each.rms_mm is not None)
+    detected = [each.detected_ms for each in runs if each.detected_ms is not None]
+    held = [each.held_ms for each in runs if each.held_ms is not None]
+    returned = [each.return_s for each in runs if each.return_s is not None]
+    worst = max(runs, key=lambda each: (each.longest_5mm_ms, each.longest_3mm_ms))
+    return Row(
+        fault=fault,
+        image_only=image_only,
+        runs=len(runs),
+        hours=round(sum(each.seconds for each in runs) / 3600.0, 3),
+        detected=len(detected),
+        detected_ms=spread(detected),
+        held=len(held),
+        held_ms=spread(held),
+        returned=len(returned),
+        return_s=spread(returned),
+        stopped=sum(bool(each.stopped_by) for each in runs),
+        longest_5mm_ms=max(each.longest_5mm_ms for each in runs),
+        longest_3mm_ms=max(each.longest_3mm_ms for each in runs),
+        share_5mm=_share(sum(each.unsafe_5mm_s for each in runs), beam_s),
+        share_3mm=_share(sum(each.unsafe_3mm_s for each in runs), beam_s),
+        duty=_share(beam_s, tracked_s),
+        rms_mm=round((squares / beam_s) ** 0.5, 4) if beam_s else None,
+        nuisance=nuisance,
+        nuisance_per_10_min=round(nuisance / tracked_s * 600.0, 3) if tracked_s else 0.0,
+        worst=worst.name,
+    )
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Median, 95th percentile (nearest rank) and largest."""
+    if not values:
+        return Spread(None, None, None)
+    ordered = sorted(values)
+    rank = -(-95 * len(ordered) // 100)
+    return Spread(round(statistics.median(ordered), 3), ordered[rank - 1], ordered[-1])
+
+
+def _share(part: float, whole: float) -> float:
+    return round(part / whole, 6) if whole else 0.0
+
+
+def digest_of(records: Iterable[RunRecord]) -> str:
+    """Sign a whole campaign: the same seeds and the same code give the same digest."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for record in sorted(records, key=lambda each: (each.fault, each.seed)):
+        digest.update(msgspec.json.encode(record))
+    return digest.hexdigest()

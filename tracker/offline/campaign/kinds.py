@@ -1,0 +1,208 @@
+"""Which mishap a run has: a fault's name and a seed make the moment, the length and the size.
+
+A fault is ``KIND`` (the twin it befalls then goes by the seed), ``KIND.TWIN``, or several joined by
+``+``; ``clean`` is none. ``KIND.breathing`` befalls camera and belt together, so that nothing tells
+of the breath any more. The kinds are those of `sim.mishaps`; one without a row in `DRAWN` takes
+`USUAL`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import zlib
+from typing import NamedTuple, cast, get_args
+
+import numpy as np
+
+from sim.mishaps import EFFECTS
+from sim.scenario import Mishap, MishapKind, Twin
+from tracker.offline.campaign.errors import CampaignError
+
+CLEAN = "clean"
+BREATHING = "breathing"
+"""Stands for camera and belt together."""
+
+EARLIEST_S = 45.0
+"""Onset: modelling is over, and some tracking with it."""
+AFTERWARDS_S = 25.0
+"""Kept free at the end of a run for tracking to return, where the run is long enough."""
+
+Span = tuple[float, float]
+
+
+class Draw(NamedTuple):
+    """From what a mishap is drawn; sizes in the unit of its kind.
+
+    ``sizes`` is a span, drawn evenly in the logarithm where it spans more than a factor of three,
+    or, longer than two, a list to choose from. ``lasting`` mishaps do not end with their time.
+    ``image_only`` ones show in nothing but X-ray shots (hazards H07, H09 and H10).
+    """
+
+    duration_s: Span = (1.0, 8.0)
+    sizes: tuple[float, ...] = (1.0, 1.0)
+    signed: bool = False
+    lasting: bool = False
+    image_only: bool = False
+
+
+USUAL = Draw()
+_UNITS = (10.0, 0.1, 25.4, 1.0 / 25.4, 1000.0, 0.001)
+"""Centimetres, inches and metres taken for millimetres, and the other way round."""
+
+DRAWN: dict[str, Draw] = {
+    "loss": Draw((0.05, 10.0)),
+    "freeze": Draw((0.1, 10.0)),
+    "delay": Draw((0.5, 10.0), (20.0, 500.0)),
+    "delay.imager": Draw((20.0, 60.0), (100.0, 4000.0), image_only=True),
+    "reorder": Draw((0.5, 10.0), (10.0, 300.0)),
+    "duplicate": Draw((0.5, 10.0)),
+    "garbage": Draw((0.05, 8.0)),
+    "garbage.imager": Draw((15.0, 60.0), image_only=True),
+    "clock_step": Draw((1.0, 1.0), (10.0, 2000.0), signed=True, lasting=True),
+    "clock_step.imager": Draw(
+        (1.0, 1.0), (10.0, 2000.0), signed=True, lasting=True, image_only=True
+    ),
+    "noise.camera": Draw((0.5, 10.0), (0.3, 8.0)),
+    "noise.belt": Draw((0.5, 10.0), (5.0, 500.0)),
+    "noise.imager": Draw((20.0, 60.0), (0.5, 8.0), image_only=True),
+    "noise.actuator": Draw((0.5, 10.0), (0.1, 5.0)),
+    "unit_error": Draw((0.1, 8.0), _UNITS),
+    "unit_error.imager": Draw((20.0, 60.0), _UNITS, image_only=True),
+    "occlusion": Draw((0.2, 20.0)),
+    "no_shot": Draw((15.0, 90.0), image_only=True),
+    "migration": Draw((1.0, 1.0), (0.5, 12.0), lasting=True, image_only=True),
+    "fiducial_lost": Draw((15.0, 60.0), image_only=True),
+    "complaint": Draw((0.1, 5.0)),
+    "stall": Draw((0.1, 5.0)),
+    "runaway": Draw((0.2, 5.0), (2.0, 20.0), signed=True),
+    "lag": Draw((1.0, 15.0), (20.0, 500.0)),
+    "stuck_on": Draw((0.2, 8.0)),
+    "stuck_off": Draw((0.2, 8.0)),
+    "cough": Draw((2.0, 2.0), (2.0, 15.0)),
+    "shift": Draw((0.5, 30.0), (1.0, 10.0), signed=True, lasting=True, image_only=True),
+    "target_shift": Draw((0.5, 60.0), (1.0, 15.0), signed=True, lasting=True, image_only=True),
+    "hold": Draw((1.0, 15.0)),
+}
+"""By ``KIND.TWIN``, else by ``KIND``."""
+
+
+class Fault(NamedTuple):
+    """One kind on one twin; the twin is empty where the seed chooses it."""
+
+    kind: MishapKind
+    twin: str = ""
+
+
+class Trouble(NamedTuple):
+    """One mishap as drawn: what befalls which twins, and how it shows."""
+
+    name: str
+    """``KIND.TWIN``."""
+    mishaps: tuple[Mishap, ...]
+    clear_s: float
+    """When it is over; a lasting one has then become what it stays."""
+    image_only: bool
+
+
+def known() -> tuple[str, ...]:
+    """Every kind there is, in the order of the table."""
+    return tuple(EFFECTS)
+
+
+def twins_of(kind: MishapKind) -> tuple[str, ...]:
+    """What a kind can befall, camera and belt together included."""
+    twins = EFFECTS[kind][0]
+    return (*twins, BREATHING) if {"camera", "belt"} <= set(twins) else twins
+
+
+def pairs(count: int) -> tuple[str, ...]:
+    """Give so many different pairs of kinds, always the same ones."""
+    every = list(itertools.combinations(known(), 2))
+    order = np.random.Generator(np.random.PCG64(1)).permutation(len(every))
+    return tuple("+".join(every[place]) for place in order[:count].tolist())
+
+
+def parsed(name: str) -> tuple[Fault, ...]:
+    """Read a fault's name; raises `CampaignError` with one line for what is not known."""
+    if name == CLEAN:
+        return ()
+    faults: list[Fault] = []
+    for part in name.split("+"):
+        kind, _, twin = part.partition(".")
+        if kind not in EFFECTS:
+            near = difflib.get_close_matches(kind, EFFECTS, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known())}"
+            raise CampaignError(f"--faults {name}: no kind of mishap is called {kind}; {advice}")
+        able = twins_of(cast(MishapKind, kind))
+        if twin and twin not in able:
+            raise CampaignError(
+                f"--faults {name}: {kind} cannot happen to {twin}; name one of {', '.join(able)}"
+            )
+        faults.append(Fault(cast(MishapKind, kind), twin))
+    return tuple(faults)
+
+
+def drawn(name: str, seed: int, length_s: float) -> tuple[Trouble, ...]:
+    """Draw what goes wrong in a run of this length.
+
+    Where there are several, each begins up to 5 s after the one before, or at the same moment.
+    """
+    rng = np.random.Generator(np.random.PCG64([seed, zlib.crc32(name.encode())]))
+    troubles: list[Trouble] = []
+    begin_s: float | None = None
+    for fault in parsed(name):
+        twins = twins_of(fault.kind)
+        twin = fault.twin or twins[(seed + len(troubles)) % len(twins)]
+        draw = draw_of(fault.kind, twin)
+        duration_s = _within(rng, draw.duration_s)
+        room_s = length_s - AFTERWARDS_S - duration_s
+        onset_s = EARLIEST_S + max(0.0, room_s - EARLIEST_S) * float(rng.random())
+        gap_s = 5.0 * float(rng.random()) * float(rng.integers(2))
+        begin_s = onset_s if begin_s is None else begin_s + gap_s
+        troubles.append(_trouble(fault.kind, twin, round(begin_s, 3), round(duration_s, 3), rng))
+    return tuple(troubles)
+
+
+def draw_of(kind: str, twin: str) -> Draw:
+    """Give the row of `DRAWN` that holds for a kind on a twin."""
+    return DRAWN.get(f"{kind}.{twin}") or DRAWN.get(kind) or USUAL
+
+
+def _trouble(
+    kind: MishapKind, twin: str, at_s: float, duration_s: float, rng: np.random.Generator
+) -> Trouble:
+    befallen = ("camera", "belt") if twin == BREATHING else (twin,)
+    which = int(rng.integers(3))
+    made: list[Mishap] = []
+    for each in befallen:
+        assert each in get_args(Twin)
+        size = _size(rng, draw_of(kind, each))
+        made.append(
+            Mishap(
+                kind=kind,
+                on=cast(Twin, each),
+                at_s=at_s,
+                duration_s=duration_s,
+                size=float(f"{size:.4g}"),
+                which=which,
+            )
+        )
+    draw = draw_of(kind, befallen[0])
+    return Trouble(f"{kind}.{twin}", tuple(made), at_s + duration_s, draw.image_only)
+
+
+def _size(rng: np.random.Generator, draw: Draw) -> float:
+    sizes = draw.sizes
+    size = _within(rng, (sizes[0], sizes[1])) if len(sizes) == 2 else 0.0
+    chosen = sizes[int(rng.integers(len(sizes)))]
+    sign = -1.0 if draw.signed and rng.integers(2) else 1.0
+    return sign * (size if len(sizes) == 2 else chosen)
+
+
+def _within(rng: np.random.Generator, span: Span) -> float:
+    low, high = span
+    share = float(rng.random())
+    if low > 0.0 and high > 3.0 * low:
+        return low * (high / low) ** share
+    return low + (high - low) * share

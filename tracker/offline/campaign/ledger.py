@@ -1,0 +1,141 @@
+"""The ledger: every finished run of a campaign, one line each, appended and never changed.
+
+The first line says of which campaign; a campaign that would mean something else is refused. A last
+line torn by a kill is dropped, so that whatever ends a campaign, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+import hal
+import sim
+import tracker
+from tracker.offline.campaign.errors import CampaignError
+from tracker.offline.campaign.single import RunRecord
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What must be the same for runs to belong to one campaign."""
+
+    code_sha256: str
+    """Over every source file of hal, sim and tracker."""
+    configuration_sha256: str
+    recordings_sha256: str
+    minutes: float
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """With what the runs were made, for people."""
+
+    commit: str
+    config: str
+    recordings: str
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line."""
+
+    identity: Identity
+    made: Made
+
+
+class Ledger:
+    """The file, and what it holds."""
+
+    def __init__(self, path: Path, head: Head) -> None:
+        """Open or begin; raises `CampaignError` when the file is of another campaign."""
+        self.records: dict[str, RunRecord] = {}
+        self.head = head
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = self._read(path) if path.exists() else 0
+        self._file = path.open("ab")
+        self._file.truncate(whole)
+        if whole == 0:
+            self._write(head)
+
+    def _read(self, path: Path) -> int:
+        """Take what is there; how many bytes of it are whole lines."""
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        lines = data[:whole].splitlines()
+        if not lines:
+            return 0
+        try:
+            there = msgspec.json.decode(lines[0], type=Head)
+            for line in lines[1:]:
+                record = msgspec.json.decode(line, type=RunRecord)
+                self.records[record.name] = record
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            raise CampaignError(
+                f"{path}: no ledger of a campaign ({error}); name another file with --json"
+            ) from None
+        if there.identity != self.head.identity:
+            other = ", ".join(_differences(there.identity, self.head.identity))
+            raise CampaignError(
+                f"{path}: is of a campaign with other {other}; name another file with --json, or "
+                "remove this one"
+            )
+        self.head = there
+        return whole
+
+    def add(self, record: RunRecord) -> None:
+        """Keep a run; it is on its way to the disk when this returns."""
+        self.records[record.name] = record
+        self._write(record)
+
+    def _write(self, what: Head | RunRecord) -> None:
+        self._file.write(msgspec.json.encode(what) + b"\n")
+        self._file.flush()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def code_sha256() -> str:
+    """Sign the source of everything that could change a run."""
+    digest = hashlib.sha256()
+    for package in (hal, sim, tracker):
+        root = Path(package.__file__ or "").parent
+        for path in sorted(root.rglob("*.py")):
+            digest.update(path.relative_to(root.parent).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def commit() -> str:
+    """Name the commit this runs from, with a ``+`` where the source differs; else the version."""
+    root = Path(tracker.__file__ or "").parent.parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "hal", "sim", "tracker")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        from importlib.metadata import version
+
+        return f"version {version('tidetrack')}"
+
+
+def _differences(there: Identity, here: Identity) -> list[str]:
+    return [
+        field.removesuffix("_sha256")
+        for field in Identity.__struct_fields__
+        if getattr(there, field) != getattr(here, field)
+    ]

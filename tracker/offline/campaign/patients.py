@@ -1,0 +1,124 @@
+"""Who is treated in a run: drawn from the seed, generated or out of a folder of recordings.
+
+The generated ones are a population of free breathers: pace, depth and their spread, hysteresis,
+drift and wander each drawn from the span its row names. Depth stays within what the actuator can
+follow: a couch too slow for a patient says nothing about the controller. Every second seed is a
+recorded patient when recordings are given, begun at a moment drawn from the seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from sim.recording import Recording, RecordingError, load_recording
+from sim.scenario import Breathing, Room
+from tracker.offline.campaign.errors import CampaignError
+
+PERIOD_S = (2.8, 6.0)
+PERIOD_SD = (0.03, 0.12)
+DEPTH_SI_MM = (5.0, 25.0)
+"""H-table of the hazards: a median liver 12 mm, a large one 30 mm peak to peak."""
+DEPTH_SD = (0.05, 0.18)
+CHEST_MM = (5.0, 14.0)
+LAG_S = (0.0, 0.25)
+DRIFT_MM_MIN = (-0.6, 0.6)
+WANDER_MM = (0.05, 0.3)
+_STEEPEST = 4.6
+"""Peak speed of Lujan's breath (n 2, inhaling 45 % of the time), times period over depth."""
+_SHARE_OF_SPEED = 0.75
+"""Of the actuator's speed that an average breath may need: the deep ones need more."""
+
+
+class Patient(NamedTuple):
+    """One patient: the room as they make it, and the recording, if they have one."""
+
+    name: str
+    room: Room
+    recording: Recording | None
+
+
+class Archive(NamedTuple):
+    """The recordings there are to draw from."""
+
+    recordings: tuple[Recording, ...]
+    sha256: str
+    """Over names and values: what makes two archives the same."""
+
+
+def load_archive(folder: Path | None, shortest_s: float) -> Archive:
+    """Read every recording in a folder and below that is long enough to treat.
+
+    Raises `CampaignError` when none is; a file that is no recording is passed over.
+    """
+    found: list[Recording] = []
+    if folder is not None:
+        for path in sorted(folder.rglob("*.csv")):
+            try:
+                recording = load_recording(path)
+            except RecordingError:
+                continue
+            if float(recording.times_s[-1]) >= shortest_s:
+                found.append(recording._replace(name=f"{path.parent.name}/{path.stem}"))
+        if not found:
+            raise CampaignError(
+                f"--recordings {folder}: holds no recording of {shortest_s:.0f} s or more"
+            )
+    digest = hashlib.sha256()
+    for recording in found:
+        digest.update(recording.name.encode())
+        digest.update(recording.times_s.tobytes())
+        digest.update(recording.values.tobytes())
+    return Archive(tuple(found), digest.hexdigest())
+
+
+def patient_of(seed: int, room: Room, archive: Sequence[Recording], length_s: float) -> Patient:
+    """Draw the patient of a seed; the same for every fault, so that faults can be compared."""
+    rng = np.random.Generator(np.random.PCG64([seed, 2]))
+    breathing, name = _breathing(rng, room)
+    if archive and seed % 2 == 0:
+        return _recorded(rng, room, archive[(seed // 2) % len(archive)], length_s)
+    patient = msgspec.structs.replace(room.patient, breathing=breathing)
+    made = msgspec.structs.replace(room, patient=patient, duration_s=length_s)
+    return Patient(name, made, None)
+
+
+def _breathing(rng: np.random.Generator, room: Room) -> tuple[Breathing, str]:
+    def draw(span: tuple[float, float]) -> float:
+        return float(f"{rng.uniform(*span):.3g}")
+
+    period_s = draw(PERIOD_S)
+    most_mm = _SHARE_OF_SPEED * room.actuator.speed_mm_s * period_s / _STEEPEST
+    low, high = DEPTH_SI_MM
+    si_mm = draw((low, max(low, min(high, most_mm))))
+    breathing = Breathing(
+        period_s=period_s,
+        period_sd=draw(PERIOD_SD),
+        amplitude_mm=draw(CHEST_MM),
+        amplitude_sd=draw(DEPTH_SD),
+        target_mm=(draw((-2.0, 2.0)), -si_mm, draw((0.0, 0.4 * si_mm))),
+        target_lag_s=(draw(LAG_S), draw(LAG_S), draw(LAG_S)),
+        chest_drift_mm_min=draw(DRIFT_MM_MIN),
+        target_drift_mm_min=(0.0, draw(DRIFT_MM_MIN), draw(DRIFT_MM_MIN)),
+        wander_mm=draw(WANDER_MM),
+    )
+    return breathing, f"{si_mm:g} mm in {period_s:g} s"
+
+
+def _recorded(
+    rng: np.random.Generator, room: Room, recording: Recording, length_s: float
+) -> Patient:
+    spare_s = max(0.0, float(recording.times_s[-1]) - length_s - 5.0)
+    # The recordings of a phantom begin with a robot's lead-in of some seconds.
+    start_s = round(min(5.0, max(0.0, float(recording.times_s[-1]) - length_s)), 3)
+    start_s = round(start_s + spare_s * float(rng.random()), 3)
+    keep = recording.times_s <= start_s + length_s
+    cut = recording._replace(times_s=recording.times_s[keep], values=recording.values[keep])
+    patient = msgspec.structs.replace(room.patient, start_s=start_s)
+    made = msgspec.structs.replace(room, patient=patient)
+    return Patient(f"{recording.name} from {start_s:g} s", made, cut)
