@@ -41,6 +41,9 @@ class Camera(Settings, frozen=True, kw_only=True):
     """Origin of the camera frame in the fixed frame."""
     rotation_deg: Triple = (180.0, 0.0, 0.0)
     """Camera frame to fixed frame: turned about X, then Y, then Z of the fixed frame."""
+    reach_mm: Annotated[float, Meta(gt=0, le=2000)] = 500.0
+    """Hazard H05: a marker on the patient lies no further from the isocentre; with a wrong sign,
+    axis or angle of the pose it seems to be a metre away."""
 
 
 class Belt(Settings, frozen=True, kw_only=True):
@@ -62,6 +65,13 @@ class Imager(Settings, frozen=True, kw_only=True):
     noise_mm: Annotated[float, Meta(gt=0, le=5)] = 0.3
     """Standard deviation of one fiducial along one axis."""
     interval_s: Annotated[float, Meta(ge=1, le=120)] = 15.0
+    """From one answered shot to the next, at most, while tracking."""
+    drift_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
+    """Hazard H10: two shots so far off the same way are a drift."""
+    drift_interval_s: Annotated[float, Meta(ge=1, le=120)] = 5.0
+    """Hazard H10: between shots while the target drifts."""
+    warn_s: Annotated[float, Meta(ge=2, le=300)] = 45.0
+    """Hazard H08, a warning before the hold; the default is unverified."""
     overdue_s: Annotated[float, Meta(ge=2, le=300)] = 60.0
     """Hazard H08; the default is unverified."""
     answer_within_s: Annotated[float, Meta(gt=0, le=30)] = 3.0
@@ -168,6 +178,8 @@ class Session(Settings, frozen=True, kw_only=True):
     resume: Literal["automatic", "operator"] = "automatic"
     """Whether a hold that has cleared ends by itself."""
     resume_after_s: Annotated[float, Meta(ge=0, le=60)] = 0.5
+    identify: bool = False
+    """Hazard H22: START needs patient and plan announced, and equal to those here."""
 
 
 class Gating(Settings, frozen=True, kw_only=True):
@@ -183,8 +195,48 @@ class Gating(Settings, frozen=True, kw_only=True):
     """Hazard H02: this many bit-identical samples are a stuck sensor."""
     prediction_error_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
     """Hazard H11, over half a second."""
+    prediction_rms_mm: Annotated[float, Meta(gt=0, le=20)] = 1.0
+    """Hazard H11, over 30 s: TG-306's number for robotic tracking."""
+    off_target_share: Annotated[float, Meta(gt=0, le=1)] = 0.7
+    """Hazard H13: beam axis from the target as estimated now, as a share of the tolerance. The
+    rest is for what a target goes on in the tenth of a second until the beam is off."""
+    persistent_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
+    """Hazard H27: an error so large ..."""
+    persistent_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    """... for so long (LARK), or ..."""
+    persistent_share: Annotated[float, Meta(gt=0, le=1)] = 0.02
+    """... for this share of the time with beam."""
+    regular_breaths: Annotated[int, Meta(ge=1, le=20)] = 3
+    """Hazard H12: so many end a hold for irregular breathing."""
+    late_ticks: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    """Hazard H16: a warning; a beat so many periods late takes nothing from the lease yet."""
     overrun_ms: Annotated[float, Meta(gt=0, le=1000)] = 100.0
     """Hazard H16: lateness of a tick."""
+
+
+class Box(Settings, frozen=True, kw_only=True):
+    """A box along the axes, from its lowest to its highest corner."""
+
+    low_mm: Triple
+    high_mm: Triple
+
+
+class Sphere(Settings, frozen=True, kw_only=True):
+    """A ball around its centre."""
+
+    centre_mm: Triple
+    radius_mm: Annotated[float, Meta(gt=0, le=2000)]
+
+
+class KeepOut(Settings, frozen=True, kw_only=True):
+    """Hazard H15: where the actuator must not go, in the fixed frame from its start pose."""
+
+    boxes_mm: tuple[Box, ...] = ()
+    spheres_mm: tuple[Sphere, ...] = ()
+    margin_mm: Annotated[float, Meta(ge=0, le=200)] = 5.0
+    """What is never given up: patient and room are measured to a few millimetres."""
+    horizon_ms: Annotated[float, Meta(ge=0, le=2000)] = 300.0
+    """How far ahead the way is looked at: latency, and braking from full speed."""
 
 
 class Controller(Settings, frozen=True, kw_only=True):
@@ -202,3 +254,4 @@ class Controller(Settings, frozen=True, kw_only=True):
     correlation: Correlation = Correlation()
     prediction: Prediction = Prediction()
     gating: Gating = Gating()
+    keepout: KeepOut = KeepOut()
