@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hal.imaging.view import Array, View, pinhole
+from hal.imaging.camera_settings import StereoGeometry
+from hal.imaging.stereo_geometry import stereo_views
+from hal.imaging.view import Array, View
 
 Picture = NDArray[np.uint8]
 _SUB = 4
@@ -35,18 +37,15 @@ def stereo_camera(
     distance_mm: float = 1500.0,
     distortion: tuple[float, ...] = (),
 ) -> tuple[View, View]:
-    """Two cameras side by side, both turned to a point ``distance_mm`` in front of them."""
-    lean = np.arctan2(baseline_mm / 2.0, distance_mm)
-    camera_matrix = [
-        [focal_px, 0.0, (size_px[0] - 1) / 2.0],
-        [0.0, focal_px, (size_px[1] - 1) / 2.0],
-        [0.0, 0.0, 1.0],
-    ]
-    turn, _ = cv2.Rodrigues(np.array([0.0, 2.0 * lean, 0.0]))
-    place = np.array([baseline_mm * np.cos(lean), 0.0, baseline_mm * np.sin(lean)])
-    left = pinhole("left", camera_matrix, np.eye(3), np.zeros(3), size_px, distortion)
-    right = pinhole("right", camera_matrix, turn, -turn @ place, size_px, distortion)
-    return left, right
+    """The views of `hal.imaging.stereo_geometry` by their numbers."""
+    geometry = StereoGeometry(
+        focal_px=focal_px,
+        width_px=size_px[0],
+        height_px=size_px[1],
+        baseline_mm=baseline_mm,
+        distance_mm=distance_mm,
+    )
+    return stereo_views(geometry, distortion)
 
 
 def _finish(picture: NDArray[np.float32], light: Light, rng: np.random.Generator) -> Picture:

@@ -7,51 +7,24 @@ how far its rays miss their pictures, in millimetres at its distance.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from hal.imaging.camera_settings import MarkerSettings
 from hal.imaging.constellation import Rules, read_constellation
 from hal.imaging.image import Image
 from hal.imaging.markers import (
     ArucoFinder,
-    ArucoLook,
-    DiscLook,
     diagonal_crossing,
     find_discs,
 )
 from hal.imaging.seeds import Region
 from hal.imaging.triangulation import millimetres_per_pixel, triangulate
 from hal.imaging.view import Array, View
-from hal.messages import BadSample, MarkerFrame, Sample, Triple
+from hal.messages import BadSample, MarkerFrame, Sample
 
 _FAR = 1e6
-
-
-class MarkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which markers, and what a located one must satisfy.
-
-    ``arrangement_mm`` are the discs to each other, in any frame (three or more, no two
-    distances alike), ``aruco`` instead names them. ``step_mm`` is how far a marker moves at
-    most between frames, ``ray_mm`` how far its rays may miss each other, ``margin_px`` how
-    much of the picture around the markers is looked at. ``lost_frames`` without any marker
-    make the discs be named anew.
-    """
-
-    arrangement_mm: tuple[Triple, ...] = ()
-    aruco: ArucoLook | None = None
-    disc: DiscLook = DiscLook()
-    step_mm: Annotated[float, Meta(gt=0, le=200)] = 15.0
-    ray_mm: Annotated[float, Meta(gt=0, le=50)] = 1.5
-    rigid_mm: Annotated[float, Meta(gt=0, le=50)] = 6.0
-    margin_px: Annotated[int, Meta(ge=8, le=1000)] = 64
-    lost_frames: Annotated[int, Meta(ge=1, le=1000)] = 10
-    timestamps: bool = False
-    """Report the camera's nanoseconds as ``ticks`` instead of its frame count."""
 
 
 class MarkerCamera:

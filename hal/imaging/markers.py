@@ -11,33 +11,17 @@ its refined corners cross, which perspective does not move, and it carries its o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import cv2
-import msgspec
 import numpy as np
-from msgspec import Meta
 
+from hal.imaging.camera_settings import ArucoLook, DiscLook
 from hal.imaging.image import Pixels
 from hal.imaging.seeds import Region
 from hal.imaging.view import Array, View
 
 _PROFILES = 24
-
-
-class DiscLook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a disc looks like.
-
-    ``threshold`` 0 finds one itself (Otsu); ``roundness`` is the least share of its bounding
-    ellipse that a disc fills and the least ratio of the sides.
-    """
-
-    bright: bool = True
-    threshold: Annotated[int, Meta(ge=0, le=65_535)] = 0
-    least_px: Annotated[float, Meta(gt=0)] = 12.0
-    most_px: Annotated[float, Meta(gt=0)] = 4000.0
-    roundness: Annotated[float, Meta(gt=0, le=1)] = 0.6
-    most: Annotated[int, Meta(ge=1, le=500)] = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,14 +95,6 @@ def _centroid(part: Any, box: Region) -> tuple[float, float] | None:
     x = float(across @ np.arange(patch.shape[1])) / total
     y = float(down @ np.arange(patch.shape[0])) / total
     return x + x0, y + y0
-
-
-class ArucoLook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which ArUco markers, in the order of the reported frame, and how large."""
-
-    ids: tuple[int, ...]
-    dictionary: Literal["4X4_50", "4X4_100", "5X5_100", "6X6_250", "APRILTAG_36h11"] = "4X4_50"
-    side_mm: Annotated[float, Meta(gt=1, le=500)] = 20.0
 
 
 class ArucoFinder:

@@ -18,8 +18,9 @@ from hal.clock import HostClock
 from hal.events import LinkChanged, SendExpose
 from hal.gige.camera import GigeCamera, discover
 from hal.gige.session import GigeSettings
+from hal.imaging.camera_settings import DiscLook
 from hal.imaging.image import Image
-from hal.imaging.markers import DiscLook, find_discs
+from hal.imaging.markers import find_discs
 from hal.messages import BadSample
 from sim.scene import Light, discs, stereo_camera
 from tests.peers.peer_process import CLIENTS

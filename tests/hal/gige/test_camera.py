@@ -12,9 +12,10 @@ from hal.errors import DeviceError
 from hal.events import LinkChanged, SendExpose
 from hal.gige.camera import RECEIVE_BUFFER_BYTES, GigeCamera, discover
 from hal.gige.session import GigeSettings
+from hal.imaging.camera_settings import MarkerSettings
 from hal.imaging.fiducials import FiducialFinder
 from hal.imaging.image import Image
-from hal.imaging.marker_camera import MarkerCamera, MarkerSettings
+from hal.imaging.marker_camera import MarkerCamera
 from hal.imaging.stereo_device import MarkerDevice, XrayDevice
 from hal.imaging.xray_geometry import XrayGeometry, nominal_pair
 from hal.imaging.xray_reader import XrayReader

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from hal.imaging.camera_settings import MarkerSettings
 from hal.imaging.image import Image
-from hal.imaging.marker_camera import MarkerCamera, MarkerSettings
+from hal.imaging.marker_camera import MarkerCamera
 from hal.imaging.markers import (
     ArucoFinder,
     ArucoLook,

@@ -13,8 +13,9 @@ import pytest
 
 from hal.clock import HostClock
 from hal.events import LinkChanged
+from hal.imaging.camera_settings import DiscLook
 from hal.imaging.image import Image
-from hal.imaging.markers import DiscLook, find_discs
+from hal.imaging.markers import find_discs
 from hal.messages import BadSample
 from hal.video.capture import VideoCamera, VideoSettings
 
