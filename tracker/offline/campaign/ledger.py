@@ -13,8 +13,6 @@ from types import TracebackType
 
 import msgspec
 
-import hal
-import sim
 import tracker
 from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.single import RunRecord
@@ -24,7 +22,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What must be the same for runs to belong to one campaign."""
 
     code_sha256: str
-    """Over every source file of hal, sim and tracker."""
+    """Over the source of all that decides how a run goes."""
     configuration_sha256: str
     recordings_sha256: str
     minutes: float
@@ -105,13 +103,27 @@ class Ledger:
         self._file.close()
 
 
+RESTS_ON = (
+    "hal/messages.py",
+    "hal/events.py",
+    "sim",
+    "tracker/core",
+    "tracker/build.py",
+    "tracker/config.py",
+    "tracker/offline/campaign",
+    "tracker/offline/operator.py",
+)
+"""Whatever decides how a run goes."""
+
+
 def code_sha256() -> str:
-    """Sign the source of everything that could change a run."""
+    """Sign the source of all that `RESTS_ON` names."""
     digest = hashlib.sha256()
-    for package in (hal, sim, tracker):
-        root = Path(package.__file__ or "").parent
-        for path in sorted(root.rglob("*.py")):
-            digest.update(path.relative_to(root.parent).as_posix().encode())
+    root = Path(tracker.__file__ or "").parent.parent
+    for name in RESTS_ON:
+        place = root / name
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -125,7 +137,7 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", "hal", "sim", "tracker")
+        changed = git("status", "--porcelain", "--", *RESTS_ON)
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         from importlib.metadata import version
