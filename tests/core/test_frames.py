@@ -1,6 +1,8 @@
 """Frames: asymmetric vectors that any changed sign or swapped axis fails."""
 
+import cmath
 import itertools
+import math
 
 import pytest
 
@@ -16,19 +18,19 @@ from tracker.core.frames import (
     table_to_patient,
 )
 
-POINT = (1.0, 20.0, 300.0)
+POINT = (3.0, 20.0, 300.0)
 
 
 @pytest.mark.parametrize(
     ("orientation", "patient"),
     [
         # Head first supine on a table seen from the foot end: left is right of the viewer.
-        ("HFS", (1.0, 20.0, 300.0)),
+        ("HFS", (3.0, 20.0, 300.0)),
         # Prone: turned about the long axis, so left and anterior change side.
-        ("HFP", (-1.0, 20.0, -300.0)),
+        ("HFP", (-3.0, 20.0, -300.0)),
         # Feet first: turned about the vertical, so left and superior change side.
-        ("FFS", (-1.0, -20.0, 300.0)),
-        ("FFP", (1.0, -20.0, -300.0)),
+        ("FFS", (-3.0, -20.0, 300.0)),
+        ("FFP", (3.0, -20.0, -300.0)),
     ],
 )
 def test_orientation_of_the_patient(orientation, patient):
@@ -45,17 +47,17 @@ def test_every_orientation_is_right_handed():
 
 def test_couch_motion_is_taken_away():
     couch = FixedPoint(0.5, -4.0, 7.0)
-    assert fixed_to_table(FixedPoint(*POINT), couch) == TablePoint(0.5, 24.0, 293.0)
+    assert fixed_to_table(FixedPoint(*POINT), couch) == TablePoint(2.5, 24.0, 293.0)
 
 
 @pytest.mark.parametrize(
     ("angles", "turned"),
     [
-        ((90.0, 0.0, 0.0), (1.0, -300.0, 20.0)),  # about X: y goes to z
-        ((0.0, 90.0, 0.0), (300.0, 20.0, -1.0)),  # about Y: z goes to x
-        ((0.0, 0.0, 90.0), (-20.0, 1.0, 300.0)),  # about Z: x goes to y
-        ((90.0, 90.0, 0.0), (20.0, -300.0, -1.0)),  # X first, then Y
-        ((0.0, 90.0, 90.0), (-20.0, 300.0, -1.0)),  # Y first, then Z
+        ((90.0, 0.0, 0.0), (3.0, -300.0, 20.0)),  # about X: y goes to z
+        ((0.0, 90.0, 0.0), (300.0, 20.0, -3.0)),  # about Y: z goes to x
+        ((0.0, 0.0, 90.0), (-20.0, 3.0, 300.0)),  # about Z: x goes to y
+        ((90.0, 90.0, 0.0), (20.0, -300.0, -3.0)),  # X first, then Y
+        ((0.0, 90.0, 90.0), (-20.0, 300.0, -3.0)),  # Y first, then Z
     ],
 )
 def test_rotation_turns_about_x_then_y_then_z(angles, turned):
@@ -63,10 +65,46 @@ def test_rotation_turns_about_x_then_y_then_z(angles, turned):
     assert pose.to_fixed(CameraPoint(*POINT)) == pytest.approx(turned)
 
 
+def about(axis, angle_deg, vector):
+    """A right-handed turn about one axis, worked out in the plane it turns."""
+    one, two = (axis + 1) % 3, (axis + 2) % 3
+    turned = complex(vector[one], vector[two]) * cmath.rect(1.0, math.radians(angle_deg))
+    out = list(vector)
+    out[one], out[two] = turned.real, turned.imag
+    return tuple(out)
+
+
+@pytest.mark.parametrize("angles", [(12.0, -34.0, 56.0), (-100.0, 20.0, 7.0), (5.0, 160.0, -80.0)])
+def test_rotation_is_three_turns_in_their_planes(angles):
+    expected = POINT
+    for axis in range(3):
+        expected = about(axis, angles[axis], expected)
+    pose = CameraPose.of((10.0, -200.0, 1500.0), angles)
+    moved = tuple(a + b for a, b in zip(expected, (10.0, -200.0, 1500.0), strict=True))
+    assert pose.to_fixed(CameraPoint(*POINT)) == pytest.approx(moved)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "head", "face", "left_hand"),
+    [
+        # IEC 61217, table at zero: +Y toward the gantry, +Z up, +X to the right of a person
+        # who faces the gantry. Where head, face and left hand of the patient then are.
+        ("HFS", (0, 1, 0), (0, 0, 1), (1, 0, 0)),
+        ("HFP", (0, 1, 0), (0, 0, -1), (-1, 0, 0)),
+        ("FFS", (0, -1, 0), (0, 0, 1), (-1, 0, 0)),
+        ("FFP", (0, -1, 0), (0, 0, -1), (1, 0, 0)),
+    ],
+)
+def test_where_head_face_and_left_hand_are(orientation, head, face, left_hand):
+    assert patient_to_table(PatientPoint(0, 1, 0), orientation) == TablePoint(*head)
+    assert patient_to_table(PatientPoint(0, 0, 1), orientation) == TablePoint(*face)
+    assert patient_to_table(PatientPoint(1, 0, 0), orientation) == TablePoint(*left_hand)
+
+
 def test_camera_pose_turns_then_moves():
     pose = CameraPose.of((10.0, -2000.0, 1500.0), (90.0, 0.0, 0.0))
     assert pose.to_fixed(CameraPoint(0.0, 0.0, 0.0)) == FixedPoint(10.0, -2000.0, 1500.0)
-    assert pose.to_fixed(CameraPoint(*POINT)) == pytest.approx((11.0, -2300.0, 1520.0))
+    assert pose.to_fixed(CameraPoint(*POINT)) == pytest.approx((13.0, -2300.0, 1520.0))
 
 
 def test_rotation_matrices_are_orthonormal():

@@ -13,10 +13,10 @@ LIMITS = GuardLimits(position_mm=52.0, speed_mm_s=25.0, acceleration_mm_s2=500.0
 WIDE = 1e12
 
 
-def guard_at(position=(0.0, 0.0, 0.0), **limits):
+def guard_at(position=(0.0, 0.0, 0.0), start_ns=0, **limits):
     wide = {"position_mm": WIDE, "speed_mm_s": WIDE, "acceleration_mm_s2": WIDE, "step_mm": WIDE}
     guard = Guard(GuardLimits(**{**wide, **limits}))
-    guard.start(0, position)
+    guard.start(start_ns, position)
     return guard
 
 
@@ -42,8 +42,8 @@ def test_each_limit_on_each_axis_both_ways(limits, most, which, sign):
     for share in (1.000001, 1.001, 2.0, 1e6):
         refusal = guard_at(**limits).judge(TICK_NS, axis(sign * most * share, which))
         assert refusal is not None
-        assert f"{'xyz'[which]} = " in refusal
-        assert next(iter(limits)).split("_", maxsplit=1)[0] in refusal.replace("demand", "position")
+        assert refusal.endswith(f"along {'xyz'[which]}")
+        assert refusal.replace("demand", "position").startswith(next(iter(limits)).split("_")[0])
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -67,6 +67,47 @@ def test_a_refused_demand_leaves_no_trace():
     for k in range(2, 6):
         there = (0.4 * k, 0.0, 0.0)
         assert guard.judge(k * TICK_NS, there) == twin.judge(k * TICK_NS, there)
+
+
+START_NS = 5_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("limits", "demand", "words"),
+    [
+        ({"position_mm": 9.0}, (0.0, -9.5, 0.0), "demand of -9.500 mm is outside +-9 mm along y"),
+        ({"step_mm": 0.5}, (0.0, 0.0, 0.75), "step of -1.250 mm is over 0.5 mm along z"),
+        ({"speed_mm_s": 25.0}, (0.5, 0.0, 2.0), "speed of 30.0 mm/s is over 25 mm/s along x"),
+        (
+            {"acceleration_mm_s2": 500.0},
+            (0.2, -0.4, 2.0),
+            "acceleration of -4000 mm/s2 is over 500 mm/s2 along y",
+        ),
+    ],
+)
+def test_a_refusal_says_value_with_its_sign_limit_and_axis(limits, demand, words):
+    guard = guard_at((0.2, 0.0, 2.0), start_ns=START_NS, **limits)
+    assert guard.judge(START_NS + TICK_NS, demand) == words
+
+
+def test_each_axis_accelerates_from_its_own_speed():
+    """After 30, -10 and 50 mm/s the next step may change each by no more than 5 mm/s."""
+    before = (0.3, -0.1, 0.5)
+    for which, speed in enumerate((30.0, -10.0, 50.0)):
+        for change, passes in ((4.9, True), (-4.9, True), (5.1, False), (-5.1, False)):
+            guard = guard_at()
+            assert guard.judge(TICK_NS, before) is None
+            guard._limits.acceleration_mm_s2 = 500.0
+            steps = [0.3, -0.1, 0.5]
+            steps[which] = (speed + change) * 0.01
+            x, y, z = (a + b for a, b in zip(before, steps, strict=True))
+            assert (guard.judge(2 * TICK_NS, (x, y, z)) is None) == passes
+
+
+@pytest.mark.parametrize("which", ["position_mm", "speed_mm_s", "acceleration_mm_s2", "step_mm"])
+def test_a_small_limit_is_a_limit(which):
+    limits = {"position_mm": 1.0, "speed_mm_s": 1.0, "acceleration_mm_s2": 1.0, "step_mm": 1.0}
+    assert getattr(GuardLimits(**{**limits, which: 1e-6}), which) == 1e-6
 
 
 def test_acceleration_counts_from_the_last_passed_demand():

@@ -7,6 +7,7 @@ and it judges only what is about to be sent against what was sent before. Plain 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from hal.messages import Triple
 
@@ -23,62 +24,67 @@ class GuardLimits:
     ) -> None:
         """Take the limits; each must be a positive, finite number."""
         for value in (position_mm, speed_mm_s, acceleration_mm_s2, step_mm):
-            if not (math.isfinite(value) and value > 0.0):
+            if not 0.0 < value < math.inf:
                 raise ValueError(f"a guard limit of {value} is no limit; it must be positive")
         self.position_mm = position_mm
         self.speed_mm_s = speed_mm_s
         self.acceleration_mm_s2 = acceleration_mm_s2
         self.step_mm = step_mm
 
+    def exceeded(self, value: float, step: float, speed: float, acceleration: float) -> str | None:
+        """Say which limit one axis breaks, with value and limit. NaN breaks all."""
+        if not -self.position_mm <= value <= self.position_mm:
+            return f"demand of {value:.3f} mm is outside +-{self.position_mm:g} mm"
+        if not -self.step_mm <= step <= self.step_mm:
+            return f"step of {step:.3f} mm is over {self.step_mm:g} mm"
+        if not -self.speed_mm_s <= speed <= self.speed_mm_s:
+            return f"speed of {speed:.1f} mm/s is over {self.speed_mm_s:g} mm/s"
+        if not -self.acceleration_mm_s2 <= acceleration <= self.acceleration_mm_s2:
+            return (
+                f"acceleration of {acceleration:.0f} mm/s2 is over "
+                f"{self.acceleration_mm_s2:g} mm/s2"
+            )
+        return None
+
+
+class _Passed(NamedTuple):
+    """The last demand that passed: when, where, and how fast it moved there, per axis."""
+
+    t_ns: int
+    position_mm: Triple
+    velocity_mm_s: Triple
+
 
 class Guard:
     """Judges each demand; `None` lets it pass, a sentence refuses it."""
 
-    __slots__ = ("_last_mm", "_last_ns", "_limits", "_velocity")
+    __slots__ = ("_last", "_limits")
 
     def __init__(self, limits: GuardLimits) -> None:
         """Take the limits; until the first `start` every demand is refused."""
         self._limits = limits
-        self._last_ns = -1
-        self._last_mm: Triple | None = None
-        self._velocity: Triple = (0.0, 0.0, 0.0)
+        self._last: _Passed | None = None
 
     def start(self, t_ns: int, position_mm: Triple) -> None:
         """Motion starts here, at rest: the actuator's own position, not a demand."""
-        self._last_ns = t_ns
-        self._last_mm = position_mm
-        self._velocity = (0.0, 0.0, 0.0)
+        self._last = _Passed(t_ns, position_mm, (0.0, 0.0, 0.0))
 
     def judge(self, t_ns: int, position_mm: Triple) -> Refusal | None:
         """Let a demand pass (and remember it) or say why not (and remember nothing)."""
-        last = self._last_mm
-        limits = self._limits
+        last = self._last
         if last is None:
             return "demand before motion was started; start tracking first"
-        dt = (t_ns - self._last_ns) * 1e-9
+        dt = (t_ns - last.t_ns) * 1e-9
         if dt <= 0.0:
-            return f"demand at {t_ns} ns is not after the last at {self._last_ns} ns"
+            return f"demand at {t_ns} ns is not after the last at {last.t_ns} ns"
         velocity: list[float] = []
         for axis in range(3):
-            value = position_mm[axis]
-            if not abs(value) <= limits.position_mm:
-                return (
-                    f"demand {'xyz'[axis]} = {value:.3f} mm is outside +-{limits.position_mm:g} mm"
-                )
-            step = value - last[axis]
-            if not abs(step) <= limits.step_mm:
-                return f"step {'xyz'[axis]} = {step:.3f} mm is over {limits.step_mm:g} mm"
+            step = position_mm[axis] - last.position_mm[axis]
             speed = step / dt
-            if not abs(speed) <= limits.speed_mm_s:
-                return f"speed {'xyz'[axis]} = {speed:.1f} mm/s is over {limits.speed_mm_s:g} mm/s"
-            acceleration = (speed - self._velocity[axis]) / dt
-            if not abs(acceleration) <= limits.acceleration_mm_s2:
-                return (
-                    f"acceleration {'xyz'[axis]} = {acceleration:.0f} mm/s2 is over "
-                    f"{limits.acceleration_mm_s2:g} mm/s2"
-                )
+            acceleration = (speed - last.velocity_mm_s[axis]) / dt
+            over = self._limits.exceeded(position_mm[axis], step, speed, acceleration)
+            if over is not None:
+                return f"{over} along {'xyz'[axis]}"
             velocity.append(speed)
-        self._last_ns = t_ns
-        self._last_mm = position_mm
-        self._velocity = (velocity[0], velocity[1], velocity[2])
+        self._last = _Passed(t_ns, position_mm, (velocity[0], velocity[1], velocity[2]))
         return None
