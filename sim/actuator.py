@@ -120,6 +120,7 @@ class Actuator:
     def obey(self, command: SendDemand | SendStop) -> None:
         """Take a demand after the dead time; a stop brakes at once and forgets earlier demands."""
         if isinstance(command, SendStop):
+            self.run_to(self._grid(command.t_ns))  # demands due by then have been obeyed
             self._queue.clear()
             self._queue.append((self._grid(command.t_ns), BRAKE, (0.0, 0.0, 0.0)))
             return
@@ -138,7 +139,8 @@ class Actuator:
         if rest == 0:
             self.run_to(step)
             return (item(step, 0), item(step, 1), item(step, 2))
-        self.run_to(step + 1)
+        if self._step <= step:
+            self.run_to(step + 1)
         share = rest / STEP_NS
         x, y, z = item(step, 0), item(step, 1), item(step, 2)
         return (

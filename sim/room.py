@@ -13,14 +13,15 @@ however finely the run is cut.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hal.events import Command, SendExpose, SendHold, SendPermit
+from hal.events import Command, SendDemand, SendExpose, SendHold, SendPermit, SendStop
 from hal.messages import Sample, Triple
 from sim import mishaps
 from sim.actuator import STEP_NS, Actuator
@@ -111,6 +112,13 @@ class Room:
         )
         self.imager = Imager(settings.imager, names.imager, patient, orientation, befall, seed)
         self.gate = Gate(settings.gate, names.gate, befall, seed, duration_s)
+        self._obeys: dict[type, tuple[str, Callable[[Any], None]]] = {
+            SendPermit: (names.gate, self.gate.obey),
+            SendHold: (names.gate, self.gate.obey),
+            SendExpose: (names.imager, self.imager.obey),
+            SendDemand: (names.actuator, self.actuator.obey),
+            SendStop: (names.actuator, self.actuator.obey),
+        }
         self._now_ns = -1
         self._plan_truth(patient, orientation)
 
@@ -133,6 +141,7 @@ class Room:
         if to_ns < self._now_ns:
             raise ValueError(f"time {to_ns} ns is before {self._now_ns} ns; a room cannot go back")
         self._now_ns = to_ns
+        self.actuator.run_to(to_ns // STEP_NS)
         out: list[Sample] = []
         if self.camera.due_ns <= to_ns:
             self.camera.collect(to_ns, self._couch, out)
@@ -150,21 +159,11 @@ class Room:
 
     def obey(self, command: Command) -> None:
         """Hand a command to its device; raises `ValueError` for a device that is not there."""
-        names = self.devices
-        if isinstance(command, SendPermit | SendHold):
-            expected = names.gate
-            if command.device == expected:
-                return self.gate.obey(command)
-        elif isinstance(command, SendExpose):
-            expected = names.imager
-            if command.device == expected:
-                return self.imager.obey(command)
-        else:
-            expected = names.actuator
-            if command.device == expected:
-                return self.actuator.obey(command)
-        kind = type(command).__name__
-        raise ValueError(f"{kind} to {command.device!r}, but here that is {expected!r}")
+        device, obey = self._obeys[type(command)]
+        if command.device != device:
+            kind = type(command).__name__
+            raise ValueError(f"{kind} to {command.device!r}, but here that is {device!r}")
+        obey(command)
 
     def truth_between(self, from_ns: int, to_ns: int) -> list[Truth]:
         """Return the truth on the 10 ms grid, ``from_ns`` included, ``to_ns`` not."""

@@ -71,6 +71,20 @@ def test_a_stop_brakes_at_the_limit_and_forgets_what_was_asked():
     assert along[1200] == along[-1]
 
 
+def test_what_a_stop_forgets_does_not_depend_on_how_far_the_motion_was_worked_out():
+    def path(*looked_at_ms):
+        actuator = make(ActuatorSettings(dead_time_ms=20.0))
+        actuator.obey(SendDemand(0, "couch", (0.0, 5.0, 0.0)))
+        actuator.obey(SendDemand(275 * MS, "couch", (5.0, 0.0, 0.0)))
+        for ms in looked_at_ms:
+            actuator.run_to(ms)
+        actuator.obey(SendStop(300 * MS, "couch"))
+        return track(actuator, 1.0)
+
+    assert (path(100, 200, 299) == path()).all()
+    assert path()[300, 0] > 0.0
+
+
 def test_a_demand_after_a_stop_is_obeyed():
     actuator = make(ActuatorSettings())
     actuator.obey(SendStop(0, "couch"))
