@@ -49,18 +49,22 @@ class Steering:
         """The last demand."""
         return self._position
 
+    @property
+    def velocity(self) -> Triple:
+        """How fast the demand moves, mm/s."""
+        return self._velocity
+
     def toward(self, t_ns: int, wanted_mm: Triple, wanted_velocity_mm_s: Triple) -> Triple:
         """Give the demand for this moment and remember it."""
         dt = (t_ns - self._t_ns) * 1e-9
         if dt <= 0.0:
             return self._position
         self._t_ns = t_ns
-        (x, vx), (y, vy), (z, vz) = (
-            self._axis(p, v, w, f, dt)
-            for p, v, w, f in zip(
-                self._position, self._velocity, wanted_mm, wanted_velocity_mm_s, strict=True
-            )
-        )
+        (px, py, pz), (ux, uy, uz) = self._position, self._velocity
+        (wx, wy, wz), (fx, fy, fz) = wanted_mm, wanted_velocity_mm_s
+        x, vx = self._axis(px, ux, wx, fx, dt)
+        y, vy = self._axis(py, uy, wy, fy, dt)
+        z, vz = self._axis(pz, uz, wz, fz, dt)
         self._position = (x, y, z)
         self._velocity = (vx, vy, vz)
         return self._position
@@ -73,9 +77,8 @@ class Steering:
             wanted = math.copysign(self._limit, wanted)
             flow = 0.0
         distance = wanted - (p + flow * dt)
-        closing = min(
-            0.5 * self._bandwidth * abs(distance), math.sqrt(self._acceleration * abs(distance))
-        )
+        apart = abs(distance)
+        closing = min(0.5 * self._bandwidth * apart, math.sqrt(self._acceleration * apart))
         aim = flow + math.copysign(closing, distance)
         aim = min(self._speed, max(-self._speed, aim))
         # A step longer than the response would overshoot; then the aim is taken at once.

@@ -12,14 +12,14 @@ import dataclasses
 import gc
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hal.events import Command, Request, SendDemand, SendExpose, SendHold, SendPermit, Tick
+from hal.events import Request, SendDemand, SendExpose, SendHold, SendPermit, SendStop, Tick
 from sim.recording import Recording
 from sim.room import TRUTH_STEP_NS, Room, Traces
 from tracker.build import build_engine
@@ -35,6 +35,8 @@ from tracker.offline.warm import warm
 TOLERANCES_MM = (3.0, 5.0)
 RECOVERY_S = 30.0
 """A hold that begins so long after a mishap is over is still put down to it."""
+_DEMAND = struct.Struct("<q3d")
+_PERMIT = struct.Struct("<2q")
 _STEP_MS = TRUTH_STEP_NS / 1e6
 _GRACE_NS = 2_000_000_000
 """How long a stopped session is watched before the run is over."""
@@ -183,35 +185,54 @@ class _Keeper:
     """Hands commands to the room, keeps what figures need, and signs it all."""
 
     def __init__(self, room: Room) -> None:
-        self._room = room
         self.faults: list[FaultChanged] = []
         self.states: list[SessionChanged] = []
         self.shots = 0
-        self._signed = bytearray()
+        self._obey = room.obey
+        self._signed: list[bytes] = []
+        self._hands: dict[type, Callable[[Any], None]] = {
+            SendDemand: self._demand,
+            SendPermit: self._permit,
+            SendHold: self._command,
+            SendStop: self._command,
+            SendExpose: self._expose,
+            FaultChanged: self._fault,
+            SessionChanged: self._state,
+        }
 
     def take(self, outputs: list[Output]) -> None:
-        signed = self._signed
+        hands = self._hands
         for output in outputs:
-            if isinstance(output, Command):
-                self._room.obey(output)
-                if isinstance(output, SendDemand):
-                    signed += struct.pack("<q3d", output.t_ns, *output.position_mm)
-                elif isinstance(output, SendPermit):
-                    signed += struct.pack("<2q", output.t_ns, output.until_ns)
-                elif isinstance(output, SendHold):
-                    signed += struct.pack("<q", output.t_ns)
-                elif isinstance(output, SendExpose):
-                    self.shots += 1
-                    signed += struct.pack("<2q", output.t_ns, output.shot_id)
-            elif isinstance(output, FaultChanged):
-                self.faults.append(output)
-                signed += repr(output).encode()
-            elif isinstance(output, SessionChanged):
-                self.states.append(output)
-                signed += repr(output).encode()
+            hand = hands.get(type(output))
+            if hand is not None:
+                hand(output)
 
     def digest(self) -> str:
-        return hashlib.sha256(self._signed).hexdigest()
+        return hashlib.sha256(b"".join(self._signed)).hexdigest()
+
+    def _demand(self, demand: SendDemand) -> None:
+        self._obey(demand)
+        self._signed.append(_DEMAND.pack(demand.t_ns, *demand.position_mm))
+
+    def _permit(self, permit: SendPermit) -> None:
+        self._obey(permit)
+        self._signed.append(_PERMIT.pack(permit.t_ns, permit.until_ns))
+
+    def _expose(self, expose: SendExpose) -> None:
+        self.shots += 1
+        self._command(expose)
+
+    def _command(self, command: SendHold | SendStop | SendExpose) -> None:
+        self._obey(command)
+        self._signed.append(repr(command).encode())
+
+    def _fault(self, change: FaultChanged) -> None:
+        self.faults.append(change)
+        self._signed.append(repr(change).encode())
+
+    def _state(self, change: SessionChanged) -> None:
+        self.states.append(change)
+        self._signed.append(repr(change).encode())
 
 
 def _loop(configuration: Configuration, room: Room) -> Kept:
