@@ -150,7 +150,8 @@ class Actuator:
         )
 
     def run_to(self, step: int) -> None:
-        """Work out the motion up to a step of the millisecond grid."""
+        """Work out the motion up to a step of the millisecond grid, at most to the end."""
+        step = min(step, self._last)
         while self._step < step:
             until = step
             if self._queue:
