@@ -38,6 +38,8 @@ ERRORS = {
     -7: "time-out",
 }
 _LONGEST = 4096
+RESOLUTION_MM = 1e-4
+"""What a ``MOV`` line resolves."""
 
 
 def meaning(code: int) -> str:
@@ -53,6 +55,17 @@ def command(name: str, *words: str) -> bytes:
 def axis_values(values: Mapping[str, float]) -> list[str]:
     """Axis and value pairs as a set command carries them: 0.1 micrometre."""
     return [word for axis, value in values.items() for word in (axis, f"{value:.4f}")]
+
+
+def read_move(line: bytes) -> dict[str, float]:
+    """Axes and numbers of a ``MOV`` line, as the device reads them; raises `ProtocolError`."""
+    name, *words = line.decode("ascii").split()
+    if name != "MOV" or len(words) % 2 or not line.endswith(b"\n"):
+        raise ProtocolError(f"GCS line is no MOV: {line[:40]!r}")
+    numbers = words[1::2]
+    if not all(re.fullmatch(_NUMBER, number) for number in numbers):
+        raise ProtocolError(f"GCS MOV with what is no number: {line[:40]!r}")
+    return dict(zip(words[::2], map(float, numbers), strict=True))
 
 
 _NUMBER = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"

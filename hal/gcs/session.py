@@ -88,7 +88,7 @@ class GcsSession:
         self._next_ns = now_ns
         self._quiet_ns: int | None = None
         self._failures = 0
-        self._waiting: Triple | None = None
+        self._waiting = b""
         self._demanded_ns: int | None = None
         self._fault = ""
         self._moved_ns = now_ns
@@ -140,15 +140,14 @@ class GcsSession:
         if isinstance(command, SendStop):
             # Ahead of every line that waits: it needs no turn.
             self._out[:0] = codec.STOP_ALL
-            self._waiting, self._demanded_ns = None, None
+            self._waiting, self._demanded_ns = b"", None
             self._fault = codec.meaning(codec.STOPPED)
             if self._quiet_ns is None:
                 self._ask(codec.command("ERR?"), "stop error", now_ns)
             return
         if not isinstance(command, SendDemand):
             raise DeviceError(f"{self._device}: a couch cannot obey {type(command).__name__}")
-        self._check_limits(command.position_mm)
-        self._waiting = command.position_mm
+        self._waiting = self._line_for(command.position_mm)
         self._demanded_ns = now_ns
         self._send_waiting(now_ns)
 
@@ -214,22 +213,34 @@ class GcsSession:
 
     def _send_waiting(self, now_ns: int) -> None:
         busy = self._quiet_ns is not None or any(e.kind == "move error" for e in self._expected)
-        if self._waiting is None or busy:
+        if not self._waiting or busy:
             return
-        target, self._waiting = self._waiting, None
+        line, self._waiting = self._waiting, b""
+        self._out += line
+        self._ask(codec.command("ERR?"), "move error", now_ns)
+
+    def _line_for(self, target: Triple) -> bytes:
+        """The MOV line of a demand, judged by what its bytes say."""
+        if not is_finite(target):
+            raise DeviceError(f"{self._device}: demand {target} is not finite")
         values = {
             axis: sign * target_mm
             for axis, sign, target_mm in zip(self._axes, self._signs, target, strict=True)
         }
-        self._out += codec.command("MOV", *codec.axis_values(values))
-        self._ask(codec.command("ERR?"), "move error", now_ns)
+        line = codec.command("MOV", *codec.axis_values(values))
+        carried = codec.read_move(line)
+        x, y, z = (s * carried[a] for a, s in zip(self._axes, self._signs, strict=True))
+        if max(abs(x - target[0]), abs(y - target[1]), abs(z - target[2])) > codec.RESOLUTION_MM:
+            raise DeviceError(f"{self._device}: demand {target} mm would be sent as {line!r}")
+        self._check_limits((x, y, z))
+        return line
 
     def _halt_stale(self, now_ns: int) -> list[Sample]:
         demanded_ns = self._demanded_ns
         if demanded_ns is None or now_ns - demanded_ns < round(self._set.stale_ms * MS):
             return []
         self._demanded_ns = None
-        self._waiting = None
+        self._waiting = b""
         self._out += codec.command("HLT")
         self._ask(codec.command("ERR?"), "halt error", now_ns)
         self._fault = f"halted: no demand for {self._set.stale_ms:g} ms"
@@ -237,8 +248,6 @@ class GcsSession:
 
     def _check_limits(self, target: Triple) -> None:
         limits = self.limits_mm
-        if not is_finite(target):
-            raise DeviceError(f"{self._device}: demand {target} is not finite")
         if limits is None:
             return
         for name, low, value, high in zip("XYZ", limits[0], target, limits[1], strict=True):

@@ -85,10 +85,10 @@ class Interpolator:
         self._from_mm = self._to_mm = _into(end, self._limits)
         self._since_ns = now_ns
 
-    def rest(self) -> Triple:
-        """The robot missed a reply and stood still: go on from rest, at the same position."""
-        self.velocity_mm_s = ORIGIN
-        return self.position_mm
+    def stand(self, position_mm: Triple) -> Triple:
+        """The robot missed a reply and stands still: go on from rest, where it is."""
+        self.position_mm, self.velocity_mm_s = position_mm, ORIGIN
+        return position_mm
 
     def advance(self, now_ns: int) -> Triple:
         """Move one cycle on and return the position (mm) to send."""

@@ -22,6 +22,7 @@ from hal.messages import ActuatorStatus, BadSample, Sample, Triple
 from hal.rsi.codec import Telegram, robot_form, sensor_form
 from hal.rsi.configuration import EthernetConfiguration, require_tracking
 from hal.rsi.interpolation import ORIGIN, Interpolator, MotionLimits
+from hal.rsi.last_look import LastLook, leaving_room
 
 Rotation = tuple[Triple, Triple, Triple]
 """Three rows of a rotation matrix."""
@@ -102,12 +103,17 @@ class RsiSession:
         self._device = device
         self._settings = settings or RsiSettings()
         self._limits = limits
+        self._planned = leaving_room(limits, self._settings.cycle_ns)
         self._robot = robot_form(configuration)
         self._sensor = sensor_form(configuration)
         self._has_text = any(element.name == "EStr" for element in configuration.receives)
         self._silence_ns = self._settings.silence_cycles * self._settings.cycle_ns
         self._state = State.LISTENING
-        self._motion = self._still()
+        self._motion = Interpolator(
+            self._planned, self._settings.cycle_ns, self._settings.demand_period_ns
+        )
+        self._look = LastLook(limits, self._settings.cycle_ns)
+        self._answered_mm = self._held_mm = ORIGIN
         self._reply = b""
         self._heard_ns: int | None = None
         self._telegram_ns: int | None = None
@@ -200,8 +206,10 @@ class RsiSession:
     def _move(self, trigger: Trigger) -> None:
         self._state = TABLE[self._state, trigger]
 
-    def _still(self) -> Interpolator:
-        return Interpolator(self._limits, self._settings.cycle_ns, self._settings.demand_period_ns)
+    def _stand(self, position_mm: Triple) -> Triple:
+        """The robot is known to stand here, so the next step starts from rest."""
+        self._look.stand(_decimals(position_mm))
+        return self._motion.stand(position_mm)
 
     def _aim(self, position_mm: Triple, now_ns: int) -> None:
         if not self.ready:
@@ -238,7 +246,10 @@ class RsiSession:
             self._move(Trigger.SILENCE)
         self._move(Trigger.RUN_STARTS)
         self._quiet = False
-        self._motion = self._still()
+        self._motion = Interpolator(
+            self._planned, self._settings.cycle_ns, self._settings.demand_period_ns
+        )
+        self._held_mm = self._answered_mm = self._stand(ORIGIN)
         self._start_mm = self._seen_mm = _place(telegram)
         self._delay = self._delay_at_start = delay
         self._step = self._advance = self._stale = self.cycles = 0
@@ -250,13 +261,21 @@ class RsiSession:
         """Answer one telegram of the run and report from it what is due."""
         delay = round(telegram.numbers["Delay.D"])
         steps = self._steps_since(telegram.ipoc)
-        missed = delay > self._delay or steps > 1
+        missing = delay - self._delay
         self._delay = delay
         self._ipoc = telegram.ipoc
         self._stale = 0
         self.cycles += 1
-        correction_mm = self._motion.rest() if missed else self._motion.advance(now_ns)
+        if missing > 0 or steps > 1:
+            # It holds the last reply it took: ours, or the one before when ours came too late.
+            correction_mm = self._stand(self._held_mm if missing >= steps else self._answered_mm)
+        else:
+            correction_mm = self._motion.advance(now_ns)
         self._answer(telegram.ipoc, correction_mm)
+        self._held_mm, self._answered_mm = (
+            correction_mm if missing >= steps else self._answered_mm,
+            correction_mm,
+        )
         place_mm = _place(telegram)
         moved_mm = max(abs(a - b) for a, b in zip(place_mm, self._seen_mm, strict=True))
         self._seen_mm = place_mm
@@ -281,19 +300,19 @@ class RsiSession:
         return min(max(advance // self._step, 1), self._settings.silence_cycles)
 
     def _answer(self, ipoc: int, correction_mm: Triple) -> None:
-        """Write the reply; the limits are checked once more on the values that go out.
+        """Write the reply, and judge it by what its bytes say before it may leave.
 
-        The wire has four decimals; cut, not rounded, they stay inside the limits.
+        The wire has four decimals; cut, not rounded, they stay inside the box.
         """
-        x, y, z = correction_mm
-        rounded = (math.trunc(x * 1e4) / 1e4, math.trunc(y * 1e4) / 1e4, math.trunc(z * 1e4) / 1e4)
-        if not self._limits.encloses(rounded):
-            raise DeviceError(
-                f"{self._device}: correction {_shown(rounded)} mm would leave the limits; not sent"
-            )
-        numbers = {"RKorr.X": rounded[0], "RKorr.Y": rounded[1], "RKorr.Z": rounded[2]}
+        x, y, z = _decimals(correction_mm)
+        numbers = {"RKorr.X": x, "RKorr.Y": y, "RKorr.Z": z}
         texts = {"EStr": f"tidetrack: late {self.late_packets}"} if self._has_text else {}
-        self._reply = self._sensor.encode(Telegram(ipoc, numbers, texts))
+        reply = self._sensor.encode(Telegram(ipoc, numbers, texts))
+        carried = self._sensor.decode(reply).numbers
+        refusal = self._look.judge((carried["RKorr.X"], carried["RKorr.Y"], carried["RKorr.Z"]))
+        if refusal:
+            raise DeviceError(f"{self._device}: reply refused by the last look, {refusal}")
+        self._reply = reply
 
     def _report(self, place_mm: Triple, now_ns: int) -> list[Sample]:
         """Where the robot is, as often as asked for."""
@@ -336,6 +355,12 @@ class RsiSession:
             f"{self._device}: controller lost, no telegram for {silence_ms} ms "
             f"({self._settings.silence_cycles} cycles); see the robot's pendant"
         )
+
+
+def _decimals(position_mm: Triple) -> Triple:
+    """What the wire can carry of a position, toward zero."""
+    x, y, z = position_mm
+    return (math.trunc(x * 1e4) / 1e4, math.trunc(y * 1e4) / 1e4, math.trunc(z * 1e4) / 1e4)
 
 
 def _place(telegram: Telegram) -> Triple:

@@ -95,3 +95,11 @@ def test_damaged_byte_changes_the_text_or_is_refused() -> None:
             assert isinstance(answer, Answer)
             with pytest.raises(ProtocolError):
                 codec.read_values(answer.lines, ("X", "Y"))
+
+
+def test_a_move_reads_back_as_the_device_reads_it() -> None:
+    line = codec.command("MOV", *codec.axis_values({"X": -1.23456, "Y": 2.0}))
+    assert codec.read_move(line) == {"X": -1.2346, "Y": 2.0}
+    for wrong in (b"MVR X 1.0\n", b"MOV X 1.0", b"MOV X\n", b"MOV X nan\n", b"MOV X inf\n"):
+        with pytest.raises(ProtocolError, match="GCS"):
+            codec.read_move(wrong)

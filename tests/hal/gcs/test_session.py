@@ -9,6 +9,7 @@ import pytest
 
 from hal.errors import DeviceError, LinkError
 from hal.events import SendDemand, SendExpose, SendStop
+from hal.gcs import codec
 from hal.gcs.session import GcsSession, GcsSettings
 from hal.messages import ActuatorStatus, BadSample, Triple
 from sim.back_to_back import MS, SECOND, BackToBack
@@ -312,3 +313,23 @@ def test_twin_refuses_what_a_hexapod_refuses() -> None:
     assert error_of("SVO X 0") == 0
     assert error_of("MOV X 1") == 5
     assert error_of("FRF X") == 5
+
+
+def test_a_line_that_says_something_else_than_the_demand_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pump = started()
+    right = codec.axis_values
+    monkeypatch.setattr(codec, "axis_values", lambda v: right({a: -x for a, x in v.items()}))
+    sent = len(pump.sent)
+    with pytest.raises(DeviceError, match="would be sent as b'MOV X -1"):
+        demand(pump, (1.0, 2.0, 3.0))
+    pump.run(pump.now_ns + 100 * MS)
+    assert b"MOV" not in pump.sent[sent:]
+
+
+def test_limits_are_judged_on_what_rounding_makes_of_a_demand() -> None:
+    pump = started(twin=GcsTwin(limit_mm=20.00004))
+    demand(pump, (20.00004, 0.0, 0.0))  # goes out as 20.0000
+    with pytest.raises(DeviceError, match="outside"):
+        demand(pump, (20.00006, 0.0, 0.0))  # would go out as 20.0001
