@@ -2,7 +2,8 @@
 
 The coil written on gives a `SendPermit` until the watchdog would bite, the coil written off or
 the bite itself a `SendHold`: the room's gate model turns these into beam. The beam it is shown
-is what its input reads.
+is what its input reads. Coil 1 sets a latch in the same loop, which input 1 reads and coil 2
+resets; a bite clears the coils and leaves the latch. A coupler talks to several clients at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from hal.modbus.codec import Answer, Request
 
 MS = 1_000_000
 _FOREVER_NS = 3600 * 1_000_000_000
+_TRIP, _RESET = 1, 2
+_TRIPPED = 1
 _TIME, _MASK, _TRIGGER, _STATUS, _RESTART, _STOP = 0x1000, 0x1001, 0x1003, 0x1006, 0x1007, 0x1008
 
 
@@ -30,6 +33,8 @@ class ModbusTwin:
         self.registers |= {_STATUS: 0, _RESTART: 0, _STOP: 0}
         self.stuck: bool | None = None
         """What coil 0 does whatever is written: a welded relay (``True``) or a broken one."""
+        self.tripped = False
+        """The latch: while it is set the loop is open."""
         self.mute = False
         """Swallow every request: a coupler that hangs."""
         self.no_bite = False
@@ -87,21 +92,34 @@ class ModbusTwin:
         self.coils = [False] * len(self.coils)
         return [SendHold(now_ns, self._device, ("watchdog",))]
 
+    def join(self) -> ModbusGuest:
+        """One more client's conversation with the same coupler."""
+        return ModbusGuest(self)
+
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
         """Answer each request; a telegram that is none silences the connection."""
+        answers, commands = self.answer(self._telegrams, data, now_ns)
+        self._out += answers
+        return commands
+
+    def answer(
+        self, telegrams: codec.Telegrams, data: bytes, now_ns: int
+    ) -> tuple[bytes, list[Command]]:
+        """Answers to a client's bytes, cut by its own ``telegrams``, and what they bring about."""
         commands = self.wake(now_ns)
+        out = b""
         try:
-            requests = self._telegrams.requests(data)
+            requests = telegrams.requests(data)
         except ProtocolError:
-            self._telegrams.drop()
-            return commands
+            telegrams.drop()
+            return out, commands
         for request in requests:
             if self.mute:
                 continue
             answer, asked = self._answer(request, now_ns)
             commands += asked
-            self._out += codec.encode_answer(answer, request.count)
-        return commands
+            out += codec.encode_answer(answer, request.count)
+        return out, commands
 
     def _answer(self, request: Request, now_ns: int) -> tuple[Answer, list[Command]]:
         def refused(exception: int) -> tuple[Answer, list[Command]]:
@@ -142,16 +160,24 @@ class ModbusTwin:
         return Answer(request.transaction, function, values, first, unit=request.unit), commands
 
     def _write_coils(self, first: int, values: tuple[int, ...], now_ns: int) -> list[Command]:
-        before = self.coils[0]
+        was_on, was_tripped = self.coils[0], self.tripped
         for at, value in enumerate(values, first):
             self.coils[at] = bool(value)
+        if self.coils[_TRIP]:
+            self.tripped = True
+        elif self.coils[_RESET]:
+            self.tripped = False
+        self.inputs[_TRIPPED] = self.tripped
+        if self.tripped:
+            dropped = was_on or not was_tripped
+            return [SendHold(now_ns, self._device, ("latch set",))] if dropped else []
         if first > 0:
             return []
         on = self.coils[0] if self.stuck is None else self.stuck
         if on:
             lease_ns = _FOREVER_NS if self._fed_ns is None else self._time_ns
             return [SendPermit(now_ns, self._device, now_ns + lease_ns)]
-        return [SendHold(now_ns, self._device, ("coil off",))] if before else []
+        return [SendHold(now_ns, self._device, ("coil off",))] if was_on else []
 
     def _write_register(self, at: int, value: int, now_ns: int) -> None:
         if at == _STOP:
@@ -165,3 +191,37 @@ class ModbusTwin:
         self.registers[at] = value
         if at == _TRIGGER and value:
             self._fed_ns, self.registers[_STATUS] = now_ns, 1
+
+
+class ModbusGuest:
+    """A further client of a coupler: its own telegrams, the same coils; the bite is the host's."""
+
+    ready = True
+    wake_ns: int | None = None
+
+    def __init__(self, host: ModbusTwin) -> None:
+        self._host = host
+        self._telegrams = codec.Telegrams()
+        self._out = bytearray()
+
+    def begin(self, now_ns: int) -> None:
+        """Connected: the coupler stays as it is."""
+
+    def show(self, sample: Sample, now_ns: int) -> None:
+        """The host is shown what there is to see."""
+
+    def wake(self, now_ns: int) -> list[Command]:
+        """Nothing to wake for."""
+        return []
+
+    def receive(self, data: bytes, now_ns: int) -> list[Command]:
+        """Answer each request."""
+        answers, commands = self._host.answer(self._telegrams, data, now_ns)
+        self._out += answers
+        return commands
+
+    def data_to_send(self) -> bytes:
+        """The answers that wait."""
+        data = bytes(self._out)
+        self._out.clear()
+        return data

@@ -18,7 +18,7 @@ import socket
 import tty
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from hal.errors import LinkError
@@ -69,8 +69,23 @@ class Twin(Protocol):
         ...
 
 
+@runtime_checkable
+class Sociable(Protocol):
+    """A twin that talks to several clients at once, to each in a conversation of its own."""
+
+    def join(self) -> Twin:
+        """One more client's conversation."""
+        ...
+
+
+MOST_GUESTS = 4
+
+
 class Served:
-    """A twin on its wire; one client at a time, a new one takes the wire over."""
+    """A twin on its wire; one client at a time, a new one takes the wire over.
+
+    A sociable twin keeps its client: who comes meanwhile is a guest, served beside it.
+    """
 
     def __init__(
         self, twin: Twin, clock: Callable[[], int], obeyed: Callable[[Command], None] | None
@@ -84,6 +99,7 @@ class Served:
         self._obeyed = obeyed
         self._wire: Wire | None = None
         self._wake: asyncio.TimerHandle | None = None
+        self._guests: list[Served] = []
 
     @property
     def connected(self) -> bool:
@@ -95,6 +111,16 @@ class Served:
         now_ns = self._clock()
         self.twin.show(sample, now_ns)
         self._after([], now_ns)
+
+    def receiver(self) -> Served:
+        """Who a new client talks to: this one, or a guest's place beside it."""
+        if not self.connected or not isinstance(self.twin, Sociable):
+            return self
+        self._guests = [guest for guest in self._guests if guest.connected]
+        if len(self._guests) >= MOST_GUESTS:
+            self._guests.pop(0).drop()
+        self._guests.append(Served(self.twin.join(), self._clock, self._obeyed))
+        return self._guests[-1]
 
     def take(self, wire: Wire) -> None:
         """Talk on this wire from now on."""
@@ -113,6 +139,8 @@ class Served:
 
     def end(self) -> None:
         """Leave the wire for good."""
+        for guest in self._guests:
+            guest.drop()
         self.drop()
         if self._wake is not None:
             self._wake.cancel()
@@ -200,7 +228,8 @@ def _serve_tcp(served: Served, place: Tcp, stack: contextlib.AsyncExitStack) -> 
             client, _ = listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
-        served.take(stream_of(client, served.received, served.drop))
+        here = served.receiver()
+        here.take(stream_of(client, here.received, here.drop))
 
     loop.add_reader(listening, accept)
     stack.callback(loop.remove_reader, listening)

@@ -60,6 +60,13 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     disagree_ms: float = 100.0
     """Hazard H19: how long command and read-back may differ."""
     watchdog: Watchdog | None = Watchdog()
+    trip_coil: int | None = 1
+    """Sets the gate's latch, whose contact breaks the beam's loop whatever the permit's coil says.
+    The monitor's alone: nothing here writes it. ``None``: the gate has no latch."""
+    tripped_input: int = 1
+    """Reads the latch's own contact: on while it is set."""
+    reset_coil: int | None = 2
+    """Resets the latch, at a person's word; ``None``: only a key at the gate does."""
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):

@@ -17,6 +17,7 @@ from hal.events import LinkChanged, SendHold, SendPermit
 from hal.link import Link
 from hal.messages import BadSample, BeamStatus, Sample
 from hal.modbus.session import GateSession
+from hal.modbus.trip import READ_INPUTS, Replies, Reply, read_bit, write_bit
 from hal.transports import Tcp
 from sim.modbus import ModbusTwin
 from sim.serve import serve
@@ -55,6 +56,9 @@ class Room:
         self.link = link
         self.reports = reports
         self.server_said: list[str] = []
+        """Of the coil and of the watchdog."""
+        self.loop_said: list[str] = []
+        """Of the latch, and of the beam behind both."""
         self.stall_ms = 0.0
         """Longest time for which the machine did not let this program run."""
 
@@ -85,7 +89,9 @@ async def room(program: Path, clock: HostClock) -> AsyncIterator[Room]:
 
     async def listen() -> None:
         async for line in printed:
-            here.server_said.append(line.decode().strip())
+            said = line.decode().strip()
+            of_loop = said.startswith(("beam", "latch"))
+            (here.loop_said if of_loop else here.server_said).append(said)
 
     async def watch() -> None:
         while True:
@@ -179,6 +185,41 @@ def test_a_driver_that_dies_loses_the_beam_within_the_watchdogs_time(server: Pat
         assert took_ms < 300, f"beam off {took_ms:.0f} ms after the last refresh"
 
     undisturbed(die, server)
+
+
+def test_the_monitors_telegrams_take_the_beam_beside_the_driver(server: Path) -> None:
+    async def trip(here: Room, clock: HostClock) -> None:
+        await hold_permit(here, clock, 0.3)
+        assert here.server_said[-1] == "coil 1"
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        replies = Replies()
+
+        async def ask(*telegrams: bytes) -> list[Reply]:
+            writer.write(b"".join(telegrams))
+            found: list[Reply] = []
+            while len(found) < len(telegrams):
+                asking = asyncio.create_task(reader.read(999))
+                while not asking.done():
+                    await hold_permit(here, clock, 0.01)
+                found += replies.take(asking.result())
+            return found
+
+        try:
+            reading = [read_bit(n, 1, READ_INPUTS, n) for n in (0, 1)]
+            assert await ask(*reading) == [Reply(0, True), Reply(1, False)]
+            assert await ask(write_bit(2, 1, 1, True)) == [Reply(2, None)]
+            await hold_permit(here, clock, 0.3)
+            assert await ask(*reading) == [Reply(0, False), Reply(1, True)]
+            assert here.server_said[-1] == "coil 1"
+            assert here.loop_said[-1] == "beam 0", "the driver's permit lights nothing"
+            await ask(write_bit(3, 1, 1, False), write_bit(4, 1, 2, True))
+            await hold_permit(here, clock, 0.1)
+            assert await ask(*reading) == [Reply(0, True), Reply(1, False)]
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    undisturbed(trip, server)
 
 
 @pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed (apt)")

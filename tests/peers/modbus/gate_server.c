@@ -2,8 +2,10 @@
  *
  * libmodbus reads, checks and answers every telegram; what is here is only the watchdog of the
  * device (registers 0x1000 time in 100 ms, 0x1001 function mask, 0x1003 trigger, 0x1007 restart,
- * 0x1008 stop). Prints the port it listens on, then a line for each change of coil 0 and each
- * bite. Serves two clients at a time (the driver and a reader beside it) and ends with its input.
+ * 0x1008 stop) and of the latch (coil 1 sets it, coil 2 resets it, input 1 reads it, input 0 reads
+ * coil 0 behind its contact). Prints the port it listens on, then a line for each change of coil 0,
+ * of the latch and of the beam, and each bite. Serves three clients at a time (the driver, the
+ * monitor and a reader beside them) and ends with its input.
  */
 #include <errno.h>
 #include <modbus.h>
@@ -17,7 +19,7 @@
 #include <unistd.h>
 
 #define BASE 0x1000
-#define CLIENTS 2
+#define CLIENTS 3
 
 static int64_t now_ms(void)
 {
@@ -110,6 +112,17 @@ int main(void)
             before = map->tab_bits[0];
             printf("coil %d\n", before);
         }
+        uint8_t *latch = &map->tab_input_bits[1], *beam = &map->tab_input_bits[0];
+        uint8_t latch_before = *latch, beam_before = *beam;
+        if (map->tab_bits[1])
+            *latch = 1;
+        else if (map->tab_bits[2])
+            *latch = 0;
+        *beam = map->tab_bits[0] && !*latch;
+        if (*latch != latch_before)
+            printf("latch %d\n", *latch);
+        if (*beam != beam_before)
+            printf("beam %d\n", *beam);
         fflush(stdout);
     }
     for (int i = 2; i < 2 + CLIENTS; i++)
