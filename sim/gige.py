@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 import numpy as np
@@ -285,6 +285,8 @@ class GigeTwinServer:
         self._control.setblocking(False)
         self._pictures = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._pictures.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gige-twin")
         self._thread.start()
@@ -294,12 +296,18 @@ class GigeTwinServer:
         """The control port."""
         return int(self._control.getsockname()[1])
 
+    def ring(self) -> None:
+        """Have the thread look at its twin now, from any thread."""
+        with contextlib.suppress(OSError):
+            self._bell.send(b"!")
+
     def stop(self) -> None:
         """End the thread and close the sockets."""
         self._stopping.set()
+        self.ring()
         self._thread.join()
-        self._control.close()
-        self._pictures.close()
+        for each in (self._control, self._pictures, self._bell, self._ear):
+            each.close()
 
     def __enter__(self) -> GigeTwinServer:
         """Serve for the length of a ``with``."""
@@ -312,7 +320,10 @@ class GigeTwinServer:
         while not self._stopping.is_set():
             due = self.twin.wake_ns
             wait = 0.02 if due is None else min(0.02, max(0.0, (due - self._clock()) / 1e9))
-            if select.select([self._control], [], [], wait)[0]:
+            ready = select.select([self._control, self._ear], [], [], wait)[0]
+            if self._ear in ready:
+                self._ear.recv(4096)
+            if self._control in ready:
                 with contextlib.suppress(BlockingIOError, ConnectionError):
                     data, there = self._control.recvfrom(65_536)
                     reply = self.twin.receive(data, self._clock())
@@ -325,3 +336,47 @@ class GigeTwinServer:
             for datagram in waiting if there[1] else ():
                 with contextlib.suppress(OSError):
                     self._pictures.sendto(datagram, there)
+
+
+class FedCamera(GigeTwin):
+    """A camera whose pictures come from outside: its trigger is only passed on."""
+
+    def __init__(
+        self,
+        size_px: tuple[int, int],
+        serial: str,
+        triggered: Callable[[int], None] = lambda now_ns: None,
+    ) -> None:
+        super().__init__(self._nothing, size_px, serial)
+        self._triggered = triggered
+        self._developed: deque[tuple[Picture, int, int | None]] = deque()
+
+    @staticmethod
+    def _nothing(now_ns: int) -> Picture:
+        return np.zeros((1, 1), dtype=np.uint16)
+
+    def take_picture(self, now_ns: int) -> None:
+        """Pass the trigger on."""
+        self._triggered(now_ns)
+
+    def develop(self, pixels: Picture, ticks: int, number: int | None = None) -> None:
+        """Send a picture exposed at ``ticks`` of the camera's clock; from any thread.
+
+        ``number`` is its frame number; without one it is the next.
+        """
+        self._developed.append((pixels, ticks, number))
+
+    @property
+    def wake_ns(self) -> int | None:
+        """At once where a picture waits."""
+        return 0 if self._developed else super().wake_ns
+
+    def wake(self, now_ns: int) -> None:
+        """Send the pictures that wait."""
+        while self._developed:
+            pixels, ticks, number = self._developed.popleft()
+            if number is not None:
+                self._block = (number - 1) % 65_535
+            self.scene = lambda _, pixels=pixels: pixels
+            super().take_picture(ticks)
+        super().wake(now_ns)

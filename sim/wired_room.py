@@ -19,20 +19,30 @@ from typing import Literal
 import msgspec
 
 from hal.events import Command
+from hal.imaging.camera_settings import StereoGeometry
 from hal.imaging.xray_geometry import XrayGeometry
-from hal.messages import BadSample, FiducialShot, Sample
+from hal.lsl.session import LslSettings
+from hal.messages import BadSample, Sample
+from hal.openigtlink.session import IgtlSettings
 from hal.rsi.configuration import EthernetConfiguration
 from sim.bitalino import BitalinoTwin
+from sim.dicom import Storing, StoringImager
 from sim.gcs import GcsTwin
+from sim.lsl import LslTwin
+from sim.marker_cameras import GigeOutlet, MarkerCameras, Outlet, VideoOutlet
 from sim.modbus import ModbusTwin
+from sim.openigtlink import IgtlTwin
 from sim.polaris import PolarisTwin
 from sim.room import Room, Truth
 from sim.rsi import ControllerSettings, RobotTwin
 from sim.scenario import Actuator as ActuatorSettings
-from sim.serve import Served, Twin, serve
+from sim.serve import Twin, serve
 from sim.xray_panels import Radiographs, XrayPanels
 
-Driver = Literal["polaris", "bitalino", "gige-xray", "rsi", "gcs", "modbus"]
+Driver = Literal[
+    "polaris", "openigtlink", "gige-markers", "video-markers", "bitalino", "lsl",
+    "gige-xray", "dicom-xray", "rsi", "gcs", "modbus",
+]  # fmt: skip
 Role = Literal["camera", "belt", "imager", "actuator", "gate"]
 
 RSI_WIRE_MS = 8.0
@@ -47,8 +57,9 @@ RESTART_NS = 1_000_000_000
 class Place:
     """One wire: which driver will come, and where the twin waits for it.
 
-    ``address`` is one of `sim.serve`; an X-ray pair has two, ``host:port``. ``ethernet`` and
-    ``cycle_ns`` are the robot's.
+    ``address`` is one of `sim.serve`; a pair of panels or cameras has two, ``host:port``.
+    ``ethernet``, ``cycle_ns`` and ``timeout_packets`` are the robot's, ``geometry`` and
+    ``seed_mm`` an X-ray pair's, ``stereo`` and ``disc_mm`` a marker camera's.
     """
 
     driver: Driver
@@ -59,6 +70,12 @@ class Place:
     timeout_packets: int = 100
     geometry: XrayGeometry = field(default_factory=XrayGeometry)
     seed_mm: tuple[float, float] = (1.0, 3.0)
+    storing: Storing | None = None
+    stereo: StereoGeometry = field(default_factory=StereoGeometry)
+    disc_mm: float = 12.0
+    igtl: IgtlSettings | None = None
+    """What the driver listens for; with the rate of the room's device."""
+    lsl: LslSettings = field(default_factory=LslSettings)
 
 
 def with_wire(settings: ActuatorSettings, driver: Driver) -> ActuatorSettings:
@@ -81,9 +98,9 @@ class WiredRoom:
         self.places: dict[Role, str] = {}
         """Where each wire is, as a configuration writes it."""
         self.twins: dict[Role, Twin] = {}
-        self.panels: XrayPanels | None = None
+        self.imager: XrayPanels | StoringImager | None = None
         self._clock = clock
-        self._served: dict[str, Served] = {}
+        self._shown: dict[str, Callable[[Sample], None]] = {}
         self._truth_ns = 0
 
     def obey(self, command: Command) -> None:
@@ -116,13 +133,55 @@ class WiredRoom:
     def _show(self, sample: Sample) -> None:
         if isinstance(sample, BadSample):
             return  # what garbage is on a real wire, the codecs' tests know
-        if isinstance(sample, FiducialShot):
-            if self.panels is not None:
-                self.panels.show(sample)
-            return
-        served = self._served.get(sample.device)
-        if served is not None:
-            served.show(sample)
+        show = self._shown.get(sample.device)
+        if show is not None:
+            show(sample)
+
+    async def serve(
+        self, role: Role, place: Place, seed: int, stack: contextlib.AsyncExitStack
+    ) -> None:
+        """Put the twin of one device on its wire until the stack is left."""
+        device: str = getattr(self.room.devices, role)
+        match place.driver:
+            case "gige-xray" | "dicom-xray":
+                imager = self.imager = self._imager(device, place, seed)
+                stack.push_async_callback(imager.close)
+                self._stand(role, device, imager.text, imager.show)
+            case "gige-markers" | "video-markers":
+                outlet: Outlet
+                if place.driver == "gige-markers":
+                    outlet = GigeOutlet(place.stereo, place.addresses, self._clock)
+                else:
+                    outlet = VideoOutlet(place.addresses[0])
+                cameras = MarkerCameras(place.stereo, place.disc_mm, seed, outlet)
+                stack.push_async_callback(asyncio.to_thread, cameras.close)
+                self._stand(role, device, cameras.text, cameras.show)
+            case "lsl":
+                belt = stack.enter_context(belt_stream(place.lsl))
+                text = f"LSL stream {place.lsl.name or place.lsl.source_id}"
+                clock = self._clock
+                self._stand(role, device, text, lambda sample: belt.show(sample, clock()))
+            case _:
+                twin = twin_of(device, place)
+                served = await stack.enter_async_context(
+                    serve(twin, place.address, self._clock, self.obey)
+                )
+                self.twins[role] = twin
+                text = place.address if place.driver == "rsi" else served.text
+                self._stand(role, device, text, served.show)
+
+    def _stand(self, role: Role, device: str, text: str, show: Callable[[Sample], None]) -> None:
+        self.places[role] = text
+        self._shown[device] = show
+
+    def _imager(self, device: str, place: Place, seed: int) -> XrayPanels | StoringImager:
+        count = len(self.room.settings.imager.fiducials_mm)
+        radiographs = Radiographs(place.geometry, count, seed, *place.seed_mm)
+        if place.driver == "gige-xray":
+            return XrayPanels(device, radiographs, place.addresses, self._clock, self.obey)
+        if place.storing is None:
+            raise ValueError(f"{device}: an imager on DICOM must be told where to store")
+        return StoringImager(device, radiographs, place.storing, self._clock, self.obey)
 
 
 @contextlib.asynccontextmanager
@@ -131,30 +190,22 @@ async def wired_room(
 ) -> AsyncIterator[WiredRoom]:
     """Put the room's twins on their wires for as long as the context lasts."""
     wired = WiredRoom(room, clock)
-    names = room.devices
     async with contextlib.AsyncExitStack() as stack:
         for role, place in wires.items():
-            device: str = getattr(names, role)
-            if place.driver == "gige-xray":
-                wired.panels = _panels(wired, device, place, clock, seed)
-                stack.push_async_callback(wired.panels.close)
-                ports = wired.panels.ports
-                wired.places[role] = f"gige 127.0.0.1:{ports[0]} and 127.0.0.1:{ports[1]}"
-                continue
-            twin = twin_of(device, place)
-            served = await stack.enter_async_context(serve(twin, place.address, clock, wired.obey))
-            wired.twins[role] = twin
-            wired._served[device] = served
-            wired.places[role] = place.address if place.driver == "rsi" else served.text
+            await wired.serve(role, place, seed, stack)
         yield wired
 
 
-def _panels(
-    wired: WiredRoom, device: str, place: Place, clock: Callable[[], int], seed: int
-) -> XrayPanels:
-    count = len(wired.room.settings.imager.fiducials_mm)
-    radiographs = Radiographs(place.geometry, count, seed, *place.seed_mm)
-    return XrayPanels(device, radiographs, place.addresses, clock, wired.obey)
+def belt_stream(settings: LslSettings) -> LslTwin:
+    """The outlet a driver with these settings finds."""
+    return LslTwin(
+        settings.name or "tidetrack belt",
+        type_name=settings.type or "RESP",
+        rate_hz=settings.rate_hz,
+        source_id=settings.source_id or "tidetrack-twin",
+        channels=settings.channel + 1,
+        channel=settings.channel,
+    )
 
 
 def twin_of(device: str, place: Place) -> Twin:
@@ -179,5 +230,14 @@ def twin_of(device: str, place: Place) -> Twin:
                 upper_mm=(50.0, 50.0, 50.0),
             )
             return RobotTwin(device, place.ethernet, controller)
-        case "gige-xray":
-            raise ValueError(f"{device}: an X-ray pair is no single twin")
+        case "openigtlink":
+            if place.igtl is None:
+                raise ValueError(f"{device}: OpenIGTLink needs the names of tools or sensor")
+            return IgtlTwin(
+                place.igtl.tools,
+                sensor=place.igtl.sensor,
+                push=None if place.igtl.ask else "TRANSFORM",
+                tick_ns=round(1e9 / place.igtl.rate_hz),
+            )
+        case _:
+            raise ValueError(f"{device}: {place.driver} is no single twin on one wire")

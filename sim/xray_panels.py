@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -17,49 +16,13 @@ import numpy as np
 from hal.events import SendExpose
 from hal.imaging.view import View
 from hal.imaging.xray_geometry import XrayGeometry, nominal_pair
-from hal.messages import FiducialShot, Triple
-from sim.gige import GigeTwin, GigeTwinServer, Picture
+from hal.messages import FiducialShot, Sample, Triple
+from sim.gige import FedCamera, GigeTwinServer, Picture
 from sim.radiograph import Exposure, Field, Seed, anatomy, expose
 
 TOGETHER_NS = 100_000_000
 """Triggers of both panels closer than this are one shot."""
 SIDES = ("left", "right")
-
-
-class PanelTwin(GigeTwin):
-    """A panel: the trigger is passed on, the picture comes when it has been read out."""
-
-    def __init__(
-        self, size_px: tuple[int, int], serial: str, triggered: Callable[[int], None]
-    ) -> None:
-        super().__init__(self._nothing, size_px, serial)
-        self._triggered = triggered
-        self._developed: deque[tuple[Picture, int]] = deque()
-
-    @staticmethod
-    def _nothing(now_ns: int) -> Picture:
-        return np.zeros((1, 1), dtype=np.uint16)
-
-    def take_picture(self, now_ns: int) -> None:
-        """Pass the trigger on."""
-        self._triggered(now_ns)
-
-    def develop(self, pixels: Picture, ticks: int) -> None:
-        """Send a picture exposed at ``ticks`` of the panel's clock; from any thread."""
-        self._developed.append((pixels, ticks))
-
-    @property
-    def wake_ns(self) -> int | None:
-        """At once where a picture waits."""
-        return 0 if self._developed else super().wake_ns
-
-    def wake(self, now_ns: int) -> None:
-        """Send the pictures that wait."""
-        while self._developed:
-            pixels, ticks = self._developed.popleft()
-            self.scene = lambda _, pixels=pixels: pixels
-            super().take_picture(ticks)
-        super().wake(now_ns)
 
 
 class Radiographs:
@@ -121,12 +84,17 @@ class XrayPanels:
         view = radiographs.views[0]
         size = (view.width_px, view.height_px)
         self.twins = [
-            PanelTwin(size, f"PANEL-{name.upper()}", self._passing_on(side))
+            FedCamera(size, f"PANEL-{name.upper()}", self._passing_on(side))
             for side, name in enumerate(SIDES)
         ]
         self._servers: list[GigeTwinServer] = []
         for twin, (host, port) in zip(self.twins, ports, strict=True):
             self._servers.append(GigeTwinServer(twin, host, port, clock))
+
+    @property
+    def text(self) -> str:
+        """Where the panels are, for people."""
+        return "gige " + " and ".join(f"127.0.0.1:{port}" for port in self.ports)
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -140,8 +108,10 @@ class XrayPanels:
         for server in self._servers:
             await asyncio.to_thread(server.stop)
 
-    def show(self, shot: FiducialShot) -> None:
+    def show(self, shot: Sample) -> None:
         """The room's imager has read a shot out: draw it for the panels that were triggered."""
+        if not isinstance(shot, FiducialShot):
+            return
         sides = self._sides.pop(shot.shot_id, set())
         task = self._loop.create_task(self._draw(shot, sorted(sides)))
         self._drawing.add(task)
@@ -170,6 +140,7 @@ class XrayPanels:
         drawn = await asyncio.to_thread(self._drawn, shot, sides)
         for side, pixels in zip(sides, drawn, strict=True):
             self.twins[side].develop(pixels, shot.ticks)
+            self._servers[side].ring()
         self.shots += 1
 
     def _drawn(self, shot: FiducialShot, sides: list[int]) -> list[Picture]:

@@ -22,7 +22,7 @@ from hal.messages import Sample
 from tracker.live.device import DeviceFigures
 from tracker.live.order import Order, build
 from tracker.live.scheduling import give_way, prefer
-from tracker.wires import Rsi
+from tracker.wires import DicomXray, Rsi, XrayPair
 
 MOST_BYTES = 1 << 16
 
@@ -48,8 +48,8 @@ def main() -> int:
     pipe.setblocking(False)
     if isinstance(order.wire, Rsi):
         prefer(order.wire.realtime_priority)  # a reply has 4 ms
-    else:
-        give_way()
+    elif isinstance(order.wire, XrayPair | DicomXray):
+        give_way()  # a shot may take a moment longer
     gc.collect()
     gc.freeze()
     with pipe:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,16 +21,18 @@ from tracker.live.device import Device, HandOver, TimedLink
 from tracker.wires import (
     AnyWire,
     Bitalino,
+    DicomXray,
     Gcs,
+    GigeMarkers,
+    Lsl,
     Modbus,
+    OpenIgtlink,
     Polaris,
     Rsi,
+    VideoMarkers,
     XrayPair,
     configured,
 )
-
-if TYPE_CHECKING:
-    from hal.imaging.xray_geometry import XrayGeometry
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,11 +50,16 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     start_ns: int = 0
     planned_mm: tuple[Triple, ...] = ()
     answer_ms: float = 2000.0
+    rate_hz: float = 60.0
+    """Of the device's samples, as the configuration has it."""
 
     @property
     def apart(self) -> bool:
-        """Whether it belongs in a process of its own: the robot's 4 ms, and work on pictures."""
-        return isinstance(self.wire, Rsi | XrayPair)
+        """Whether it belongs in a process of its own.
+
+        The robot has 4 ms to answer in, pictures are work, and liblsl has threads of its own.
+        """
+        return isinstance(self.wire, Rsi | GigeMarkers | VideoMarkers | XrayPair | DicomXray | Lsl)
 
 
 def orders_of(configuration: Configuration) -> dict[str, Order]:
@@ -81,6 +87,8 @@ def orders_of(configuration: Configuration) -> dict[str, Order]:
         guard.acceleration_mm_s2,
     )
     folder = str(configuration.path.parent if configuration.path else Path())
+    _require_names(configuration)
+    rates = {"camera": controller.camera.rate_hz, "belt": controller.belt.rate_hz}
     return {
         role: Order(
             device=getattr(controller, role).device,
@@ -90,9 +98,21 @@ def orders_of(configuration: Configuration) -> dict[str, Order]:
             limits=limits,
             planned_mm=planned,
             answer_ms=controller.imager.answer_within_s * 1e3,
+            rate_hz=rates.get(role, 60.0),
         )
         for role, wire in configured(configuration.wires).items()
     }
+
+
+def _require_names(configuration: Configuration) -> None:
+    """Refuse an OpenIGTLink camera without tools, and a belt without sensor."""
+    wires = configuration.wires
+    for role, key in (("camera", "tools"), ("belt", "sensor")):
+        wire = getattr(wires, role)
+        if isinstance(wire, OpenIgtlink) and not getattr(wire.session, key):
+            name = configuration.path or "configuration"
+            line = f"{name}: wires.{role}.session.{key}: is empty; name what the server sends"
+            raise ConfigurationError([line])
 
 
 def starting(order: Order, clock: HostClock) -> Order:
@@ -102,15 +122,18 @@ def starting(order: Order, clock: HostClock) -> Order:
 
 def build(order: Order, clock: Callable[[], int], hand_over: HandOver) -> Device:
     """Make the device of an order; raises `DeviceError` for an address or file that is wrong."""
-    if isinstance(order.wire, XrayPair):
-        return _xray(order, order.wire, clock, hand_over)
-    return TimedLink(
-        order.device,
-        conversation_of(order),
-        parse_address(order.wire.address),
-        clock,
-        hand_over,
-    )
+    wire = order.wire
+    if isinstance(wire, GigeMarkers | VideoMarkers | XrayPair | DicomXray):
+        from tracker.live.imaging import picture_link
+
+        return picture_link(order, wire, clock, hand_over)
+    if isinstance(wire, Lsl):
+        from tracker.live.lsl_belt import LslBelt
+
+        session = msgspec.structs.replace(wire.session, rate_hz=order.rate_hz)
+        return LslBelt(order.device, session, wire.scope, wire.peers, clock, hand_over)
+    conversation = conversation_of(order)
+    return TimedLink(order.device, conversation, parse_address(wire.address), clock, hand_over)
 
 
 def conversation_of(order: Order) -> Conversation:
@@ -127,6 +150,11 @@ def conversation_of(order: Order) -> Conversation:
             from hal.bitalino.session import BitalinoSession
 
             return BitalinoSession(order.device, wire.session)
+        case OpenIgtlink() as wire:
+            from hal.openigtlink.session import IgtlSession
+
+            session = msgspec.structs.replace(wire.session, rate_hz=order.rate_hz)
+            return IgtlSession(order.device, session)
         case Modbus() as wire:
             from hal.modbus.session import GateSession
 
@@ -142,68 +170,9 @@ def conversation_of(order: Order) -> Conversation:
             ethernet = read_ethernet(_file(order, wire.ethernet).read_text("utf-8"))
             session = msgspec.structs.replace(wire.session, demand_period_ns=order.tick_ns)
             return RsiSession(order.device, ethernet, order.limits, session)
-        case XrayPair():
-            raise DeviceError(f"{order.device}: an X-ray pair has two wires")
+        case _:
+            raise DeviceError(f"{order.device}: its driver is no conversation on one wire")
 
 
 def _file(order: Order, name: str) -> Path:
     return Path(order.folder) / name
-
-
-def _xray(order: Order, wire: XrayPair, clock: Callable[[], int], hand_over: HandOver) -> Device:
-    from hal.gige.session import GigeSettings
-    from hal.imaging.calibration_file import read_calibration
-    from hal.imaging.fiducials import FiducialFinder, FiducialSettings
-    from hal.imaging.xray_geometry import nominal_pair
-    from tracker.live.xray import XrayLink
-
-    if wire.calibration:
-        views = read_calibration(_file(order, wire.calibration), "xray").views
-    else:
-        views = nominal_pair(geometry_of(wire))
-    seeds = FiducialSettings(diameter_mm=wire.seed_diameter_mm, length_mm=wire.seed_length_mm)
-    panels: list[GigeSettings] = []
-    for name, place in (("left", wire.left), ("right", wire.right)):
-        host, port = host_and_port(place)
-        panels.append(
-            GigeSettings(
-                device=f"{order.device}-{name}",
-                host=host,
-                port=port,
-                packet_bytes=wire.packet_bytes,
-                features={"PixelFormat": "Mono16", "TriggerMode": "On"},
-            )
-        )
-    return XrayLink(
-        order.device,
-        (panels[0], panels[1]),
-        FiducialFinder(views, order.planned_mm, seeds),
-        round(wire.trigger_ms * 1e6),
-        wire.skew_ms,
-        order.answer_ms,
-        clock,
-        hand_over,
-    )
-
-
-def geometry_of(wire: XrayPair) -> XrayGeometry:
-    """The pair as drawn."""
-    from hal.imaging.xray_geometry import XrayGeometry
-
-    return XrayGeometry(
-        source_isocentre_mm=wire.source_isocentre_mm,
-        source_panel_mm=wire.source_panel_mm,
-        pixel_mm=wire.pixel_mm,
-        width_px=wire.width_px,
-        height_px=wire.height_px,
-        left_deg=wire.left_deg,
-        right_deg=wire.right_deg,
-    )
-
-
-def host_and_port(text: str) -> tuple[str, int]:
-    """Split ``host:port``; raises `DeviceError`."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise DeviceError(f"address {text!r}: write host:port")
-    return host, int(port)

@@ -12,17 +12,17 @@ import time
 from pathlib import Path
 
 from hal.clock import HostClock
-from hal.rsi.configuration import read_ethernet
 from sim.recording import Recording, load_recording
 from sim.room import Room
 from sim.rsi import RobotTwin
 from sim.wired_room import Driver, Place, Role, WiredRoom, wired_room, with_wire
+from sim.xray_panels import XrayPanels
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
 from tracker.journal import JournalWriter, make_header
-from tracker.live.order import geometry_of, host_and_port
+from tracker.live.places import places_of
 from tracker.live.scheduling import SWITCH_S, prefer
 from tracker.offline.closed_loop import furnish
-from tracker.wires import Rsi, Wires, XrayPair, configured
+from tracker.wires import Rsi
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         configuration = altered(configuration, {"room": {"duration_s": args.duration_s}})
     recording = None if args.trace is None else load_recording(args.trace)
     room = room_for_wires(configuration, recording, args.seed)
-    places = places_of(wires, args.config.parent)
+    places = places_of(configuration)
     start_ns = time.monotonic_ns()
     further = {"run": "room", "config": str(args.config), "monotonic_start_ns": str(start_ns)}
     header = make_header(configuration.text, args.seed, further)
@@ -80,42 +80,6 @@ def room_for_wires(configuration: Configuration, recording: Recording | None, se
         changes = {"latency_ms": actuator.latency_ms, "dead_time_ms": actuator.dead_time_ms}
         configuration = altered(configuration, {"room.actuator": changes})
     return furnish(configuration, recording, seed)
-
-
-def places_of(wires: Wires, folder: Path) -> dict[Role, Place]:
-    """The other end of every configured wire."""
-    places: dict[Role, Place] = {}
-    for role, wire in configured(wires).items():
-        if isinstance(wire, XrayPair):
-            places[role] = Place(  # pyright: ignore[reportArgumentType]
-                driver="gige-xray",
-                addresses=(host_and_port(wire.left), host_and_port(wire.right)),
-                geometry=geometry_of(wire),
-                seed_mm=(wire.seed_diameter_mm, wire.seed_length_mm),
-            )
-        elif isinstance(wire, Rsi):
-            places[role] = Place(  # pyright: ignore[reportArgumentType]
-                driver="rsi",
-                address=other_end(wire.address),
-                ethernet=read_ethernet((folder / wire.ethernet).read_text("utf-8")),
-                cycle_ns=wire.session.cycle_ns,
-                timeout_packets=wire.session.timeout_packets,
-            )
-        else:
-            driver: Driver = wire.__struct_config__.tag  # pyright: ignore[reportAssignmentType]
-            places[role] = Place(driver=driver, address=other_end(wire.address))  # pyright: ignore[reportArgumentType]
-    return places
-
-
-def other_end(address: str) -> str:
-    """Where a twin waits for a driver that is given ``address``."""
-    if address.startswith("serial://"):
-        return "pty://" + address.removeprefix("serial://").partition("?")[0]
-    if address.startswith("udp://:"):
-        return "udp://127.0.0.1:" + address.removeprefix("udp://:")
-    if address.startswith("udp://"):
-        return "udp://:" + address.rpartition(":")[2]
-    return address
 
 
 async def _serve(
@@ -158,6 +122,8 @@ def _counted(wired: WiredRoom) -> str:
             f"{robot.faulty_packets} replies missing, {robot.refused} refused "
             f"{robot.why_refused}".rstrip()
         )
-    if wired.panels is not None:
-        lines.append(f"imager: {wired.panels.shots} shots")
+    if isinstance(wired.imager, XrayPanels):
+        lines.append(f"imager: {wired.imager.shots} shots")
+    elif wired.imager is not None:
+        lines.append(f"imager: {wired.imager.stored} shots stored, {wired.imager.refused} refused")
     return "\n".join(lines)

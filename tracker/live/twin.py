@@ -16,7 +16,7 @@ from sim.scenario import ROBOT, Actuator
 from sim.scenario import Room as RoomSettings
 from sim.wired_room import Driver, Place, Role, wired_room
 from tracker.config import SHIPPED, ConfigurationError, load_configuration
-from tracker.live.room import other_end
+from tracker.live.places import other_end
 
 
 class Kind(NamedTuple):

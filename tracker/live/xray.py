@@ -1,35 +1,35 @@
-"""The X-ray pair as a device of the loop: camera threads and a looking thread behind one link.
+"""X-ray pairs as apparatus of a `PictureLink`, and the exposure in the run's time.
 
-What comes from the threads is handed over in the loop. A shot's exposure time is turned from the
-panel's clock into the run's here: the trigger was pulled at a known moment, and what lies between
-that and the panel's stamp is the trigger's delay plus waiting that is never negative; the shot
-that waited least tells how the clocks lie.
+A triggered pair: the trigger was pulled at a known moment, and what lies between that and the
+panel's stamp is the trigger's delay plus waiting that is never negative; the shot that waited
+least tells how the clocks lie. A storing pair is not triggered from here: its clock must be kept
+by NTP like ours, and an exposure that cannot be is refused.
 """
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
-from hal.errors import DeviceError
+from hal.dicom.codec import DicomSettings
+from hal.dicom.receiver import DicomImager
 from hal.events import Command, LinkChanged, SendExpose
 from hal.gige.camera import GigeCamera
 from hal.gige.session import GigeSettings
 from hal.imaging.fiducials import FiducialFinder
 from hal.imaging.stereo_device import XrayDevice
 from hal.imaging.xray_reader import XrayReader
-from hal.link import LinkCounts
 from hal.messages import BadSample, FiducialShot, Sample
-from tracker.live.device import DeviceFigures, HandOver
-from tracker.live.durations import Durations
 
 REMEMBERED = 12
 """Shots the clocks are compared over: some minutes, in which they drift by microseconds."""
 DRIFT = 50e-6
 """How fast the panel's clock may run against ours: an older comparison counts for less."""
+AHEAD_NS = 20_000_000
+"""How far two clocks kept by NTP may lie apart."""
 
 
 class ImagerClock:
@@ -58,8 +58,8 @@ class ImagerClock:
         return ticks - offset
 
 
-class XrayLink:
-    """Keeps both panels and the looking thread going until `run` is cancelled."""
+class TriggeredPair:
+    """Two GigE Vision panels and the thread that finds the fiducials."""
 
     def __init__(
         self,
@@ -70,120 +70,118 @@ class XrayLink:
         skew_ms: float,
         answer_ms: float,
         clock: Callable[[], int],
-        hand_over: HandOver,
     ) -> None:
-        self.device = device
-        self.counts = LinkCounts()
-        self.arrival_cost_ns = 0
         self._panels = panels
         self._clock = clock
-        self._hand_over = hand_over
         self._imager_clock = ImagerClock(trigger_ns)
-        self._up = {panel.device: False for panel in panels}
-        self._who = dict.fromkeys(self._up, "")
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._wake: asyncio.TimerHandle | None = None
-        self._answer = Durations()
+        self._take: Callable[[Sample], None] = lambda sample: None
         names = (panels[0].device, panels[1].device)
-        self._xray = XrayDevice(
-            device,
-            names,
-            XrayReader(device, finder),
-            self._from_thread,
-            clock,
-            answer_ms,
-            skew_ms,
-        )
+        reader = XrayReader(device, finder)
+        self._xray = XrayDevice(device, names, reader, self._found, clock, answer_ms, skew_ms)
 
     @property
-    def up(self) -> bool:
-        """Whether both panels are there."""
-        return all(self._up.values())
+    def parts(self) -> tuple[str, ...]:
+        """Both panels."""
+        return tuple(panel.device for panel in self._panels)
 
-    async def run(self) -> None:
-        """Open both panels and keep them until cancelled."""
-        self._loop = asyncio.get_running_loop()
-        cameras = [
-            GigeCamera(panel, self._xray.take, self._changed, self._clock) for panel in self._panels
-        ]
+    def open(self, take: Callable[[Sample], None], changed: Callable[[LinkChanged], None]) -> None:
+        """Open both panels."""
+        self._take = take
+        cameras = [GigeCamera(p, self._xray.take, changed, self._clock) for p in self._panels]
         self._xray.start(*cameras)
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            if self._wake is not None:
-                self._wake.cancel()
-            self._loop = None
-            await asyncio.to_thread(self._xray.stop)
 
-    def obey(self, command: Command) -> None:
-        """Expose; what the imager cannot do comes back as a `BadSample`."""
-        now_ns = self._clock()
-        if not self.up:
-            self.counts.refused_commands += 1
-            return
+    def close(self) -> None:
+        """Give the panels back."""
+        self._xray.stop()
+
+    def obey(self, command: Command, now_ns: int) -> None:
+        """Expose."""
         if isinstance(command, SendExpose):
             self._imager_clock.pulled(command.shot_id, now_ns)
-        try:
-            self._xray.obey(command, now_ns)
-        except DeviceError as error:
-            self._arrived(BadSample(self.device, now_ns, str(error), type(command).__name__))
-        self._schedule()
+        self._xray.obey(command, now_ns)
 
-    def figures(self) -> DeviceFigures:
-        """What was counted so far; ``arrival`` is from the pictures to the shot."""
-        return DeviceFigures(
-            device=self.device,
-            identity="; ".join(who for who in self._who.values() if who),
-            counts=self.counts,
-            arrival=self._answer.figures(),
-        )
+    @property
+    def wake_ns(self) -> int | None:
+        """When an open shot is given up."""
+        return self._xray.wake_ns
 
-    def _from_thread(self, sample: Sample) -> None:
-        loop = self._loop
-        if loop is not None:
-            loop.call_soon_threadsafe(self._arrived, sample)
+    def wake(self, now_ns: int) -> None:
+        """Give it up."""
+        self._xray.wake(now_ns)
 
-    def _changed(self, change: LinkChanged) -> None:
-        loop = self._loop
-        if loop is not None:
-            loop.call_soon_threadsafe(self._link_changed, change)
+    def timed(self, sample: Sample, now_ns: int) -> Sample | None:
+        """The shot at its exposure; none for one that nobody asked for."""
+        if not isinstance(sample, FiducialShot):
+            return sample
+        exposed_ns = self._imager_clock.exposed_ns(sample.shot_id, sample.ticks)
+        if exposed_ns is None:
+            return None
+        return msgspec.structs.replace(sample, ticks=exposed_ns, t_ns=now_ns)
 
-    def _link_changed(self, change: LinkChanged) -> None:
-        before = self.up
-        self._up[change.device] = change.up
-        self._who[change.device] = change.detail if change.up else ""
-        if change.up:
-            self.counts.openings += 1
-        if self.up != before:
-            detail = "; ".join(self._who.values()) if self.up else change.detail
-            self._hand_over(
-                LinkChanged(self.device, change.t_ns, self.up, f"{change.device}: {detail}")
-            )
+    def _found(self, sample: Sample) -> None:
+        self._take(sample)
 
-    def _arrived(self, sample: Sample) -> None:
-        if isinstance(sample, BadSample):
-            self.counts.bad_samples += 1
-        elif isinstance(sample, FiducialShot):
-            self.counts.samples += 1
-            self._answer.add(self._clock() - sample.t_ns)
-            exposed_ns = self._imager_clock.exposed_ns(sample.shot_id, sample.ticks)
-            if exposed_ns is None:
-                return
-            sample = msgspec.structs.replace(sample, ticks=exposed_ns, t_ns=self._clock())
-        self._hand_over(sample)
-        self._schedule()
 
-    def _schedule(self) -> None:
-        """Have an unanswered shot given up when it is time."""
-        if self._wake is not None:
-            self._wake.cancel()
-            self._wake = None
-        wake_ns = self._xray.wake_ns
-        if wake_ns is not None and self._loop is not None:
-            delay_s = max(0, wake_ns - self._clock()) / 1e9
-            self._wake = self._loop.call_later(delay_s, self._woken)
+class StoringPair:
+    """An imager that stores by DICOM, and the thread that finds the fiducials."""
 
-    def _woken(self) -> None:
-        self._wake = None
-        self._xray.wake(self._clock())
-        self._schedule()
+    def __init__(
+        self,
+        settings: DicomSettings,
+        finder: FiducialFinder,
+        clock_ms: float,
+        oldest_s: float,
+        clock: Callable[[], int],
+        unix: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._settings = settings
+        self._clock_ns = round(clock_ms * 1e6)
+        self._oldest_ns = round(oldest_s * 1e9)
+        self._unix = unix
+        self._take: Callable[[Sample], None] = lambda sample: None
+        self._changed: Callable[[LinkChanged], None] = lambda change: None
+        reader = XrayReader(settings.device, finder)
+        self._imager = DicomImager(settings, reader, self._found, self._told, clock)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The receiver."""
+        return (self._settings.device,)
+
+    def open(self, take: Callable[[Sample], None], changed: Callable[[LinkChanged], None]) -> None:
+        """Listen."""
+        self._take, self._changed = take, changed
+        self._imager.start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._imager.stop()
+
+    def obey(self, command: Command, now_ns: int) -> None:
+        """The next pair answers."""
+        self._imager.obey(command, now_ns)
+
+    @property
+    def wake_ns(self) -> int | None:
+        """When a picture without partner is given up."""
+        return self._imager.wake_ns
+
+    def wake(self, now_ns: int) -> None:
+        """Give it up."""
+        self._imager.wake(now_ns)
+
+    def timed(self, sample: Sample, now_ns: int) -> Sample | None:
+        """The shot at its exposure; a `BadSample` where that cannot be true."""
+        if not isinstance(sample, FiducialShot):
+            return sample
+        age_ns = self._unix() - (sample.ticks - self._clock_ns)
+        if not -AHEAD_NS <= age_ns <= self._oldest_ns:
+            text = f"{age_ns / 1e9:.2f} s ago by its clock, allowed 0 to {self._oldest_ns / 1e9:g}"
+            return BadSample(sample.device, now_ns, "exposure time not believed", text)
+        return msgspec.structs.replace(sample, ticks=now_ns - max(0, age_ns), t_ns=now_ns)
+
+    def _found(self, sample: Sample) -> None:
+        self._take(sample)
+
+    def _told(self, change: LinkChanged) -> None:
+        self._changed(change)
