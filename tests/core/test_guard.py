@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.core.guard import Guard, GuardLimits
+from tracker.core.guard import Guard, GuardLimits, as_sent
 
 TICK_NS = 10_000_000
 LIMITS = GuardLimits(position_mm=52.0, speed_mm_s=25.0, acceleration_mm_s2=500.0, step_mm=2.0)
@@ -67,6 +67,13 @@ def test_a_refused_demand_leaves_no_trace():
     for k in range(2, 6):
         there = (0.4 * k, 0.0, 0.0)
         assert guard.judge(k * TICK_NS, there) == twin.judge(k * TICK_NS, there)
+
+
+def test_what_is_judged_is_what_a_wire_with_four_decimals_carries():
+    assert as_sent((1.00004, -20.00006, 3e-5)) == (1.0, -20.0001, 0.0)
+    x, y, z = as_sent((math.nan, math.inf, 1e300))
+    assert math.isnan(x)
+    assert (y, z) == (math.inf, 1e300)
 
 
 START_NS = 5_000_000_000

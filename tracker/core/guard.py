@@ -14,6 +14,12 @@ from hal.messages import Triple
 Refusal = str
 
 
+def as_sent(position_mm: Triple) -> Triple:
+    """Round a demand to what every wire carries (0.0001 mm), so that what is judged is sent."""
+    x, y, z = position_mm
+    return (round(x, 4), round(y, 4), round(z, 4))
+
+
 class GuardLimits:
     """Largest position per axis, speed, acceleration and step a demand may have."""
 
