@@ -5,7 +5,7 @@ Nothing here changes what the engine answers to an event; replay and closed loop
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +24,25 @@ class Records(Section, frozen=True, kw_only=True):
     """A journal may be pruned once it is so old; 0: never. Nothing is deleted by itself."""
     least_free_mb: Annotated[int, Meta(ge=10, le=1_000_000)] = 2000
     """Free disk space a start needs: an hour of tracking writes some 500 MB."""
+
+
+class Monitor(Section, frozen=True, kw_only=True):
+    """The process that watches the daemon and can only take the beam away."""
+
+    start: Literal["child", "apart", "off"] = "child"
+    """child: `run` starts and ends it; apart: it stands by itself, found by ``page``."""
+    page: str = ""
+    """Path of the shared page where both stand apart; empty: in the user's runtime folder."""
+    heartbeat_ms: Annotated[float, Meta(ge=40, le=150)] = 100.0
+    """Hazard H16: a daemon silent for so long has no beam."""
+    readback_ms: Annotated[float, Meta(ge=40, le=150)] = 120.0
+    """Hazard H19: beam after its permit ended, the gate's own delay included."""
+    surrogate_ms: Annotated[float, Meta(ge=60, le=150)] = 140.0
+    """Hazard H01: more than ``fusion.stale_ms``, which the engine holds at."""
+    lost_ms: Annotated[float, Meta(ge=50, le=1000)] = 250.0
+    """A monitor silent for so long is lost, and the engine holds."""
+    priority: Annotated[int, Meta(ge=0, le=99)] = 60
+    """SCHED_FIFO priority, where the system allows it; 0: none."""
 
 
 class SelfTest(Section, frozen=True, kw_only=True):
@@ -50,3 +69,4 @@ class Operation(Section, frozen=True, kw_only=True):
 
     records: Records = Records()
     self_test: SelfTest = SelfTest()
+    monitor: Monitor = Monitor()

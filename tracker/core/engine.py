@@ -54,7 +54,7 @@ from tracker.core.types import (
     TargetEstimate,
     TargetPrediction,
 )
-from tracker.core.watch import Conditions, Watch
+from tracker.core.watch import MONITOR, Conditions, Watch
 
 _REPEAT_HOLD_NS = 500_000_000
 _AT_REST: Triple = (0.0, 0.0, 0.0)
@@ -136,6 +136,8 @@ class Engine:
 
     def _take_link(self, link: LinkChanged) -> list[Output]:
         level = "info" if link.up else "warning"
+        if link.device == MONITOR:
+            self._watch.unwatched = "" if link.up else link.detail or "no reason given"
         words = "is connected" if link.up else "lost its connection"
         return [Notice(link.t_ns, level, f"{link.device} {words}. {link.detail}".rstrip())]
 
@@ -263,6 +265,7 @@ class Engine:
         found: Conditions = {}
         self._watch.loop(found, now - tick.due_ns)
         self._watch.recording(found)
+        self._watch.monitor(found)
         self._watch.surrogate(found, now, self._surrogate, breathing)
         self._watch.model(found, now, self._modelling.model, breathing, self._imaging)
         if self._modelling.model is not None:

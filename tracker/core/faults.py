@@ -84,6 +84,9 @@ FAULTS: Final[dict[str, Fault]] = {
     "not recording": Fault(
         "H24", _HOLD, "The journal cannot be written: check the disk.", clear_s=1.0
     ),
+    "monitor lost": Fault(
+        "H16", _HOLD, "No monitor stands by at the gate: see why it is not there.", clear_s=1.0
+    ),
     "operator hold": Fault("", _HOLD, "Held by the operator: resume when ready.", latched=True),
 }
 """Every fault the controller can raise. A name that is not here cannot be raised."""

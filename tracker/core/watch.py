@@ -20,6 +20,8 @@ from tracker.core.surrogate import Surrogate
 
 Conditions = dict[str, str]
 
+MONITOR = "monitor"
+"""The name under which the state of the process beside the controller is told as a link."""
 _RECENT_NS = 200_000_000
 _AIM_SHARE = 0.4
 """Share of the tolerance the limited demand may be from the wanted position with beam on."""
@@ -51,6 +53,8 @@ class Watch:
         self.refusal = ""
         self.unrecorded = ""
         """Why events do not reach the disk; empty while they do."""
+        self.unwatched = ""
+        """Why no monitor stands by to take the beam; empty while one does, or none is wanted."""
         self.settled = False
         """Since motion began, the actuator has once been where it should."""
         self.beam_on: bool | None = None
@@ -84,6 +88,11 @@ class Watch:
         """Judge whether what happens is recorded (H24)."""
         if self.unrecorded:
             found["not recording"] = self.unrecorded
+
+    def monitor(self, found: Conditions) -> None:
+        """Judge whether the second hand on the gate is there (H16, H19)."""
+        if self.unwatched:
+            found["monitor lost"] = self.unwatched
 
     def surrogate(
         self, found: Conditions, now_ns: int, surrogate: Surrogate, state: BreathingState | None
