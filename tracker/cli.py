@@ -73,6 +73,11 @@ COMMANDS: dict[str, Command] = {
         "serve a whole simulated room on real wires, for a run in another process",
         "tidetrack room config/room-twin.toml --truth truth.mcap",
     ),
+    "monitor": Command(
+        "tracker.live.monitoring",
+        "watch a daemon from a process of its own and take the beam away, or reset the gate's latch",
+        "tidetrack monitor config/room-twin.toml --reset",
+    ),
     "score": Command(
         "tracker.live.score",
         "score a live session against the truth of the room it was tracked in",

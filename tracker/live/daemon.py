@@ -22,6 +22,7 @@ from tracker.config import Configuration
 from tracker.core.session import State
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged, SurrogateState
 from tracker.journal import JournalWriter
+from tracker.live.dead_man import DeadMan
 from tracker.live.device import Device, DeviceFigures, HandOver
 from tracker.live.durations import Durations, Figures
 from tracker.live.operators import Asks
@@ -61,10 +62,12 @@ class Daemon:
         operator: Asks,
         say: Callable[[str], None],
         after_tick: Sequence[Callable[[int], None]] = (),
+        dead_man: DeadMan | None = None,
     ) -> None:
         """Put the parts together; ``roles`` names the device of each section that has a wire.
 
         ``after_tick`` are called with the time at the end of every tick that went through.
+        ``dead_man`` is told all that the monitor judges by; ``None``: nobody watches.
         """
         controller = configuration.controller
         self._controller = controller
@@ -74,6 +77,7 @@ class Daemon:
         self._operator = operator
         self._say = say
         self._after_tick = tuple(after_tick)
+        self._dead_man = dead_man
         self._tick_ns = round(1e9 / controller.timing.tick_hz)
         self._devices = {name: make_device(role, self._arrived) for role, name in roles.items()}
         self._camera = self._devices.get(controller.camera.device)
@@ -152,6 +156,8 @@ class Daemon:
     def _arrived(self, event: Sample | LinkChanged) -> None:
         if self._failure is not None:
             return
+        if self._dead_man is not None:
+            self._dead_man.arrived(event)
         if isinstance(event, BeamStatus):
             self._beam_on = event.on
         elif isinstance(event, LinkChanged):
@@ -183,6 +189,7 @@ class Daemon:
         began = time.perf_counter_ns()
         self._lateness.add(now_ns - due_ns)
         all_up = all(device.up for device in self._devices.values())
+        all_up = all_up and (self._dead_man is None or self._dead_man.up)
         name = self._operator.wish(now_ns, self._engine.state, all_up)
         if name is not None:
             self._handle(Request(now_ns, name, "auto"))
@@ -198,6 +205,9 @@ class Daemon:
             gc.collect(1)
         for each in self._after_tick:
             each(now_ns)
+        if self._dead_man is not None:
+            for changed in self._dead_man.beat(now_ns, self._engine.state is State.TRACKING):
+                self._arrived(changed)
 
     def _handle(self, event: Event) -> bool:
         """Record, handle, record and obey; tells whether a demand went out."""
@@ -224,6 +234,8 @@ class Daemon:
         device = self._devices.get(command.device)
         if device is not None:
             device.obey(command)
+        if self._dead_man is not None:
+            self._dead_man.sent(command)
 
     # What people see --------------------------------------------------------------------------
 

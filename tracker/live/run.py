@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from tracker.config import ConfigurationError, load_configuration
 from tracker.journal import JournalError, JournalWriter, make_header
 from tracker.live.console import Console
 from tracker.live.daemon import Daemon, RunFigures
+from tracker.live.dead_man import DeadMan
 from tracker.live.device import Device, HandOver
 from tracker.live.measured import refuse_other_latency
 from tracker.live.operators import Nobody, Scripted
@@ -91,10 +93,24 @@ def run(args: argparse.Namespace) -> int:
                 return ProcessLink(order, clock, hand_over)
             return build(order, clock, hand_over)
 
-        with JournalWriter(journal, header, durability="process") as writer:
+        watched = configuration.operation.monitor.start != "off"
+        dead_man = DeadMan(configuration, clock.start_ns) if watched else None
+        with (
+            dead_man or contextlib.nullcontext(),
+            JournalWriter(journal, header, durability="process") as writer,
+        ):
             operator = Scripted() if args.operator == "auto" else Nobody()
             roles = {role: order.device for role, order in orders.items()}
-            daemon = Daemon(configuration, writer, clock, roles, make, operator, console.say)
+            daemon = Daemon(
+                configuration,
+                writer,
+                clock,
+                roles,
+                make,
+                operator,
+                console.say,
+                dead_man=dead_man,
+            )
             console.say(f"ready, recording to {journal}")
             asyncio.run(daemon.run(args.duration_s))
             figures = daemon.figures()
