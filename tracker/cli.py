@@ -75,7 +75,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "monitor": Command(
         "tracker.live.monitoring",
-        "watch a daemon from a process of its own and take the beam away, or reset the gate's latch",
+        "watch a daemon from a process of its own and take the beam; or reset the gate's latch",
         "tidetrack monitor config/room-twin.toml --reset",
     ),
     "score": Command(
