@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         )
     sys.stdout.flush()
     command = monitor_command(watch)
-    os.execve(command[0], command, monitor_environment())  # noqa: S606
+    os.execve(command[0], command, monitor_environment())
+    raise AssertionError("execve does not return")
 
 
 def _reset(config: Path, watch: Watch, reset_coil: int | None) -> int:
