@@ -14,8 +14,9 @@ from tracker.journal.contents import (
     make_header,
 )
 from tracker.journal.reader import Entry, Journal, TornTail, read_journal
+from tracker.journal.recorder import Recorder
 from tracker.journal.verify import Verification, verify
-from tracker.journal.writer import JournalWriter
+from tracker.journal.writer import JournalWriter, open_journal
 
 __all__ = [
     "Digest",
@@ -24,12 +25,14 @@ __all__ = [
     "Journal",
     "JournalError",
     "JournalWriter",
+    "Recorder",
     "Seal",
     "TornTail",
     "Truth",
     "Verification",
     "encode_record",
     "make_header",
+    "open_journal",
     "read_journal",
     "verify",
 ]

@@ -60,11 +60,33 @@ Durability = Literal["buffered", "process", "power"]
 SEAL_EVERY = 1000
 
 
+class Sink(Protocol):
+    """Where the bytes go: a file, or a `tracker.journal.recorder.Recorder`."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        ...
+
+    def write(self, data: memoryview, /) -> int | None:
+        """Take bytes; tell how many."""
+        ...
+
+    def fileno(self) -> int:
+        """The file's descriptor."""
+        ...
+
+    def close(self) -> None:
+        """Close; raises ``OSError`` when not everything is written."""
+        ...
+
+
 class JournalWriter:
     """Writes one run's journal; a context manager that closes it also when the run fails.
 
-    An existing file is refused unless ``overwrite``. Every method raises `JournalError` when
-    the record cannot be written, and the run must not go on then.
+    An existing file is refused unless ``overwrite``; ``file``, where one is given, is what
+    `open_journal` opened or a recorder behind it, and is closed with the journal. Every method
+    raises `JournalError` when the record cannot be written, and the run must not go on then.
     """
 
     def __init__(
@@ -75,6 +97,7 @@ class JournalWriter:
         overwrite: bool = False,
         durability: Durability = "buffered",
         seal_every: int = SEAL_EVERY,
+        file: Sink | None = None,
     ) -> None:
         self._path = path
         self._durability: Durability = durability
@@ -96,7 +119,7 @@ class JournalWriter:
         self._metadata: list[MetadataIndex] = []
         self._failed = False
         opening = header_to_text(header)
-        self._file = _open(path, overwrite)
+        self._file: Sink = file or open_journal(path, overwrite=overwrite)
         self._pending.append(MCAP0_MAGIC + _bytes_of(_opening_records()))
         try:
             self._drain()
@@ -150,7 +173,14 @@ class JournalWriter:
             if self._durability == "power":
                 os.fsync(self._file.fileno())
         finally:
+            self._close_file()
+
+    def _close_file(self) -> None:
+        try:
             self._file.close()
+        except OSError as error:
+            self._failed = True
+            raise self._unwritable(error) from error
 
     @property
     def digest(self) -> str:
@@ -171,7 +201,11 @@ class JournalWriter:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except JournalError:
+            if value is None:  # else the run has failed already, most likely for the same reason
+                raise
 
     def _append(self, record: Any) -> bytes:
         data = encode_record(record)
@@ -240,13 +274,16 @@ class JournalWriter:
         try:
             left = memoryview(block)
             while left:
-                left = left[self._file.write(left) :]
+                left = left[self._file.write(left) or 0 :]
         except OSError as error:
             self._failed = True
-            raise JournalError(
-                f"{self._path}: the journal cannot be written ({error.strerror});"
-                " a run that is not recorded cannot go on"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> JournalError:
+        return JournalError(
+            f"{self._path}: the journal cannot be written ({error.strerror});"
+            " a run that is not recorded cannot go on"
+        )
 
     def _summary(self) -> bytes:
         """The index at the end, as the MCAP specification lays it out, with footer and magic."""
@@ -323,7 +360,8 @@ def _opening_records() -> list[_Writable]:
     return [McapHeader(profile=PROFILE, library=library), *_schemas(), *_channels()]
 
 
-def _open(path: Path, overwrite: bool) -> io.FileIO:
+def open_journal(path: Path, *, overwrite: bool = False) -> io.FileIO:
+    """Create a journal's file; raises `JournalError` where it exists or cannot be."""
     try:
         if not path.parent.exists():
             path.parent.mkdir(parents=True)

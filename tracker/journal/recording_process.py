@@ -1,0 +1,94 @@
+"""The process that puts a journal on disk: bytes from a pipe to a file, and how far it has come.
+
+    python -I recording_process.py PIPE FILE PAGE RESERVE SYNC_MS
+
+It outlives a daemon that is killed until the pipe is empty, so what the daemon handed over is on
+disk. A full disk is told at once; then the reserve, an unnamed file beside the journal, is given
+back, so that the end of the run and its reason still find room. After a write that failed for
+good nothing more is written: the journal stays whole up to there. Standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import struct
+import sys
+import time
+
+PIECE = 1 << 18
+GATHER_S = 0.004
+"""Between two reads: what came meanwhile is written as one."""
+DONE, ERROR, LOST, FINISHED = 0, 8, 16, 24
+PAGE_BYTES = 4096
+_NUMBER = struct.Struct("<Q")
+
+
+class Disk:
+    """The file, the reserve, and the page on which is said how far it is written."""
+
+    def __init__(self, file: int, page: int, reserve: int, sync_ms: int) -> None:
+        self._file = file
+        self._page = page
+        self._reserve = reserve
+        self._sync_s = sync_ms / 1e3
+        self._synced_s = time.monotonic()
+        self._done = 0
+        self.lost = False
+
+    def take(self, data: bytes) -> None:
+        """Write it all, or find that nothing can be written any more."""
+        left = memoryview(data)
+        while left and not self.lost:
+            try:
+                count = os.write(self._file, left)
+            except OSError as error:
+                self._failed(error.errno or errno.EIO)
+                continue
+            self._done += count
+            left = left[count:]
+        self.tell(DONE, self._done)
+        if self._sync_s and time.monotonic() - self._synced_s >= self._sync_s:
+            self.sync()
+
+    def sync(self) -> None:
+        """Have the system put it on the disk itself; a device that cannot be synced need not be."""
+        self._synced_s = time.monotonic()
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS):
+                self._failed(error.errno or errno.EIO)
+
+    def tell(self, where: int, value: int) -> None:
+        """A number on the page, in one piece."""
+        os.pwrite(self._page, _NUMBER.pack(value), where)
+
+    def _failed(self, number: int) -> None:
+        self.tell(ERROR, number)
+        if self._reserve >= 0 and number in (errno.ENOSPC, errno.EDQUOT):
+            os.close(self._reserve)
+            self._reserve = -1
+        else:
+            self.lost = True
+            self.tell(LOST, 1)
+
+
+def main() -> int:
+    """From pipe to file until the pipe is empty and nobody writes to it any more."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends when the daemon does, not before
+    pipe, file, page, reserve, sync_ms = map(int, sys.argv[1:6])
+    disk = Disk(file, page, reserve, sync_ms)
+    while data := os.read(pipe, PIECE):
+        disk.take(data)
+        time.sleep(GATHER_S)
+    if not disk.lost:
+        disk.sync()
+    disk.tell(FINISHED, 1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
