@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hal.events import Command, LinkChanged, SendDemand, SendHold, SendPermit, SendStop
-from hal.messages import BeamStatus, BeltSample, MarkerFrame, Sample
+from hal.events import Command, Event, LinkChanged, SendDemand, SendHold, SendPermit, SendStop
+from hal.messages import BeamStatus, BeltSample, MarkerFrame
 from hal.transports import Tcp, parse_address
 from tracker.config import Configuration, ConfigurationError
 from tracker.core.watch import MONITOR
@@ -131,7 +131,7 @@ class DeadMan:
             self._page.close()
             os.close(self._descriptor)
 
-    def arrived(self, event: Sample | LinkChanged) -> None:
+    def arrived(self, event: Event) -> None:
         """Note what a device reported."""
         if isinstance(event, BeltSample) or (
             isinstance(event, MarkerFrame) and any(event.markers_mm)
