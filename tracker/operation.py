@@ -24,6 +24,14 @@ class Records(Section, frozen=True, kw_only=True):
     """A journal may be pruned once it is so old; 0: never. Nothing is deleted by itself."""
     least_free_mb: Annotated[int, Meta(ge=10, le=1_000_000)] = 2000
     """Free disk space a start needs: an hour of tracking writes some 500 MB."""
+    hold_after_ms: Annotated[float, Meta(ge=50, le=900)] = 700.0
+    """Hazard H24: the oldest event not on disk; the beam is off within a second of it."""
+    queue_mb: Annotated[int, Meta(ge=1, le=1000)] = 16
+    """What may wait for a slow disk: two minutes of tracking. A full queue ends the run."""
+    reserve_mb: Annotated[int, Meta(ge=0, le=1000)] = 4
+    """Kept free beside the journal, so that a full disk leaves room for the end of the run."""
+    sync_ms: Annotated[int, Meta(ge=0, le=60_000)] = 1000
+    """How often the system is made to put it on the disk itself: what a power cut may cost."""
 
 
 class Monitor(Section, frozen=True, kw_only=True):

@@ -15,17 +15,28 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from hal.events import Command, Event, LinkChanged, Request, SendDemand, SendHold, SendStop, Tick
+from hal.events import (
+    Command,
+    Event,
+    LinkChanged,
+    RecordingState,
+    Request,
+    SendDemand,
+    SendHold,
+    SendStop,
+    Tick,
+)
 from hal.messages import BeamStatus, Sample
 from tracker.build import build_engine
 from tracker.config import Configuration
 from tracker.core.session import State
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged, SurrogateState
-from tracker.journal import JournalWriter
+from tracker.journal import JournalError, JournalWriter
 from tracker.live.dead_man import DeadMan
 from tracker.live.device import Device, DeviceFigures, HandOver
 from tracker.live.durations import Durations, Figures
 from tracker.live.operators import Asks
+from tracker.live.recording import RecordingWatch
 
 STOPPING_S = 0.5
 """How long devices are given to brake and to report the beam off before their links close."""
@@ -63,11 +74,13 @@ class Daemon:
         say: Callable[[str], None],
         after_tick: Sequence[Callable[[int], None]] = (),
         dead_man: DeadMan | None = None,
+        disk: RecordingWatch | None = None,
     ) -> None:
         """Put the parts together; ``roles`` names the device of each section that has a wire.
 
         ``after_tick`` are called with the time at the end of every tick that went through.
         ``dead_man`` is told all that the monitor judges by; ``None``: nobody watches.
+        ``disk`` tells whether events reach the disk; ``None``: the journal itself raises.
         """
         controller = configuration.controller
         self._controller = controller
@@ -78,6 +91,7 @@ class Daemon:
         self._say = say
         self._after_tick = tuple(after_tick)
         self._dead_man = dead_man
+        self._disk = disk
         self._tick_ns = round(1e9 / controller.timing.tick_hz)
         self._devices = {name: make_device(role, self._arrived) for role, name in roles.items()}
         self._camera = self._devices.get(controller.camera.device)
@@ -98,7 +112,8 @@ class Daemon:
     async def run(self, duration_s: float | None = None) -> None:
         """Run until told to stop (SIGTERM, SIGINT, `end`), then stop in order.
 
-        Raises whatever the engine or the journal raised, once beam and motion are stopped.
+        Raises whatever the engine or the journal raised, once beam and motion are stopped;
+        `JournalError` where the run could not be recorded to its end.
         """
         loop = asyncio.get_running_loop()
         self._ended = loop.create_future()
@@ -126,6 +141,8 @@ class Daemon:
                 loop.remove_signal_handler(number)
         if self._failure is not None:
             raise self._failure
+        if self._disk is not None and self._disk.failure:
+            raise JournalError(f"not recorded to its end: {self._disk.failure}")
 
     def end(self) -> None:
         """Stop in order, soon."""
@@ -153,7 +170,7 @@ class Daemon:
         except Exception as error:
             self._fail(error)
 
-    def _arrived(self, event: Sample | LinkChanged) -> None:
+    def _arrived(self, event: Sample | LinkChanged | RecordingState) -> None:
         if self._failure is not None:
             return
         if self._dead_man is not None:
@@ -205,6 +222,11 @@ class Daemon:
             gc.collect(1)
         for each in self._after_tick:
             each(now_ns)
+        if self._disk is not None:
+            for changed in self._disk.look(now_ns):
+                self._arrived(changed)
+            if self._disk.failure:
+                self.end()
         if self._dead_man is not None:
             for changed in self._dead_man.beat(now_ns, self._engine.state is State.TRACKING):
                 self._arrived(changed)

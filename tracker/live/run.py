@@ -13,7 +13,7 @@ import msgspec
 
 from hal.clock import HostClock
 from tracker.config import ConfigurationError, load_configuration
-from tracker.journal import JournalError, JournalWriter, make_header
+from tracker.journal import JournalError, make_header
 from tracker.live.console import Console
 from tracker.live.daemon import Daemon, RunFigures
 from tracker.live.dead_man import DeadMan
@@ -22,6 +22,7 @@ from tracker.live.measured import refuse_other_latency
 from tracker.live.operators import Nobody, Scripted
 from tracker.live.order import Order, build, orders_of, starting
 from tracker.live.process_link import ProcessLink
+from tracker.live.recording import recorded
 from tracker.live.scheduling import SWITCH_S, prefer
 
 
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         dead_man = DeadMan(configuration, clock.start_ns) if watched else None
         with (
             dead_man or contextlib.nullcontext(),
-            JournalWriter(journal, header, durability="process") as writer,
+            recorded(journal, header, configuration.operation.records) as (writer, disk),
         ):
             operator = Scripted() if args.operator == "auto" else Nobody()
             roles = {role: order.device for role, order in orders.items()}
@@ -110,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
                 operator,
                 console.say,
                 dead_man=dead_man,
+                disk=disk,
             )
             console.say(f"ready, recording to {journal}")
             asyncio.run(daemon.run(args.duration_s))
