@@ -7,6 +7,7 @@ belt.show(BeltSample(…), now_ns)
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +34,7 @@ class LslTwin:
         self._channels = channels
         self._channel = channel
         self._outlet: Any = None
+        self._clock_s: Callable[[], float] = lambda: 0.0
 
     @property
     def heard(self) -> bool:
@@ -50,6 +52,7 @@ class LslTwin:
             pylsl.cf_double64,
             self._source_id,
         )
+        self._clock_s = pylsl.local_clock
         self._outlet = pylsl.StreamOutlet(info, chunk_size=1, max_buffered=10)
         return self
 
@@ -63,8 +66,9 @@ class LslTwin:
         self._outlet = None
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """Send what the belt measured, stamped now by LSL's own clock."""
+        """Send what the belt measured, stamped by LSL's own clock when it was due."""
         if isinstance(sample, BeltSample) and self._outlet is not None:
             values = [0.0] * self._channels
             values[self._channel] = sample.value_au
-            self._outlet.push_sample(values)
+            late_s = max(0, now_ns - sample.t_ns) / 1e9
+            self._outlet.push_sample(values, self._clock_s() - late_s)

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -21,6 +23,7 @@ import msgspec
 from hal.events import Command
 from hal.imaging.camera_settings import StereoGeometry
 from hal.imaging.xray_geometry import XrayGeometry
+from hal.lsl.configuration import confine
 from hal.lsl.session import LslSettings
 from hal.messages import BadSample, Sample
 from hal.openigtlink.session import IgtlSettings
@@ -157,6 +160,8 @@ class WiredRoom:
                 stack.push_async_callback(asyncio.to_thread, cameras.close)
                 self._stand(role, device, cameras.text, cameras.show)
             case "lsl":
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidetrack-lsl-"))
+                confine(Path(folder))
                 belt = stack.enter_context(belt_stream(place.lsl))
                 text = f"LSL stream {place.lsl.name or place.lsl.source_id}"
                 clock = self._clock

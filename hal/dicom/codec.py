@@ -51,12 +51,14 @@ class Radiograph:
 def exposure_ns(dataset: Any) -> int:
     """When the picture was taken: acquisition date and time, else content date and time.
 
-    Without a zone in the object the time counts as UTC: only differences matter here.
+    The zone is the time's own, else the object's; without either the time counts as UTC.
     """
     text = str(dataset.get("AcquisitionDateTime", "") or "")
     for stem in ("Acquisition", "Content"):
         if not text and dataset.get(f"{stem}Date") and dataset.get(f"{stem}Time"):
             text = str(dataset.get(f"{stem}Date")) + str(dataset.get(f"{stem}Time"))
+    if text and not {"+", "-"} & set(text):
+        text += str(dataset.get("TimezoneOffsetFromUTC", "") or "").strip()
     plain, sign, zone = text.partition("+") if "+" in text else text.partition("-")
     whole, _, fraction = plain.partition(".")
     try:

@@ -54,6 +54,8 @@ class DicomImager:
     ) -> None:
         self.settings = settings
         self.port = settings.port
+        self.peer = ""
+        """Who stored last: its title, maker and model."""
         self._changed, self._clock, self._reader = changed, clock, reader
         self._pairs = PairCollector(settings)
         self._lock = threading.Lock()
@@ -124,6 +126,7 @@ class DicomImager:
         except (ProtocolError, ValueError, TypeError, AttributeError, KeyError) as error:
             self.worker.give(BadSample(self.settings.device, now_ns, "DICOM object", str(error)))
             return CANNOT_UNDERSTAND
+        self.peer = _who(event)
         with self._lock:
             ready = self._pairs.receive(picture, now_ns)
         for item in ready:
@@ -132,3 +135,10 @@ class DicomImager:
 
     def _look(self, item: Pair | BadSample) -> list[Sample]:
         return [item] if isinstance(item, BadSample) else self._reader.read(item)
+
+
+def _who(event: Any) -> str:
+    """The storing side by its own words."""
+    keys = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber")
+    words = [str(event.dataset.get(key, "") or "") for key in keys]
+    return " ".join(filter(None, (str(event.assoc.requestor.ae_title), *words)))

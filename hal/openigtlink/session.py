@@ -148,6 +148,8 @@ class IgtlSession:
         self._offset_ns: int | None = None
         self._off = 0
         self.last_text = ""
+        self.identity = ""
+        """Who was heard, and in which version of the header; for people."""
 
     @property
     def ready(self) -> bool:
@@ -238,6 +240,8 @@ class IgtlSession:
 
     def _take(self, packet: Packet, now_ns: int) -> list[Sample]:
         """One message: markers, belt, status, or nothing to us."""
+        if not self.identity:
+            self.identity = f"OpenIGTLink {packet.device_name!r}, header {packet.version}"
         match packet.content:
             case TrackingData(tools):
                 places = {tool.name: position_of(tool.matrix) for tool in tools}

@@ -43,6 +43,7 @@ STOPPING_S = 0.5
 TIDY_TICKS = 100
 
 MakeDevice = Callable[[str, HandOver], Device]
+Onlooker = Callable[[Event, Sequence[Output]], None]
 
 
 class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,11 +76,13 @@ class Daemon:
         after_tick: Sequence[Callable[[int], None]] = (),
         dead_man: DeadMan | None = None,
         disk: RecordingWatch | None = None,
+        onlookers: Sequence[Onlooker] = (),
     ) -> None:
         """Put the parts together; ``roles`` names the device of each section that has a wire.
 
         ``after_tick`` are called with the time at the end of every tick that went through.
         ``dead_man`` is told all that the monitor judges by; ``None``: nobody watches.
+        ``onlookers`` are told every event and what followed from it, once that is sent.
         ``disk`` tells whether events reach the disk; ``None``: the journal itself raises.
         """
         controller = configuration.controller
@@ -91,6 +94,7 @@ class Daemon:
         self._say = say
         self._after_tick = tuple(after_tick)
         self._dead_man = dead_man
+        self._onlookers = tuple(onlookers)
         self._disk = disk
         self._tick_ns = round(1e9 / controller.timing.tick_hz)
         self._devices = {name: make_device(role, self._arrived) for role, name in roles.items()}
@@ -239,6 +243,7 @@ class Daemon:
         outputs = self._engine.handle(event)
         if not outputs:
             self._journal_took.add(written - began)
+            self._show(event, outputs)
             return False
         handled = time.perf_counter_ns()
         self._journal.outputs(outputs)
@@ -250,7 +255,12 @@ class Daemon:
                 demanded = demanded or isinstance(output, SendDemand)
             else:
                 self._tell(output)
+        self._show(event, outputs)
         return demanded
+
+    def _show(self, event: Event, outputs: list[Output]) -> None:
+        for onlooker in self._onlookers:
+            onlooker(event, outputs)
 
     def _send(self, command: Command) -> None:
         device = self._devices.get(command.device)

@@ -105,12 +105,18 @@ class PictureLink:
 
     def figures(self) -> DeviceFigures:
         """What was counted so far; ``arrival`` is from the pictures to the sample."""
+        who = dict.fromkeys(filter(None, (*self._who.values(), self._identity)))
         return DeviceFigures(
             device=self.device,
-            identity="; ".join(dict.fromkeys(who for who in self._who.values() if who)),
+            identity="; ".join(who),
             counts=self.counts,
             arrival=self._answer.figures(),
         )
+
+    @property
+    def _identity(self) -> str:
+        """Of an apparatus that learns late who it works with."""
+        return getattr(self._apparatus, "identity", "")
 
     def _opened(self) -> str | None:
         """Open; tells why that could not be."""

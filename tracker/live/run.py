@@ -18,6 +18,7 @@ from tracker.live.console import Console
 from tracker.live.daemon import Daemon, RunFigures
 from tracker.live.dead_man import DeadMan
 from tracker.live.device import Device, HandOver
+from tracker.live.gateway import beside, gateway_of
 from tracker.live.measured import refuse_other_latency
 from tracker.live.operators import Nobody, Scripted
 from tracker.live.order import Order, build, orders_of, starting
@@ -102,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         ):
             operator = Scripted() if args.operator == "auto" else Nobody()
             roles = {role: order.device for role, order in orders.items()}
+            gateway = gateway_of(configuration, clock, console.say)
             daemon = Daemon(
                 configuration,
                 writer,
@@ -112,9 +114,10 @@ def run(args: argparse.Namespace) -> int:
                 console.say,
                 dead_man=dead_man,
                 disk=disk,
+                onlookers=() if gateway is None else (gateway.take,),
             )
             console.say(f"ready, recording to {journal}")
-            asyncio.run(daemon.run(args.duration_s))
+            asyncio.run(beside(gateway, daemon.run(args.duration_s)))
             figures = daemon.figures()
         console.say(describe(figures))
         console.say(str(journal))

@@ -183,5 +183,10 @@ class StoringPair:
     def _found(self, sample: Sample) -> None:
         self._take(sample)
 
+    @property
+    def identity(self) -> str:
+        """Who stored last."""
+        return self._imager.peer
+
     def _told(self, change: LinkChanged) -> None:
         self._changed(change)

@@ -44,6 +44,8 @@ def test_times_with_zones_and_in_two_attributes_are_the_same_moment() -> None:
     plain = exposure_ns(radiograph(PIXELS, "LEFT", "20261124101112.5"))
     assert exposure_ns(radiograph(PIXELS, "LEFT", "20261124111112.5+0100")) == plain
     assert exposure_ns(radiograph(PIXELS, "LEFT", "20261124084112.5-0130")) == plain
+    zone = radiograph(PIXELS, "LEFT", "20261124084112.5", TimezoneOffsetFromUTC="-0130")
+    assert exposure_ns(zone) == plain
     split = radiograph(PIXELS, "LEFT", AcquisitionDateTime=None, ContentDate="20261124")
     split.ContentTime = "101112.500000"
     assert exposure_ns(split) == plain
