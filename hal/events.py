@@ -39,6 +39,19 @@ class RecordingState(msgspec.Struct, frozen=True, gc=False, tag=True):
     detail: str = ""
 
 
+class Identity(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Who lies on the couch and by which plan, as the room says; empty fields are not told.
+
+    ``orientation`` is the plan's (HFS, …), ``model_sha256`` the predictor it was approved with.
+    """
+
+    t_ns: int
+    patient_id: str
+    plan_id: str
+    orientation: str = ""
+    model_sha256: str = ""
+
+
 class Request(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Somebody asks something of the session: model, expose, start, hold, resume, stop, reset."""
 
@@ -58,6 +71,7 @@ Event = (
     | Tick
     | LinkChanged
     | RecordingState
+    | Identity
     | Request
 )
 

@@ -8,10 +8,11 @@ It reads no clock and knows not whether the run is live, simulated or replayed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hal.events import (
     Event,
+    Identity,
     LinkChanged,
     RecordingState,
     Request,
@@ -34,12 +35,14 @@ from hal.messages import (
 from tracker.core import session as table
 from tracker.core.actuator_track import ActuatorTrack
 from tracker.core.correlation import TargetState
-from tracker.core.faults import FAULTS, FaultBook, Reaction
+from tracker.core.faults import FAULTS, Calm, FaultBook, Reaction
 from tracker.core.foresight import Foresight
 from tracker.core.frames import PatientPoint
 from tracker.core.fusion import BreathingState
 from tracker.core.guard import Guard
+from tracker.core.identity import differences
 from tracker.core.imaging import Imaging
+from tracker.core.keepout import KeepOutVolumes
 from tracker.core.modelling import Modelling
 from tracker.core.session import State, Trigger
 from tracker.core.settings import Controller
@@ -58,6 +61,13 @@ from tracker.core.watch import MONITOR, Conditions, Watch
 
 _REPEAT_HOLD_NS = 500_000_000
 _AT_REST: Triple = (0.0, 0.0, 0.0)
+_CALM = ((), ("prediction off",))
+"""Faults that hold the beam while predictions are still judged over half a minute."""
+_DOUBTS = frozenset(
+    {"surrogate lost", "sensor frozen", "clock jump", "bad samples", "irregular breathing"}
+)
+"""Conditions in which a shot has no surrogate to be paired with."""
+_BEFORE_TRACKING = (State.MODELLING, State.READY)
 _STEERING_STATES = (State.TRACKING, State.HOLDING)
 
 
@@ -76,7 +86,8 @@ class Engine:
         self._guard = guard
         self._imaging = Imaging(settings)
         self._watch = Watch(settings)
-        self._faults = FaultBook()
+        self._keepout = KeepOutVolumes(settings.keepout)
+        self._faults = FaultBook(settings.gating.regular_breaths)
         self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
         self._couch = self._track if settings.actuator.kind == "couch" else None
         self._state: State = State.IDLE
@@ -87,6 +98,12 @@ class Engine:
         self._held_ns = -1
         self._clear_since_ns = -1
         self._conditions: Conditions = {}
+        self._retake = False
+        """The last shot was of no use: another is asked for soon."""
+        self._doubtful_ns = -1
+        """When the surrogate was last not to be believed."""
+        self._astray = ""
+        """Why predictions are not followed; empty: they are."""
         self._handlers: dict[type, Callable[..., list[Output]]] = {
             MarkerFrame: self._take_frame,
             BeltSample: self._take_belt,
@@ -96,6 +113,7 @@ class Engine:
             BadSample: self._take_bad,
             LinkChanged: self._take_link,
             RecordingState: self._take_recording,
+            Identity: self._take_identity,
             Request: self._take_request,
             Tick: self._tick,
         }
@@ -145,10 +163,23 @@ class Engine:
         self._watch.unrecorded = "" if recording.ok else recording.detail or "no reason given"
         return []
 
+    def _take_identity(self, identity: Identity) -> list[Output]:
+        self._watch.identified = True
+        self._watch.misidentified = differences(identity, self._settings)
+        return []
+
     def _take_shot(self, shot: FiducialShot) -> list[Output]:
-        self._imaging.answered(shot.shot_id)
+        out_of_time = self._imaging.answered(shot.shot_id, shot.ticks, shot.t_ns)
         if self._state in (State.IDLE, State.STOPPED):
             return []
+        if out_of_time:
+            self._watch.out_of_time = out_of_time if self._retake else ""
+            self._retake = True
+            return [Notice(shot.t_ns, "warning", out_of_time)]
+        if self._doubtful_ns >= shot.ticks:
+            self._retake = True
+            words = f"shot {shot.shot_id}: the surrogate was in doubt at its exposure; not used"
+            return [Notice(shot.t_ns, "warning", words)]
         couch = _AT_REST if self._couch is None else self._couch.at(shot.ticks)
         breathing = self._surrogate.state_at(shot.ticks)
         taken = self._modelling.take(shot, couch, breathing, self._surrogate.span)
@@ -157,10 +188,17 @@ class Engine:
             watch.fiducials_moved = ""
             watch.model_wrong = taken.model_wrong
             watch.model_doubtful = taken.model_doubtful
+            watch.out_of_time = ""
         elif taken.fiducials_moved:
             watch.fiducials_moved = taken.fiducials_moved
+        self._retake = not taken.judged
         if taken.used:
             self._imaging.last_good_ns = shot.ticks
+            watch.drifts = taken.drifts
+            watch.off_target.residual_mm = taken.left_mm
+            self._imaging.drifting = bool(taken.drifts)
+        if taken.agrees:
+            self._imaging.agreed_ns = shot.ticks
         return taken.outputs
 
     # Requests ---------------------------------------------------------------------------------
@@ -182,26 +220,33 @@ class Engine:
                     f"{request.name} is not possible while {self._state}; possible: {possible}",
                 )
             ]
-        if trigger is Trigger.START:
-            blocking = self._faults.names(Reaction.REFUSE_START)
-            if blocking:
-                why = "; ".join(FAULTS[name].sentence for name in blocking)
-                return [Notice(now, "warning", f"start refused. {why}")]
-        if trigger is Trigger.RESUME:
-            out: list[Output] = [*self._faults.release(now, self._standing(self._conditions))]
-            blocking = self._faults.names(Reaction.HOLD)
-            if blocking:
-                why = "; ".join(FAULTS[name].sentence for name in blocking)
-                return [*out, Notice(now, "warning", f"resume refused. {why}")]
-            return [*out, *self._change(now, trigger)]
+        if trigger in (Trigger.START, Trigger.RESUME):
+            return self._go_on(now, trigger)
         if trigger is Trigger.HOLD:
             self._conditions = {**self._conditions, "operator hold": f"by {request.who}"}
-            found = self._faults.update(now, self._conditions)
+            found = self._faults.update(now, self._conditions, self._calm())
             return [*found, *self._change(now, trigger), self._hold(now)]
         if trigger is Trigger.EXPOSE:
             self._imaging.asap = True
             return []
         return self._change(now, trigger)
+
+    def _go_on(self, now: int, trigger: Trigger) -> list[Output]:
+        """Start or resume, unless something stands against it that a person cannot end."""
+        least = Reaction.REFUSE_START if trigger is Trigger.START else Reaction.HOLD
+        self._watch.off_target.reviewed()
+        standing = self._standing(self._conditions)
+        out: list[Output] = [*self._faults.release(now, standing, self._calm())]
+        blocking = self._faults.names(least)
+        if blocking:
+            why = "; ".join(FAULTS[name].sentence for name in blocking)
+            return [*out, Notice(now, "warning", f"{trigger.value} refused. {why}")]
+        return [*out, *self._change(now, trigger)]
+
+    def _calm(self) -> Calm:
+        """What faults wait for besides time."""
+        breaths = self._surrogate.breaths
+        return Calm(breaths.count, breaths.regular, self._imaging.agreed_ns)
 
     @staticmethod
     def _standing(conditions: Conditions) -> Conditions:
@@ -222,6 +267,8 @@ class Engine:
             self._modelling.forget()
             self._foresight.forget()
             self._imaging.forget()
+            self._watch.forget_model()
+            self._retake = False
         elif after in (State.STOPPED, State.IDLE):
             out.extend(self._end(now, before))
         elif after is State.HOLDING:
@@ -241,7 +288,7 @@ class Engine:
         return out
 
     def _hold(self, now: int) -> SendHold:
-        self._watch.permit_until_ns = min(self._watch.permit_until_ns, now)
+        self._watch.held(now)
         self._held_ns = now
         reasons = self._faults.names(Reaction.HOLD) or (self._state.value,)
         return SendHold(now, self._settings.gate.device, reasons)
@@ -255,25 +302,27 @@ class Engine:
         out: list[Output] = []
         if not self._surrogate.ready:
             self._surrogate.finish_learning(now)
-        self._surrogate.remember(now)
+        self._surrogate.remember(now, modelling=self._state in _BEFORE_TRACKING)
         breathing = self._surrogate.state_at(now)
         if breathing is not None:
             out.append(_surrogate_state(breathing))
         self._expose(now, breathing, out)
         estimate, prediction = self._see_ahead(now, breathing, out)
-        wanted = None if prediction is None else self._in_room(prediction.position_mm)
         found: Conditions = {}
         self._watch.loop(found, now - tick.due_ns)
         self._watch.recording(found)
         self._watch.monitor(found)
+        self._watch.identity(found)
         self._watch.surrogate(found, now, self._surrogate, breathing)
+        if not _DOUBTS.isdisjoint(found):
+            self._doubtful_ns = now
         self._watch.model(found, now, self._modelling.model, breathing, self._imaging)
         if self._modelling.model is not None:
-            self._watch.target(found, now, estimate, prediction)
-        self._watch.actuator(found, now, self._track, wanted if self._moving else None)
+            self._watch.target(found, prediction)
+        self._judge_motion(found, now, estimate, prediction)
         self._watch.gate(found, now)
         self._conditions = found
-        out.extend(self._faults.update(now, found))
+        out.extend(self._faults.update(now, found, self._calm()))
         self._advance_session(now, out)
         if self._state in _STEERING_STATES:
             self._steer(now, prediction, "surrogate lost" in found, out)
@@ -283,7 +332,12 @@ class Engine:
     def _expose(self, now: int, breathing: BreathingState | None, out: list[Output]) -> None:
         if not self._surrogate.ready:
             return
-        rebuild = bool(self._watch.model_wrong) or "extrapolating" in self._conditions
+        rebuild = (
+            self._retake
+            or bool(self._watch.model_wrong or self._watch.model_doubtful)
+            or "extrapolating" in self._conditions
+            or self._faults.waits_for_shot(self._conditions)
+        )
         modelling = self._state is State.MODELLING
         span = self._surrogate.span
         shot = self._imaging.due(now, breathing, span, modelling=modelling, rebuild=rebuild)
@@ -312,9 +366,41 @@ class Engine:
         at = now + self._latency_ns
         prediction = self._foresight.predict(at, model, estimate)
         if prediction is not None:
+            self._watch.predictions.predicted(at, prediction.position_mm, self._foresight.ahead(at))
+        elif self._foresight.broken:
+            self._watch.predictions.no_number = True
+            self._foresight.forget()
+        if self._foresight.on_surrogate:
+            channels: Sequence[float] = (breathing.amplitude_mm,)
+        else:
+            channels = estimate.position_mm
+        calm = self._faults.names(Reaction.HOLD) in _CALM
+        self._astray = self._watch.predictions.judge(now, estimate.position_mm, channels, calm=calm)
+        if self._astray:
+            prediction = _zero_order(estimate, self._latency_ns * 1e-9)
+        if prediction is not None:
             out.append(TargetPrediction(now, at, prediction.position_mm, _covariance(prediction)))
-            self._watch.predicted(at, prediction.position_mm)
         return estimate, prediction
+
+    def _judge_motion(
+        self,
+        found: Conditions,
+        now: int,
+        estimate: TargetState | None,
+        prediction: TargetState | None,
+    ) -> None:
+        """Judge prediction, actuator and what is between beam and target, while in motion."""
+        watch = self._watch
+        if estimate is not None and self._astray:
+            found["prediction off"] = self._astray
+        wanted = None
+        if self._moving and prediction is not None and estimate is not None:
+            wanted = self._in_room(prediction.position_mm)
+            watch.off_target.aimed(now + self._latency_ns, wanted)
+            here = self._track.at(now)
+            if here is not None:
+                watch.apart(found, now, here, self._in_room(estimate.position_mm))
+        watch.actuator(found, now, self._track, wanted)
 
     def _advance_session(self, now: int, out: list[Output]) -> None:
         """Let the session follow model and faults."""
@@ -343,10 +429,8 @@ class Engine:
         self, now: int, prediction: TargetState | None, blind: bool, out: list[Output]
     ) -> None:
         """Send the next demand past the guard; without sight of the target, stand still."""
-        if blind or prediction is None:
-            if self._moving:
-                self._moving = False
-                out.append(SendStop(now, self._settings.actuator.device))
+        if blind or prediction is None or "keep-out" in self._faults:
+            self._stand_still(now, out)
             return
         if not self._moving:
             position = self._track.newest_mm
@@ -360,21 +444,33 @@ class Engine:
         demand = self._steering.toward(
             now, self._in_room(prediction.position_mm), self._in_room(prediction.velocity_mm_s)
         )
+        near = self._keepout.judge(self._track.newest_mm or demand, demand, self._steering.velocity)
+        if near is not None:
+            self._conditions["keep-out"] = near
+            out.extend(self._faults.update(now, self._conditions, self._calm()))
+            self._stand_still(now, out)
+            self._advance_session(now, out)
+            return
         refusal = self._guard.judge(now, demand)
         if refusal is not None:
             self._watch.refusal = refusal
             self._conditions["demand refused"] = refusal
-            out.extend(self._faults.update(now, self._conditions))
+            out.extend(self._faults.update(now, self._conditions, self._calm()))
             out.extend(self._change(now, Trigger.FAULT_STOP))
             return
         self._watch.demanded(now, demand)
         out.append(SendDemand(now, self._settings.actuator.device, demand))
 
+    def _stand_still(self, now: int, out: list[Output]) -> None:
+        if self._moving:
+            self._moving = False
+            out.append(SendStop(now, self._settings.actuator.device))
+
     def _permit(self, now: int, out: list[Output]) -> None:
         """Renew the beam's lease, or say again that it is held."""
         if self._state is State.TRACKING and self._moving and self._watch.settled:
             until = now + self._lease_ns
-            self._watch.permit_until_ns = until
+            self._watch.permitted(now, until)
             out.append(SendPermit(now, self._settings.gate.device, until))
         elif self._state is State.HOLDING and now - self._held_ns >= _REPEAT_HOLD_NS:
             out.append(self._hold(now))
@@ -383,6 +479,15 @@ class Engine:
 def _surrogate_state(state: BreathingState) -> SurrogateState:
     return SurrogateState(
         state.t_ns, state.amplitude_mm, state.velocity_mm_s, state.amplitude_variance**0.5
+    )
+
+
+def _zero_order(estimate: TargetState, latency_s: float) -> TargetState:
+    """Take the target to stay where it is; what it may go meanwhile makes the region larger."""
+    (a, b, c), (u, v, w) = estimate.variance_mm2, estimate.velocity_mm_s
+    t2 = latency_s * latency_s
+    return TargetState(
+        estimate.position_mm, (0.0, 0.0, 0.0), (a + t2 * u * u, b + t2 * v * v, c + t2 * w * w)
     )
 
 

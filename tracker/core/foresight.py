@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,14 @@ from tracker.core.correlation import CorrelationModel, TargetState
 from tracker.core.fusion import BreathingRange, SurrogateFilter
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.settings import Prediction
+
+
+class Ahead(NamedTuple):
+    """What the predictor says of its own channels at a moment: means and variances (mm, mm^2)."""
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+
 
 PredictorFactory = Callable[[int, int], Predictor]
 """Builds a fresh predictor for a number of channels and a horizon in nanoseconds."""
@@ -38,12 +47,12 @@ class Foresight:
 
     def __init__(self, settings: Prediction, latency_ns: int, factory: PredictorFactory) -> None:
         """Take the settings, how far ahead to look, and a way to build predictors."""
-        self._on_surrogate = settings.where == "surrogate"
+        self.on_surrogate = settings.where == "surrogate"
         self._factory = factory
         self._period_ns = round(1e9 / settings.learn_hz)
         self._settle_ns = round(settings.settle_ms * 1e6)
         self._horizon_ns = latency_ns + self._settle_ns + self._period_ns // 2
-        self._channels = 2 if self._on_surrogate else 6
+        self._channels = 2 if self.on_surrogate else 6
         self._sample = np.zeros(self._channels)
         self.forget()
 
@@ -101,7 +110,7 @@ class Foresight:
         ):
             return False
         sample = self._sample
-        if self._on_surrogate:
+        if self.on_surrogate:
             sample[0] = y
             sample[1] = v * VELOCITY_SCALE_S
         elif model is not None:
@@ -114,6 +123,25 @@ class Foresight:
         self._predictor.learn(t_ns, sample)
         return True
 
+    @property
+    def broken(self) -> bool:
+        """Whether the predictor's last answer was no number."""
+        return bool(self._mean) and not all(map(math.isfinite, self._mean))
+
+    def ahead(self, at_ns: int) -> Ahead:
+        """Give the position channels at ``at_ns``: amplitude alone, or the target's three axes."""
+        mean, spread = self._mean, self._spread
+        step = (at_ns - self._at_ns) * 1e-9 / VELOCITY_SCALE_S
+        half = self._channels // 2
+        return Ahead(
+            tuple(mean[i] + step * mean[half + i] for i in range(half)),
+            tuple(
+                spread[i][i]
+                + step * (2.0 * spread[i][half + i] + step * spread[half + i][half + i])
+                for i in range(half)
+            ),
+        )
+
     def predict(self, at_ns: int, model: CorrelationModel, now: TargetState) -> TargetState | None:
         """Say where the target will be at ``at_ns``; ``None`` while nothing was learned.
 
@@ -124,7 +152,7 @@ class Foresight:
             return None
         # Channels are position and scaled velocity: this step in seconds, in units of the scale.
         step = (at_ns - self._at_ns) * 1e-9 / VELOCITY_SCALE_S
-        if self._on_surrogate:
+        if self.on_surrogate:
             s = 1.0 / VELOCITY_SCALE_S
             return model.target_at(
                 at_ns,

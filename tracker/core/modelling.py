@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from hal.messages import FiducialShot, Triple
 from tracker.core import correlation
 from tracker.core.correlation import CorrelationModel, Shot
+from tracker.core.drift import Drift
 from tracker.core.frames import Orientation
 from tracker.core.fusion import BreathingRange, BreathingState
 from tracker.core.observation import locate
@@ -21,6 +22,8 @@ from tracker.core.settings import Controller
 from tracker.core.types import ModelRefitted, Notice, Observation, Output
 
 _CURVE_POINTS = 15
+_REBUILT = 2
+"""Shots that show a drift begin a new epoch of the baseline."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,11 @@ class Taken:
     fiducials_moved: str = ""
     model_wrong: str = ""
     model_doubtful: str = ""
+    drifts: str = ""
+    agrees: bool = False
+    """The shot lay near the model before the model learned it."""
+    left_mm: float = 0.0
+    """What the shot still lies off the model that has learned it."""
 
 
 class Modelling:
@@ -48,6 +56,7 @@ class Modelling:
         self._bad_shots = 0
         self._aside: Shot | None = None
         self._epoch = 0
+        self._drift = Drift(settings.imager.drift_mm)
         self.model: CorrelationModel | None = None
 
     def forget(self) -> None:
@@ -56,6 +65,7 @@ class Modelling:
         self._bad_shots = 0
         self._aside = None
         self._epoch = 0
+        self._drift.forget()
         self.model = None
 
     @property
@@ -118,8 +128,21 @@ class Modelling:
         )
         if taken.used:
             del self._shots[: -self._correlation.capacity_shots]
+            if residual is not None and self.complete:
+                taken.drifts = self._follow_drift(residual)
             self._refit(shot.t_ns, span, taken)
+            left = self._residual(new)
+            taken.left_mm = 0.0 if left is None else math.hypot(*left)
         return taken
+
+    def _follow_drift(self, residual: Triple) -> str:
+        """Rebuild the baseline from the last shots once they show a drift (H10)."""
+        if self._drift.take(residual):
+            self._epoch += 1
+            self._shots[-_REBUILT:] = [
+                shot._replace(epoch=self._epoch) for shot in self._shots[-_REBUILT:]
+            ]
+        return self._drift.found
 
     def _residual(self, new: Shot) -> Triple | None:
         """Give observation minus what the model says; ``None`` while there is no model."""
@@ -146,6 +169,7 @@ class Modelling:
                     f"{name} is {off_mm:.1f} mm off the model, "
                     f"limit {settings.residual_rebuild_mm:g} mm"
                 )
+            taken.agrees = off_mm <= settings.residual_rebuild_mm
             self._shots.append(new)
             return True
         taken.model_wrong = (
@@ -155,6 +179,7 @@ class Modelling:
             self._aside = new
             return False
         self._epoch += 1
+        self._drift.forget()
         self._shots += [each._replace(epoch=self._epoch) for each in (aside, new)]
         return True
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hal.messages import BeltSample, MarkerFrame, Triple, is_finite
 from tracker.core.actuator_track import ActuatorTrack
+from tracker.core.breaths import Breaths
 from tracker.core.frames import (
     CameraPoint,
     CameraPose,
@@ -24,6 +25,7 @@ from tracker.core.frames import (
     table_to_patient,
 )
 from tracker.core.fusion import BreathingRange, BreathingState, MotionModel, SurrogateFilter
+from tracker.core.novelty import Novelty
 from tracker.core.settings import Controller
 from tracker.core.timebase import Timebase
 
@@ -45,6 +47,7 @@ class Surrogate:
         self._belt_clock = Timebase(1e9 / self._belt.rate_hz, round(self._belt.delay_ms * 1e6))
         self._filter: SurrogateFilter | None = None
         self._learned: tuple[tuple[Triple, Triple], ...] = ()
+        self._amplitudes: tuple[float, ...] = ()
         self._learning: _Learning | None = None
         self._past: deque[BreathingState] = deque(maxlen=_KEEP)
         self._kept = 0
@@ -61,6 +64,10 @@ class Surrogate:
         self.jumped_ns = -1
         self.fast: tuple[int, str] | None = None
         """When a marker last moved faster than breathing does."""
+        self.misplaced = ""
+        """Where markers seem to lie that cannot lie there; empty: all is well."""
+        self.breaths = Breaths()
+        self.novelty = Novelty()
 
     def forget(self) -> None:
         """Forget the patient (another modelling follows); clocks and the last samples stay."""
@@ -69,6 +76,9 @@ class Surrogate:
         self._learned = ()
         self._past.clear()
         self._span = None
+        self.misplaced = ""
+        self.breaths.forget()
+        self.novelty.forget()
 
     def learn_from(self, t_ns: int) -> None:
         """Begin to learn directions and scales from what comes from now on."""
@@ -224,6 +234,8 @@ class Surrogate:
         if isinstance(found, str):
             return found
         model, self._learned = found
+        self._judge_places()
+        self._amplitudes = model.amplitudes
         self._filter = SurrogateFilter(
             model, self._camera, self._belt, self._settings.fusion, learning.frames[0][0] - 1
         )
@@ -240,7 +252,17 @@ class Surrogate:
         self._learning = None
         return None
 
-    def remember(self, now_ns: int) -> None:
+    def _judge_places(self) -> None:
+        """See whether the markers lie where a patient can be (H05)."""
+        limit = self._camera.reach_mm
+        for number, (rest, _) in enumerate(self._learned, 1):
+            away = math.hypot(*rest)
+            if away > limit:
+                self.misplaced = (
+                    f"marker {number} lies {away:.0f} mm from the isocentre, limit {limit:g} mm"
+                )
+
+    def remember(self, now_ns: int, *, modelling: bool) -> None:
         """Keep a settled state now and then, for shots that arrive long after exposure."""
         settled_ns = now_ns - _SETTLED_NS
         past = self._past
@@ -250,6 +272,9 @@ class Surrogate:
         if state is not None:
             past.append(state)
             self._kept += 1
+            self.novelty.take(state, self._amplitudes, learning=modelling)
+            if self._span is not None:
+                self.breaths.take(state.t_ns, state.amplitude_mm, self._span)
             if self._kept % _RANGE_EVERY == 0:
                 self._span = self._range()
 

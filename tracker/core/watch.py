@@ -15,6 +15,8 @@ from tracker.core.correlation import CorrelationModel, TargetState
 from tracker.core.error_region import radius95_mm
 from tracker.core.fusion import BreathingState
 from tracker.core.imaging import Imaging
+from tracker.core.off_target import OffTarget
+from tracker.core.prediction_watch import PredictionWatch
 from tracker.core.settings import Controller
 from tracker.core.surrogate import Surrogate
 
@@ -23,12 +25,15 @@ Conditions = dict[str, str]
 MONITOR = "monitor"
 """The name under which the state of the process beside the controller is told as a link."""
 _RECENT_NS = 200_000_000
-_AIM_SHARE = 0.4
+_AIM_SHARE = 0.6
 """Share of the tolerance the limited demand may be from the wanted position with beam on."""
+_SETTLED_SHARE = 0.4
+"""Share of the tolerance the beam must once have been near the target before it is let on."""
 _EARLIEST, _LATEST = 0.6, 1.4
 """Latencies after which a demand may be answered."""
-_PREDICTION_NS = 500_000_000
 _SILENT_NS = 200_000_000
+_LEAST_MM_S = 3.0
+"""Usual speed taken at least: after a long breath hold every breath would be a cough."""
 
 
 class Watch:
@@ -41,14 +46,18 @@ class Watch:
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
         self._demands: deque[tuple[int, Triple]] = deque(maxlen=256)
         self._off_since_ns = -1
-        self._predicted: deque[tuple[int, Triple]] = deque(maxlen=256)
-        self._missed_since_ns = -1
+        self.predictions = PredictionWatch(settings.gating, self._latency_ns)
+        self.off_target = OffTarget(settings.gating)
         self._outside_since_ns = -1
         self._disagree_since_ns = -1
         self.model_wrong = ""
         """Set by a shot that disagrees badly, cleared by one that agrees."""
         self.model_doubtful = ""
+        self.drifts = ""
         self.fiducials_moved = ""
+        self.out_of_time = ""
+        self.identified = False
+        self.misidentified = ""
         self.actuator_fault = ""
         self.refusal = ""
         self.unrecorded = ""
@@ -59,30 +68,53 @@ class Watch:
         """Since motion began, the actuator has once been where it should."""
         self.beam_on: bool | None = None
         self.beam_status_ns = -1
+        self.permit_since_ns = -1
         self.permit_until_ns = -1
+
+    def permitted(self, now_ns: int, until_ns: int) -> None:
+        """The beam's lease was renewed."""
+        if self.permit_since_ns < 0 or now_ns > self.permit_until_ns:
+            self.permit_since_ns = now_ns
+        self.permit_until_ns = until_ns
+
+    def held(self, now_ns: int) -> None:
+        """The beam was taken away."""
+        self.permit_since_ns = -1
+        self.permit_until_ns = min(self.permit_until_ns, now_ns)
 
     def forget_motion(self) -> None:
         """Demands and predictions of an earlier run of motion no longer count."""
         self.settled = False
         self._demands.clear()
-        self._predicted.clear()
-        self._off_since_ns = self._missed_since_ns = -1
+        self.predictions.forget()
+        self.off_target.forget()
+        self._off_since_ns = -1
+
+    def forget_model(self) -> None:
+        """What shots said of an earlier model no longer counts."""
+        self.model_wrong = self.model_doubtful = self.drifts = ""
+        self.fiducials_moved = self.out_of_time = ""
+        self.off_target.residual_mm = 0.0
 
     def demanded(self, t_ns: int, position_mm: Triple) -> None:
         """Remember a demand that was sent."""
         self._demands.append((t_ns, position_mm))
 
-    def predicted(self, at_ns: int, position_mm: Triple) -> None:
-        """Remember a prediction until its moment has come."""
-        self._predicted.append((at_ns, position_mm))
-
     def loop(self, found: Conditions, lateness_ns: int) -> None:
         """Judge how late the tick came (H16)."""
-        if lateness_ns > self._settings.gating.overrun_ms * 1e6:
-            found["loop overrun"] = (
-                f"tick {lateness_ns / 1e6:.0f} ms late, "
-                f"limit {self._settings.gating.overrun_ms:g} ms"
-            )
+        gating = self._settings.gating
+        late_ms = lateness_ns / 1e6
+        if late_ms > gating.overrun_ms:
+            found["loop overrun"] = f"tick {late_ms:.0f} ms late, limit {gating.overrun_ms:g} ms"
+        elif late_ms * self._settings.timing.tick_hz > 1e3 * gating.late_ticks:
+            found["loop late"] = f"tick {late_ms:.0f} ms late, limit {gating.late_ticks:g} periods"
+
+    def identity(self, found: Conditions) -> None:
+        """Judge whether patient, plan and model are those that were set up (H22)."""
+        if self.misidentified:
+            found["wrong patient or plan"] = self.misidentified
+        if self._settings.session.identify and not self.identified:
+            found["not identified"] = "session.identify is true"
 
     def recording(self, found: Conditions) -> None:
         """Judge whether what happens is recorded (H24)."""
@@ -110,6 +142,8 @@ class Watch:
             )
         if surrogate.fast is not None and now_ns - surrogate.fast[0] < _RECENT_NS:
             found["irregular breathing"] = surrogate.fast[1]
+        if surrogate.misplaced:
+            found["markers misplaced"] = surrogate.misplaced
         if surrogate.filter is None:
             return
         markers_ns = now_ns - surrogate.filter.newest_markers_ns
@@ -124,6 +158,15 @@ class Watch:
             found["markers lost"] = f"for {markers_ns / 1e9:.1f} s"
         if settings.belt.enabled and belt_ns > 2 * self._stale_ns:
             found["belt lost"] = f"for {belt_ns / 1e9:.1f} s"
+        if surrogate.novelty.found:
+            found["unusual breathing"] = surrogate.novelty.found
+        if surrogate.span is not None:
+            usual = surrogate.span.speed_mm_s
+            if abs(state.velocity_mm_s) > settings.gating.speed_share * max(usual, _LEAST_MM_S):
+                found["irregular breathing"] = (
+                    f"{abs(state.velocity_mm_s):.0f} mm/s, usual are {usual:.0f} mm/s, "
+                    f"limit {settings.gating.speed_share:g} times that"
+                )
         sigma = math.sqrt(state.amplitude_variance)
         if sigma > settings.fusion.sigma_mm:
             found["surrogate unsure"] = (
@@ -149,10 +192,19 @@ class Watch:
             found["model doubtful"] = self.model_doubtful
         if self.fiducials_moved:
             found["fiducials moved"] = self.fiducials_moved
+        if self.out_of_time:
+            found["shots out of time"] = self.out_of_time
+        if self.drifts:
+            found["baseline drifts"] = self.drifts
         age_s = (now_ns - imaging.last_good_ns) * 1e-9
         if age_s > settings.imager.overdue_s:
             found["imaging overdue"] = (
-                f"last shot {age_s:.0f} s ago, limit {settings.imager.overdue_s:g} s"
+                f"last shot {age_s:.0f} s ago, limit {settings.imager.overdue_s:g} s (unverified)"
+            )
+        elif age_s > settings.imager.warn_s:
+            found["imaging late"] = (
+                f"last shot {age_s:.0f} s ago, warned of from {settings.imager.warn_s:g} s on "
+                f"(unverified), held from {settings.imager.overdue_s:g} s on"
             )
         outside = 0.0 if state is None else model.extrapolation(state.amplitude_mm)
         if outside > settings.correlation.extrapolation:
@@ -166,38 +218,28 @@ class Watch:
         else:
             self._outside_since_ns = -1
 
-    def target(
-        self,
-        found: Conditions,
-        now_ns: int,
-        estimate: TargetState | None,
-        prediction: TargetState | None,
-    ) -> None:
-        """Judge the prediction's error region, and those whose moment has come (H11)."""
+    def target(self, found: Conditions, prediction: TargetState | None) -> None:
+        """Judge the error region: correlation, prediction and actuator together (H11)."""
         gating = self._settings.gating
         if prediction is None:
             found["target unsure"] = "no prediction"
-        else:
-            radius = radius95_mm(prediction.variance_mm2)
-            if not radius <= gating.tolerance_mm:
-                found["target unsure"] = (
-                    f"95 % within {radius:.1f} mm, tolerance {gating.tolerance_mm:g} mm"
-                )
-        due: Triple | None = None
-        while self._predicted and self._predicted[0][0] <= now_ns:
-            due = self._predicted.popleft()[1]
-        if due is None or estimate is None:
             return
-        error = math.dist(due, estimate.position_mm)
-        if error <= gating.prediction_error_mm:
-            self._missed_since_ns = -1
-            return
-        if self._missed_since_ns < 0:
-            self._missed_since_ns = now_ns
-        if now_ns - self._missed_since_ns >= _PREDICTION_NS:
-            found["prediction off"] = (
-                f"{error:.1f} mm for half a second, limit {gating.prediction_error_mm:g} mm"
+        (a, b, c), (d, e, f) = prediction.variance_mm2, self.off_target.variance_mm2
+        radius = radius95_mm((a + d, b + e, c + f))
+        if not radius <= gating.tolerance_mm:
+            found["target unsure"] = (
+                f"95 % within {radius:.1f} mm, tolerance {gating.tolerance_mm:g} mm"
             )
+
+    def apart(self, found: Conditions, now_ns: int, position_mm: Triple, wanted_mm: Triple) -> None:
+        """Judge how far the beam is from the target as it is estimated now (H13, H27)."""
+        off = self.off_target
+        off.take(now_ns, position_mm, wanted_mm, beam=self.permit_until_ns >= now_ns)
+        if self.settled:
+            if apart := off.apart():
+                found["beam off target"] = apart
+            if persists := off.persists(now_ns):
+                found["error persists"] = persists
 
     def actuator(
         self, found: Conditions, now_ns: int, track: ActuatorTrack, wanted_mm: Triple | None
@@ -221,7 +263,9 @@ class Watch:
             aim = math.dist(wanted_mm, self._demands[-1][1])
             limit = _AIM_SHARE * self._settings.gating.tolerance_mm
             if aim <= limit:
-                self.settled = self.settled or error is not None
+                near = _SETTLED_SHARE * self._settings.gating.tolerance_mm
+                there = error is not None and self.off_target.offset_mm <= near
+                self.settled = self.settled or there
             elif self.settled:
                 found["not in position"] = (
                     f"{aim:.1f} mm from the wanted position, limit {limit:g} mm"
@@ -268,14 +312,18 @@ class Watch:
         if self.beam_on is None or now_ns - self.beam_status_ns > _SILENT_NS:
             found["gate silent"] = f"no read-back for {_SILENT_NS / 1e6:.0f} ms"
             return
+        limit_ms = self._settings.gate.readback_ms
+        shut_ms = (now_ns - self.permit_since_ns) / 1e6
+        permitted = self.permit_since_ns >= 0 and now_ns <= self.permit_until_ns
+        if permitted and not self.beam_on and shut_ms > limit_ms:
+            found["gate stays shut"] = f"no beam {shut_ms:.0f} ms after the permit"
         if not self.beam_on or now_ns <= self.permit_until_ns:
             self._disagree_since_ns = -1
             return
         if self._disagree_since_ns < 0:
             self._disagree_since_ns = max(self.permit_until_ns, 0)
         late_ms = (now_ns - self._disagree_since_ns) / 1e6
-        if late_ms > self._settings.gate.readback_ms:
+        if late_ms > limit_ms:
             found["gate disagrees"] = (
-                f"beam on {late_ms:.0f} ms after the permit ended, "
-                f"limit {self._settings.gate.readback_ms:g} ms"
+                f"beam on {late_ms:.0f} ms after the permit ended, limit {limit_ms:g} ms"
             )
