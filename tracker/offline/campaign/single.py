@@ -148,6 +148,8 @@ class Single:
     def warm_up(self) -> None:
         """Compile, or load from the cache, all that runs call."""
         warm(self._configuration)
+        gc.collect()
+        gc.freeze()  # what is loaded stays; looking through it after each run would take long
 
     def run(self, fault: str, seed: int) -> RunRecord:
         """Do one run; raises ``ValueError`` where its room cannot be."""

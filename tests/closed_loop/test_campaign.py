@@ -1,0 +1,306 @@
+"""The campaign: what befalls is drawn from seeds, figures are right, nothing finished is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sim import mishaps
+from sim.mishaps import EFFECTS
+from sim.scenario import CHEST_MARKERS, MishapKind
+from tracker.cli import main
+from tracker.config import SHIPPED, load_configuration
+from tracker.offline.campaign import kinds
+from tracker.offline.campaign.errors import CampaignError
+from tracker.offline.campaign.figures import breach_of, digest_of, tally
+from tracker.offline.campaign.ledger import Head, Identity, Ledger, Made
+from tracker.offline.campaign.patients import patient_of
+from tracker.offline.campaign.single import RunRecord, Single
+from tracker.offline.campaign.work import split
+
+SEEDS = Path(__file__).parent.parent / "seeds"
+COUCH = load_configuration(SHIPPED / "couch.toml")
+INTERVAL_S = COUCH.controller.imager.interval_s
+SHORT_S = 70.0
+
+CORPUS = {
+    f"{path.stem}: {run['run']}": run
+    for path in sorted(SEEDS.glob("*.toml"))
+    for run in tomllib.loads(path.read_text(encoding="utf-8"))["run"]
+}
+"""Every run that ever exceeded a limit."""
+
+
+@pytest.fixture(scope="module")
+def single() -> Single:
+    return Single(COUCH, (), SHORT_S)
+
+
+# What befalls ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", EFFECTS)
+def test_every_kind_is_drawn_so_that_it_can_happen(kind: MishapKind) -> None:
+    twins: set[str] = set()
+    for seed in range(40):
+        (trouble,) = kinds.drawn(kind, seed, 300.0)
+        assert COUCH.room is not None
+        room = msgspec.structs.replace(COUCH.room, mishaps=trouble.mishaps)
+        mishaps.check(room, len(CHEST_MARKERS))
+        for mishap in trouble.mishaps:
+            assert mishap.at_s >= kinds.EARLIEST_S
+            assert mishap.at_s + mishap.duration_s <= 300.0
+            # As strict as a configuration read from a file.
+            assert msgspec.convert(msgspec.to_builtins(mishap), type(mishap)) == mishap
+        twins.add(trouble.name.partition(".")[2])
+        assert kinds.drawn(kind, seed, 300.0) == (trouble,)
+    assert twins == set(kinds.twins_of(kind))
+
+
+def test_camera_and_belt_can_go_together() -> None:
+    (trouble,) = kinds.drawn("loss.breathing", 5, 300.0)
+    assert [mishap.on for mishap in trouble.mishaps] == ["camera", "belt"]
+    assert len({mishap.at_s for mishap in trouble.mishaps}) == 1
+
+
+def test_faults_that_are_joined_begin_near_each_other() -> None:
+    for seed in range(20):
+        first, second = kinds.drawn("loss.camera+cough", seed, 300.0)
+        assert 0.0 <= second.mishaps[0].at_s - first.mishaps[0].at_s <= 5.0
+
+
+def test_pairs_are_different_and_always_the_same() -> None:
+    some = kinds.pairs(200)
+    assert len(set(some)) == 200
+    assert kinds.pairs(200) == some
+    assert all(len(kinds.parsed(pair)) == 2 for pair in some)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cuogh", "did you mean cough?"),
+        ("cough.gate", "cough cannot happen to gate; name one of patient"),
+        ("loss.camera+", "no kind of mishap is called"),
+    ],
+)
+def test_a_fault_that_is_not_known_is_refused_in_one_line(
+    name: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["campaign", "--faults", name]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert says in line
+
+
+@pytest.mark.parametrize("seed", range(1, 60, 7))
+def test_patients_differ_and_the_couch_can_follow_them(seed: int) -> None:
+    assert COUCH.room is not None
+    breath = patient_of(seed, COUCH.room, (), 300.0).room.patient.breathing
+    steepest = 4.6 * -breath.target_mm[1] / breath.period_s
+    assert steepest <= 0.8 * COUCH.room.actuator.speed_mm_s
+    assert breath != patient_of(seed + 1, COUCH.room, (), 300.0).room.patient.breathing
+
+
+# A short campaign --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [kinds.CLEAN, *EFFECTS])
+def test_no_kind_leaves_the_beam_unsafe_for_long(kind: str, single: Single) -> None:
+    record = single.run(kind, 3)
+    assert breach_of(record, INTERVAL_S) is None, record
+    assert record.tracked_s > 5.0
+    assert 0.0 < record.duty <= 1.0
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_run_that_failed_once_keeps_its_limit(name: str) -> None:
+    kept = CORPUS[name]
+    configuration = load_configuration(SHIPPED / kept["config"])
+    fault, seed = split(kept["run"])
+    record = Single(configuration, (), kept["minutes"] * 60.0).run(fault, seed)
+    breach = breach_of(record, configuration.controller.imager.interval_s)
+    assert breach is None, f"{breach}; it once had {kept['was']:g} ms: {kept['why']}"
+
+
+def test_the_same_seed_gives_the_same_record_and_another_another(single: Single) -> None:
+    first = single.run("loss.breathing", 3)
+    assert first == single.run("loss.breathing", 3)
+    assert first.digest != single.run("loss.breathing", 2).digest
+    assert first.detected_by == first.held_by == "surrogate lost"
+    assert first.held_ms is not None
+    assert 80.0 <= first.held_ms <= 150.0
+
+
+# Figures -----------------------------------------------------------------------------------
+
+CALM = RunRecord(
+    fault="clean",
+    seed=1,
+    patient="made up",
+    seconds=300.0,
+    troubles=(),
+    image_only=False,
+    detected_ms=None,
+    detected_by="",
+    held_ms=None,
+    held_by="",
+    return_s=None,
+    stopped_by="",
+    duty=1.0,
+    beam_s=250.0,
+    unsafe_3mm_s=0.0,
+    unsafe_5mm_s=0.0,
+    episodes_3mm_ms=(),
+    episodes_5mm_ms=(),
+    worst_at_s=None,
+    stray_s=0.0,
+    rms_mm=0.5,
+    nuisance=(),
+    tracked_s=250.0,
+    shots=20,
+    digest="",
+)
+
+
+def altered(**changes: object) -> RunRecord:
+    return msgspec.structs.replace(CALM, **changes)
+
+
+@pytest.mark.parametrize(
+    ("record", "breaches"),
+    [
+        (CALM, 0),
+        (altered(fault="cough", episodes_5mm_ms=(40, 150)), 0),
+        (altered(fault="cough", episodes_5mm_ms=(160, 40)), 1),
+        (altered(fault="cough", episodes_3mm_ms=(5000,)), 0),
+        (altered(fault="shift", image_only=True, episodes_5mm_ms=(15_250,)), 0),
+        (altered(fault="shift", image_only=True, episodes_5mm_ms=(15_260,)), 1),
+        (altered(beam_s=238.0), 0),
+        (altered(beam_s=237.0), 1),
+        (altered(unsafe_5mm_s=0.25), 0),
+        (altered(unsafe_5mm_s=0.26), 1),
+        (altered(unsafe_3mm_s=5.0), 0),
+        (altered(unsafe_3mm_s=5.1), 1),
+        (altered(tracked_s=600.0, beam_s=600.0, nuisance=("a",)), 0),
+        (altered(tracked_s=590.0, beam_s=590.0, nuisance=("a",)), 1),
+        (altered(fault="cough", beam_s=10.0, nuisance=("a", "b")), 0),
+    ],
+)
+def test_each_limit_is_held_to(record: RunRecord, breaches: int) -> None:
+    assert len(tally([record], 15.0).breaches) == breaches
+
+
+def test_a_row_sums_up_its_runs() -> None:
+    runs = [
+        altered(fault="cough", seed=seed, held_ms=100.0 * seed, episodes_5mm_ms=(10 * seed,))
+        for seed in range(1, 21)
+    ]
+    (row,) = tally(runs, 15.0).rows
+    assert (row.runs, row.held, row.returned) == (20, 20, 0)
+    assert (row.held_ms.median, row.held_ms.p95, row.held_ms.largest) == (1050.0, 1900.0, 2000.0)
+    assert (row.longest_5mm_ms, row.worst) == (200, "cough:20")
+    assert [each.seed for each in tally(runs, 15.0, worst=3).worst] == [20, 19, 18]
+
+
+# The ledger --------------------------------------------------------------------------------
+
+
+def head(code: str = "a") -> Head:
+    identity = Identity(
+        code_sha256=code, configuration_sha256="b", recordings_sha256="c", minutes=5.0
+    )
+    return Head(identity=identity, made=Made(commit="d", config="e", recordings=""))
+
+
+def test_a_torn_ledger_loses_its_last_line_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "campaign.jsonl"
+    with Ledger(path, head()) as ledger:
+        ledger.add(CALM)
+        ledger.add(altered(seed=2))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-7])
+    with Ledger(path, head()) as ledger:
+        assert list(ledger.records) == ["clean:1"]
+        ledger.add(altered(seed=2))
+    assert path.read_bytes() == whole
+
+
+def test_a_ledger_of_another_campaign_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "campaign.jsonl"
+    with Ledger(path, head()):
+        pass
+    before = path.read_bytes()
+    with pytest.raises(CampaignError, match="is of a campaign with other code"):
+        Ledger(path, head("other"))
+    path.write_bytes(b"no ledger\n")
+    with pytest.raises(CampaignError, match="no ledger of a campaign"):
+        Ledger(path, head())
+    assert path.read_bytes() == b"no ledger\n"
+    assert before.count(b"\n") == 1
+
+
+# The command -------------------------------------------------------------------------------
+
+
+def test_an_interrupted_campaign_goes_on_and_comes_out_the_same(tmp_path: Path) -> None:
+    ledger = tmp_path / "campaign.jsonl"
+    command = [
+        sys.executable, "-m", "tracker", "campaign", "--faults", "loss.breathing", "stuck_off",
+        "--seeds", "3", "--minutes", "0.9", "--workers", "1",
+        "--json", str(tmp_path / "campaign.json"), "--report", str(tmp_path),
+    ]  # fmt: skip
+    root = SHIPPED.parent.parent
+    running = subprocess.Popen(
+        command, cwd=root, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        until = time.monotonic() + 120.0
+        while running.poll() is None and time.monotonic() < until:
+            if ledger.exists() and ledger.read_bytes().count(b"\n") >= 2:
+                break
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60.0)
+    finally:
+        running.kill()
+        running.communicate()
+    assert running.returncode == 130, said
+    assert re.search(r"\d of 6 runs are kept; the same command goes on", said)
+    kept = ledger.read_bytes().count(b"\n") - 1
+    assert 1 <= kept < 6
+
+    again = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert f"{kept} of 6 runs are in the ledger already" in again.stdout
+    summary = json.loads((tmp_path / "campaign.json").read_text())
+    whole = Single(COUCH, (), 54.0)
+    records = [whole.run(f, seed) for f in ("loss.breathing", "stuck_off") for seed in (1, 2, 3)]
+    assert summary["digest"] == digest_of(records)
+    page = (tmp_path / "campaign.html").read_text()
+    assert summary["digest"] in page
+    assert "loss.breathing" in page
+
+
+def test_one_run_is_done_again_with_its_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["campaign", "--replay", "target_shift:20", "--minutes", "1.4"]
+    assert main([*arguments, "--report", str(tmp_path), "--json", str(tmp_path / "run.json")]) == 0
+    said = capsys.readouterr().out
+    record = msgspec.json.decode((tmp_path / "run.json").read_bytes(), type=RunRecord)
+    assert record == Single(COUCH, (), 84.0).run("target_shift", 20)
+    assert record.digest in said
+    assert record.longest_5mm_ms > 0
+    # By the figures of the run, and by those of its report.
+    assert len(re.findall(rf"longest unsafe +{record.longest_5mm_ms} ms", said)) == 2
+    assert (tmp_path / "report.html").exists()
+    assert main(["replay", str(tmp_path / "session.mcap")]) == 0
