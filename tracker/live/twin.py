@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hal.clock import HostClock
+from hal.lsl.session import LslSettings
+from hal.openigtlink.session import IgtlSettings
 from hal.rsi.configuration import read_ethernet
+from sim.dicom import Storing
 from sim.patient import Patient
 from sim.room import Devices, Room
-from sim.scenario import ROBOT, Actuator
+from sim.scenario import ROBOT, Actuator, Camera
 from sim.scenario import Room as RoomSettings
 from sim.wired_room import Driver, Place, Role, wired_room
 from tracker.config import SHIPPED, ConfigurationError, load_configuration
@@ -30,11 +33,33 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "polaris": Kind("polaris", "camera", "tcp://127.0.0.1:8765", "NDI tracker"),
+    "openigtlink": Kind(
+        "openigtlink",
+        "camera",
+        "tcp://127.0.0.1:18944",
+        "tracker behind an OpenIGTLink server: Marker1, Marker2, Marker3",
+    ),
+    "markers": Kind("gige-markers", "camera", "3956", "stereo marker camera on GigE Vision"),
+    "video": Kind("video-markers", "camera", "8081", "the same as motion JPEG over HTTP"),
     "bitalino": Kind("bitalino", "belt", "pty:", "breathing belt"),
+    "lsl": Kind("lsl", "belt", "", "breathing belt on the Lab Streaming Layer"),
     "xray": Kind("gige-xray", "imager", "3956", "pair of X-ray panels on GigE Vision"),
+    "dicom": Kind("dicom-xray", "imager", "11112", "X-ray imager that stores to that port"),
     "rsi": Kind("rsi", "actuator", "udp://127.0.0.1:49152", "KUKA robot, asks that port"),
     "gcs": Kind("gcs", "actuator", "tcp://127.0.0.1:50000", "PI hexapod couch"),
     "modbus": Kind("modbus", "gate", "tcp://127.0.0.1:502", "beam gate"),
+}
+
+OVERHEAD = Camera(rate_hz=30.0, position_mm=(0.0, 0.0, 1600.0))
+"""Where a stereo camera sees the chest: above it, looking down."""
+ON_A_PTY = ("polaris", "openigtlink", "bitalino", "gcs", "modbus")
+OTHERWISE: dict[Driver, str] = {
+    "gige-markers": "cameras are on UDP, give --port",
+    "video-markers": "pictures are on TCP, give --port",
+    "lsl": "LSL finds its streams by name",
+    "gige-xray": "X-ray panels are on UDP, give --port",
+    "dicom-xray": "pictures are stored by TCP, give --port",
+    "rsi": "RSI is on UDP, give --port",
 }
 
 
@@ -67,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     """Put the twin on its wire and let time pass until told to stop."""
     kind = KINDS[args.device]
     settings = _room_settings(args.scenario, kind.driver, args.duration_s)
-    place = _place(kind, args)
+    place = _place(kind, args, settings)
     asyncio.run(_serve(kind, settings, place, args.seed, args.duration_s))
     return 0
 
@@ -75,31 +100,46 @@ def run(args: argparse.Namespace) -> int:
 def _room_settings(scenario: Path | None, driver: Driver, duration_s: float | None) -> RoomSettings:
     if scenario is None:
         length_s = 3600.0 if duration_s is None else duration_s + 1.0
-        return RoomSettings(duration_s=length_s, actuator=ROBOT if driver == "rsi" else Actuator())
+        return RoomSettings(
+            duration_s=length_s,
+            camera=OVERHEAD if driver in ("gige-markers", "video-markers") else Camera(),
+            actuator=ROBOT if driver == "rsi" else Actuator(),
+        )
     room = load_configuration(scenario).room
     if room is None:
         raise ConfigurationError([f"{scenario}: has no [room]; add one"])
     return room
 
 
-def _place(kind: Kind, args: argparse.Namespace) -> Place:
-    if kind.driver == "gige-xray":
-        if args.pty is not None:
-            raise ConfigurationError(["--pty: X-ray panels are on UDP; give --port"])
+def _place(kind: Kind, args: argparse.Namespace, settings: RoomSettings) -> Place:
+    driver = kind.driver
+    if args.pty is not None and driver not in ON_A_PTY:
+        raise ConfigurationError([f"--pty: {driver} is on no serial line; {OTHERWISE[driver]}"])
+    if driver == "lsl":
+        if args.port is not None:
+            raise ConfigurationError([f"--port: {OTHERWISE[driver]}"])
+        session = LslSettings(name="tidetrack belt", rate_hz=settings.belt.rate_hz)
+        return Place(driver=driver, lsl=session)
+    if kind.address.isdigit():
         port = args.port or int(kind.address)
-        return Place(driver=kind.driver, addresses=(("127.0.0.1", port), ("127.0.0.1", port + 1)))
-    if kind.driver == "rsi":
-        if args.pty is not None:
-            raise ConfigurationError(["--pty: RSI is on UDP; give --port"])
+        second = port + 1 if driver.startswith("gige") else port
+        return Place(
+            driver=driver,
+            addresses=(("127.0.0.1", port), ("127.0.0.1", second)),
+            storing=Storing(host="127.0.0.1", port=port),
+        )
+    if driver == "rsi":
         address = other_end(f"udp://:{args.port}") if args.port else kind.address
         ethernet = read_ethernet(args.ethernet.read_text("utf-8"))
-        return Place(driver=kind.driver, address=address, ethernet=ethernet)
+        return Place(driver=driver, address=address, ethernet=ethernet)
     address = kind.address
     if args.pty is not None:
         address = f"pty://{args.pty.absolute()}"
     elif args.port is not None:
         address = f"tcp://127.0.0.1:{args.port}"
-    return Place(driver=kind.driver, address=address)
+    names = tuple(f"Marker{number + 1}" for number in range(len(settings.patient.markers)))
+    igtl = IgtlSettings(tools=names, rate_hz=settings.camera.rate_hz)
+    return Place(driver=driver, address=address, igtl=igtl)
 
 
 async def _serve(
