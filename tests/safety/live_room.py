@@ -168,6 +168,12 @@ def run_arguments(file: Path, journal: Path) -> tuple[object, ...]:
     return ("run", file, "--journal", journal, "--operator", "auto", "--no-self-test")
 
 
+def children_of(pid: int) -> set[int]:
+    """The processes a process started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return {int(text) for text in found.read_text().split()} if found.exists() else set()
+
+
 class Beam(NamedTuple):
     """When the beam was on at the gate, every 10 ms, by the room's own process."""
 

@@ -1,0 +1,167 @@
+"""The monitor alone takes the beam, with the daemon frozen: each of its conditions on real wires.
+
+The daemon tracks in a room of another process and is stopped (SIGSTOP) with the beam on. From
+then on this test is the daemon's hands: it beats on the shared page and writes the permit's coil,
+so that there is beam that only the monitor can take; the coupler's watchdog is set to 2 s. Then
+one thing goes wrong. How long the beam stays on is read from the room's own record.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import pytest
+
+from hal.modbus import codec
+from hal.modbus.codec import Request, encode_request
+from tests.safety.live_room import (
+    BEAM_ON,
+    Process,
+    beam_of,
+    children_of,
+    process,
+    room,
+    run_arguments,
+    written,
+)
+from tracker.cli import main
+from tracker.config import load_configuration
+from tracker.live.conditions import MS
+from tracker.live.dead_man import watch_of
+from tracker.live.page import DaemonRecord, Page
+
+LIMIT_MS = 200.0
+SETTLED_S = 0.4
+LATCHED_S = 0.4
+
+
+def page_of(run: Process) -> Page:
+    """The page a running daemon shares with its monitor."""
+    for link in Path(f"/proc/{run.pid}/fd").iterdir():
+        if "tidetrack-page" in str(link.readlink()):
+            descriptor = os.open(link, os.O_RDWR)
+            try:
+                return Page(descriptor)
+            finally:
+                os.close(descriptor)
+    raise AssertionError("the daemon has no page")
+
+
+class Hands:
+    """Beats and permits in the daemon's place, every 5 ms, until told what goes wrong."""
+
+    def __init__(self, page: Page, host: str, port: int) -> None:
+        self._page = page
+        self._gate = socket.create_connection((host, port), 2.0)
+        self._lock = threading.Lock()
+        self._fixed: dict[str, object] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._gate.close()
+
+    def goes_wrong(self, **fixed: object) -> int:
+        """Keep these fields as they are from now on; the moment."""
+        with self._lock:
+            self._fixed = fixed
+            return time.monotonic_ns()
+
+    def _work(self) -> None:
+        beats = self._page.daemon().beats
+        coil = encode_request(Request(1, codec.WRITE_COIL, 0, 1, (1,)))
+        while not self._ended.wait(0.005):
+            beats += 1
+            with self._lock:
+                now_ns = time.monotonic_ns()
+                good = DaemonRecord(
+                    beats=beats,
+                    beat_ns=now_ns,
+                    permit_until_ns=now_ns + 100 * MS,
+                    surrogate_ns=now_ns,
+                    beam_ns=now_ns,
+                    demand_ns=now_ns,
+                    tracking=True,
+                    beam_on=True,
+                )
+                self._page.write_daemon(good._replace(**self._fixed))
+            if beats % 4 == 0:
+                self._gate.sendall(coil)
+                self._gate.recv(4096)
+
+
+class Shown(NamedTuple):
+    """What was done, by name: when it went wrong, and until when the coil was still written."""
+
+    wrong_ns: dict[str, int]
+    until_ns: dict[str, int]
+    truth: Path
+
+
+def wrong(hands: Hands, name: str) -> int:
+    now_ns = time.monotonic_ns()
+    match name:
+        case "read-back":
+            return hands.goes_wrong(permit_until_ns=now_ns)
+        case "surrogate":
+            return hands.goes_wrong(surrogate_ns=now_ns)
+        case "envelope":
+            return hands.goes_wrong(demand_x_mm=41.0)
+        case _:
+            return hands.goes_wrong(tracking=False)
+
+
+LATCHING = ("read-back", "surrogate", "envelope", "state")
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    folder = tmp_path_factory.mktemp("monitor")
+    file = written(folder, {"wires.gate": {"session": {"watchdog": {"time_ms": 2000}}}})
+    watch = watch_of(load_configuration(file), "")
+    wrong_ns: dict[str, int] = {}
+    until_ns: dict[str, int] = {}
+    with room(file) as truth:
+        with process(*run_arguments(file, folder / "live.mcap")) as run:
+            run.until(BEAM_ON)
+            time.sleep(SETTLED_S)
+            wrong_ns["heartbeat"] = run.send(signal.SIGSTOP)
+            time.sleep(SETTLED_S)
+            until_ns["heartbeat"] = time.monotonic_ns()
+            for name in LATCHING:
+                with page_of(run) as page, Hands(page, watch.host, watch.port) as hands:
+                    time.sleep(SETTLED_S)
+                    wrong_ns[name] = wrong(hands, name)
+                    time.sleep(LATCHED_S)
+                    until_ns[name] = time.monotonic_ns()
+                time.sleep(0.2)  # the last permit is over
+                assert main(["monitor", str(file), "--reset"]) == 0
+            assert len(children_of(run.pid)) == 4, "robot, imager, recorder, monitor"
+        time.sleep(0.6)
+    return Shown(wrong_ns, until_ns, truth)
+
+
+@pytest.mark.slow
+def test_the_monitor_alone_takes_the_beam_in_time_and_keeps_it(shown: Shown) -> None:
+    beam = beam_of(shown.truth)
+    took_ms: dict[str, float] = {}
+    for name, at_ns in shown.wrong_ns.items():
+        assert beam.at(at_ns), f"{name}: no beam to take"
+        took_ms[name] = beam.off_after_ms(at_ns)
+        off_ns = at_ns + round(took_ms[name] * MS)
+        assert not beam.ever_on(off_ns, shown.until_ns[name]), f"{name}: came back"
+    print({name: round(ms) for name, ms in took_ms.items()})
+    assert set(took_ms) == {"heartbeat", *LATCHING}
+    assert max(took_ms.values()) <= LIMIT_MS, took_ms
