@@ -39,7 +39,7 @@ from tracker.core.faults import FAULTS, Calm, FaultBook, Reaction
 from tracker.core.foresight import Foresight
 from tracker.core.frames import PatientPoint
 from tracker.core.fusion import BreathingState
-from tracker.core.guard import Guard
+from tracker.core.guard import Guard, as_sent
 from tracker.core.identity import differences
 from tracker.core.imaging import Imaging
 from tracker.core.keepout import KeepOutVolumes
@@ -156,6 +156,10 @@ class Engine:
         level = "info" if link.up else "warning"
         if link.device == MONITOR:
             self._watch.unwatched = "" if link.up else link.detail or "no reason given"
+        if link.up:
+            self._surrogate.restarted(link.device)
+            if link.device == self._settings.actuator.device and self._state in _STEERING_STATES:
+                self._watch.actuator_anew = "connected again during tracking"
         words = "is connected" if link.up else "lost its connection"
         return [Notice(link.t_ns, level, f"{link.device} {words}. {link.detail}".rstrip())]
 
@@ -284,7 +288,7 @@ class Engine:
         self._moving = False
         if self._state is State.IDLE:
             out.extend(self._faults.clear(now))
-            self._watch.refusal = ""
+            self._watch.refusal = self._watch.actuator_anew = ""
         return out
 
     def _hold(self, now: int) -> SendHold:
@@ -441,8 +445,10 @@ class Engine:
             self._steering.start(now, position)
             self._guard.start(now, position)
             return
-        demand = self._steering.toward(
-            now, self._in_room(prediction.position_mm), self._in_room(prediction.velocity_mm_s)
+        demand = as_sent(
+            self._steering.toward(
+                now, self._in_room(prediction.position_mm), self._in_room(prediction.velocity_mm_s)
+            )
         )
         near = self._keepout.judge(self._track.newest_mm or demand, demand, self._steering.velocity)
         if near is not None:

@@ -148,6 +148,10 @@ FAULTS: Final[dict[str, Fault]] = {
     "actuator fault": Fault(
         "H13", _STOP, "Couch or robot reports a fault: stop and inspect it.", 0.1, ends=_OPERATOR
     ),
+    "actuator restarted": Fault(
+        "H13", _STOP, "Couch or robot was started anew: bring it to its start pose, then reset.",
+        0.1, ends=_OPERATOR,
+    ),
     "actuator silent": Fault(
         "H13", _HOLD, "No position from couch or robot: check its link.", 0.25
     ),

@@ -26,7 +26,7 @@ from tracker.core.frames import (
 )
 from tracker.core.fusion import BreathingRange, BreathingState, MotionModel, SurrogateFilter
 from tracker.core.novelty import Novelty
-from tracker.core.settings import Controller
+from tracker.core.settings import Belt, Camera, Controller
 from tracker.core.timebase import Timebase
 
 _AT_REST: Triple = (0.0, 0.0, 0.0)
@@ -41,10 +41,8 @@ class Surrogate:
         self._camera = settings.camera
         self._belt = settings.belt
         self._pose = CameraPose.of(settings.camera.position_mm, settings.camera.rotation_deg)
-        self._camera_clock = Timebase(
-            1e9 / self._camera.rate_hz, round(self._camera.delay_ms * 1e6)
-        )
-        self._belt_clock = Timebase(1e9 / self._belt.rate_hz, round(self._belt.delay_ms * 1e6))
+        self._camera_clock = _clock_of(settings.camera)
+        self._belt_clock = _clock_of(settings.belt)
         self._filter: SurrogateFilter | None = None
         self._learned: tuple[tuple[Triple, Triple], ...] = ()
         self._amplitudes: tuple[float, ...] = ()
@@ -79,6 +77,13 @@ class Surrogate:
         self.misplaced = ""
         self.breaths.forget()
         self.novelty.forget()
+
+    def restarted(self, device: str) -> None:
+        """A sensor was connected anew: its counter may begin anywhere; its clock is learned."""
+        if device == self._camera.device:
+            self._camera_clock = _clock_of(self._camera)
+        elif device == self._belt.device:
+            self._belt_clock = _clock_of(self._belt)
 
     def learn_from(self, t_ns: int) -> None:
         """Begin to learn directions and scales from what comes from now on."""
@@ -277,6 +282,10 @@ class Surrogate:
                 self.breaths.take(state.t_ns, state.amplitude_mm, self._span)
             if self._kept % _RANGE_EVERY == 0:
                 self._span = self._range()
+
+
+def _clock_of(sensor: Camera | Belt) -> Timebase:
+    return Timebase(1e9 / sensor.rate_hz, round(sensor.delay_ms * 1e6))
 
 
 _SETTLED_NS = 100_000_000

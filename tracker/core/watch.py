@@ -59,6 +59,8 @@ class Watch:
         self.identified = False
         self.misidentified = ""
         self.actuator_fault = ""
+        self.actuator_anew = ""
+        """Its link came back during tracking: where its zero is now, nobody knows."""
         self.refusal = ""
         self.unrecorded = ""
         """Why events do not reach the disk; empty while they do."""
@@ -248,6 +250,8 @@ class Watch:
         settings = self._settings.actuator
         if self.actuator_fault:
             found["actuator fault"] = self.actuator_fault
+        if self.actuator_anew:
+            found["actuator restarted"] = self.actuator_anew
         if self.refusal:
             found["demand refused"] = self.refusal
         position = track.newest_mm
