@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.prediction.traces import MS, S, breathing, grid
+from tracker.core.prediction.calibration import without_region
 from tracker.core.prediction.protocol import Prediction, Predictor
 from tracker.core.prediction.registry import METHODS, make_predictor, parameter_record
 
@@ -283,3 +284,21 @@ def test_ten_hours(name: str) -> None:
     errors = (positions[1:] - means[:-1]).ravel() ** 2
     per_hour = np.sqrt([part.mean() for part in np.array_split(errors, 10)])
     assert per_hour[-1] < 1.1 * per_hour[1]
+
+
+@every
+def test_without_regions_it_says_the_same(name: str) -> None:
+    positions, times = breathing(20.0, RATE_HZ), grid(400, RATE_HZ)
+    times[250:] += 4 * S  # a silence, and what follows it
+    method, record = METHODS[name], parameter_record(name)
+    told: list[np.ndarray] = []
+    for regions in (True, False):
+        state = method.begin(record, CHANNELS, RATE_HZ, HORIZON_NS)
+        size = CHANNELS if regions else 0
+        if not regions:
+            state = state._replace(calibration=without_region(state.calibration))
+        means, covariances = np.empty((400, CHANNELS)), np.empty((400, size, size))
+        asked_ns = times + HORIZON_NS
+        method.run(record, state, times, positions, asked_ns, means, covariances)
+        told.append(means)
+    assert told[0].tobytes() == told[1].tobytes()

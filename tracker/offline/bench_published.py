@@ -41,15 +41,21 @@ class Figures(NamedTuple):
     jitter: float
 
 
-@compiled
 def lms(scaled: Reals, lags: int, ahead: int, late: int, rate: float, said: Reals) -> None:
     """LMS of all channels on all lags; the label of the input at m is used ``late`` samples on.
 
     ``said[m + ahead]`` is predicted from the samples up to m. ``late = 1`` is the published
     order of things, ``late = ahead`` the causal one.
     """
+    channels = scaled.shape[1]
+    _lms_steps(scaled, lags, ahead, late, rate, np.zeros((channels, channels * lags)), said)
+
+
+@compiled
+def _lms_steps(
+    scaled: Reals, lags: int, ahead: int, late: int, rate: float, weights: Reals, said: Reals
+) -> None:
     count, channels = scaled.shape
-    weights = np.zeros((channels, channels * lags))
     for now in range(lags - 1, count - ahead):
         old = now - late
         if old >= lags - 1:
@@ -71,20 +77,36 @@ def lms(scaled: Reals, lags: int, ahead: int, late: int, rate: float, said: Real
             said[now + ahead, channel] = value
 
 
-@compiled
 def rls(scaled: Reals, lags: int, ahead: int, late: int, forgetting: float, said: Reals) -> None:
     """Recursive least squares of all channels on all lags; ``late`` as in ``lms``."""
-    count, channels = scaled.shape
+    channels = scaled.shape[1]
     size = channels * lags
     inverse = np.zeros((size, size))
     restart(inverse, 1.0)
-    weights = np.zeros((size, channels))
-    features, gain, pull = np.zeros(size), np.zeros(size), np.zeros(size)
+    weights, work = np.zeros((size, channels)), np.zeros((3, size))
+    _rls_steps(scaled, lags, ahead, late, forgetting, inverse, weights, work, said)
+
+
+@compiled
+def _rls_steps(
+    scaled: Reals,
+    lags: int,
+    ahead: int,
+    late: int,
+    forgetting: float,
+    inverse: Reals,
+    weights: Reals,
+    work: Reals,
+    said: Reals,
+) -> None:
+    count, channels = scaled.shape
+    features, gain, pull = work[0], work[1], work[2]
     for now in range(lags - 1, count - ahead):
         old = now - late
         if old >= lags - 1:
             for lag in range(lags):
-                features[lag * channels : (lag + 1) * channels] = scaled[old - lag]
+                for channel in range(channels):
+                    features[lag * channels + channel] = scaled[old - lag, channel]
             absorb(inverse, weights, features, scaled[old + ahead], forgetting, 0, 0.0, gain, pull)
         for channel in range(channels):
             value = 0.0

@@ -91,12 +91,22 @@ def time_live(name: str, channels: int = 3) -> Live:
     )
 
 
-@compiled
 def _kalman_trace(positions: Reals, dt_s: float, agility: float, out: Reals) -> None:
-    mean = np.zeros((1, 2))
-    covariance = np.eye(2) * 10.0
-    transition = np.eye(2)
-    product = np.zeros((2, 2))
+    mean, covariance = np.zeros((1, 2)), np.eye(2) * 10.0
+    _kalman_steps(positions, dt_s, agility, mean, covariance, np.eye(2), np.zeros((2, 2)), out)
+
+
+@compiled
+def _kalman_steps(
+    positions: Reals,
+    dt_s: float,
+    agility: float,
+    mean: Reals,
+    covariance: Reals,
+    transition: Reals,
+    product: Reals,
+    out: Reals,
+) -> None:
     for i in range(positions.shape[0]):
         propagate(mean, covariance, transition, product, dt_s, agility)
         correct(mean, covariance, product, positions[i])
@@ -104,13 +114,26 @@ def _kalman_trace(positions: Reals, dt_s: float, agility: float, out: Reals) -> 
         out[i, 1] = mean[0, 1]
 
 
-@compiled
 def _rls_trace(positions: Reals, order: int, ahead: int, forgetting: float, out: Reals) -> None:
-    inverse = np.zeros((order, order))
+    inverse, weights = np.zeros((order, order)), np.zeros((order, 1))
     restart(inverse, 0.001)
-    weights = np.zeros((order, 1))
-    features, gain, pull = np.zeros(order), np.zeros(order), np.zeros(order)
-    target = np.zeros(1)
+    work = np.zeros((3, order))
+    _rls_steps(positions, order, ahead, forgetting, inverse, weights, work, np.zeros(1), out)
+
+
+@compiled
+def _rls_steps(
+    positions: Reals,
+    order: int,
+    ahead: int,
+    forgetting: float,
+    inverse: Reals,
+    weights: Reals,
+    work: Reals,
+    target: Reals,
+    out: Reals,
+) -> None:
+    features, gain, pull = work[0], work[1], work[2]
     for i in range(order + ahead, positions.size):
         for lag in range(order):
             features[lag] = positions[i - ahead - lag]

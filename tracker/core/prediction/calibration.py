@@ -12,6 +12,7 @@ gain is per second, not per truth, so that a minute is as well balanced at 3 Hz 
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -75,6 +76,7 @@ class Calibration(NamedTuple):
     factor: Reals
 
 
+@functools.cache
 def chi2_quantile(channels: int) -> float:
     """The 0.95 quantile of chi squared with ``channels`` degrees of freedom."""
     # Newton on the regularised incomplete gamma function, from Wilson and Hilferty's start
@@ -107,11 +109,28 @@ def begin_calibration(channels: int, stream: Stream) -> Calibration:
     )
 
 
+def without_region(calibration: Calibration) -> Calibration:
+    """One of no channels: predictions stay the same to the bit, covariances have shape (0, 0).
+
+    For those who run a predictor a thousand times and look at nothing but its means.
+    """
+    none, ring = np.zeros(0), calibration.issued.shape[0]
+    return calibration._replace(
+        shape=np.zeros((0, 0)),
+        issued=np.zeros((ring, 0, 0)),
+        error=none,
+        white=none.copy(),
+        factor=np.zeros((0, 0)),
+    )
+
+
 @compiled
 def score(stream: Stream, calibration: Calibration, slot: int) -> None:
     """Learn from the error of the prediction made at ``slot`` now that its label is known."""
     level, shape, error = calibration.level, calibration.shape, calibration.error
     channels = error.size
+    if channels == 0:
+        return
     for channel in range(channels):
         error[channel] = stream.label[channel] - stream.predicted[slot, channel]
     factorise(calibration.issued[slot], calibration.factor)
@@ -142,7 +161,7 @@ def score(stream: Stream, calibration: Calibration, slot: int) -> None:
 @compiled
 def score_all(stream: Stream, calibration: Calibration) -> None:
     """``score`` every label that has come due, for methods that do not train on labels."""
-    while True:
+    while calibration.error.size > 0:
         slot = next_labelled(stream)
         if slot < 0:
             return
@@ -170,7 +189,8 @@ def publish(stream: Stream, calibration: Calibration, slot: int) -> None:
         predicted[channel] = min(max(guess, low[channel] - room), high[channel] + room)
     if clock[SEGMENT] == 1 and not first:
         calibration.level[FAST] = max(calibration.level[FAST], _AFTER_GAP)
-    _issue(calibration, slot)
+    if calibration.error.size > 0:
+        _issue(calibration, slot)
 
 
 @compiled
@@ -225,7 +245,8 @@ def answer(
             guess += (guess - stream.predicted[older, channel]) * go_on / step_ns
         guess += (stream.centre[channel] - guess) * min(1.0, silent_s / _SILENT_S)
         mean[channel] = guess
-        for other in range(mean.size):
+    for channel in range(covariance.shape[0]):
+        for other in range(covariance.shape[0]):
             covariance[channel, other] = grow * calibration.issued[slot, channel, other]
         covariance[channel, channel] += lost * stream.variance[channel]
     return True

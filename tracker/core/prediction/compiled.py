@@ -11,7 +11,7 @@ import pkgutil
 import sys
 from collections.abc import Callable
 from importlib.machinery import PathFinder, SourceFileLoader
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
@@ -38,8 +38,13 @@ def compiled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _R
 
     Division by zero gives an infinity as in numpy and never an exception; the order of
     floating point operations is the written one, so one machine always gives the same bits.
+
+    Without numba's runtime (``_nrt``) a kernel cannot allocate, which none of them should, and
+    does not count references to arrays its caller holds anyway: a third of a sample's time went
+    there. Copy rows in a loop; ``a[i] = b`` would allocate, and numba says so.
     """
-    dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    options: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+    dispatcher = numba.njit(cache=True, nogil=True, **options)(function)
     cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if cache_file is not None and hasattr(cache_file, "_source_stamp"):
         setattr(cache_file, "_source_stamp", _STAMP)  # noqa: B010 - a private name of numba

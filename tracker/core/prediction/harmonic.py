@@ -140,7 +140,8 @@ def _carry(parameters: HarmonicParameters, state: HarmonicState, channel: int, d
     mean, covariance = state.mean[channel], state.covariance[channel]
     transition, product, size = state.transition, state.product, mean.size
     turn(mean, dt_s, state.carried, transition)
-    mean[:] = state.carried
+    for k in range(size):
+        mean[k] = state.carried[k]
     for row in range(size):
         for column in range(size):
             value = 0.0

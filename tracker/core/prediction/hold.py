@@ -51,7 +51,8 @@ def step(parameters: HoldParameters, state: HoldState, t_ns: int, position: Real
     if slot < 0:
         return slot
     score_all(stream, calibration)
-    stream.predicted[slot] = position
+    for channel in range(position.size):
+        stream.predicted[slot, channel] = position[channel]
     publish(stream, calibration, slot)
     return 0
 

@@ -137,9 +137,12 @@ def interact(mean: Reals, covariance: Reals, shares: Reals, stay: float, state: 
                     spread[to, row, column] += weight * (
                         covariance[origin, row, column] + off * other
                     )
-    mean[:, :] = mixed
-    covariance[:, :, :] = spread
-    shares[:] = likelihood
+    for model in range(_MODELS):
+        shares[model] = likelihood[model]
+        for row in range(_ORDER):
+            mean[model, row] = mixed[model, row]
+            for column in range(_ORDER):
+                covariance[model, row, column] = spread[model, row, column]
 
 
 @compiled
@@ -164,7 +167,8 @@ def _filter_model(
             carried[row] += transition[row, k] * mean[k]
             for column in range(_ORDER):
                 product[row, column] += transition[row, k] * covariance[k, column]
-    mean[:] = carried
+    for k in range(_ORDER):
+        mean[k] = carried[k]
     for row in range(_ORDER):
         enter_row = 0.5 * dt_s * dt_s if row == 0 else (dt_s if row == 1 else 1.0)
         for column in range(_ORDER):

@@ -150,7 +150,8 @@ def advance(agility: float, state: KalmanState, t_ns: int, position: Reals) -> i
     order = covariance.shape[0]
     if stream.clock[SEGMENT] == 1:
         mean[:, :] = 0.0
-        mean[:, 0] = position
+        for channel in range(position.size):
+            mean[channel, 0] = position[channel]
         covariance[:, :] = 0.0
         covariance[0, 0] = 1.0
         for k in range(1, order):

@@ -78,11 +78,13 @@ BANK = (
 
 
 class MixParameters(NamedTuple):
-    """How the bank is combined.
+    """How the bank is set and combined.
 
     ``stack_memory_s``, ``stack_penalty``: of the stack (penalty relative to the mean variance of
     the experts' deviations); ``floor_memory_s``, ``floor_sharpness``: of the softmin;
-    ``trust_memory_s``: of how far to go from hold towards the blend.
+    ``trust_memory_s``: of how far to go from hold towards the blend. ``bank_memory``,
+    ``bank_noise``, ``bank_fade``, ``bank_length``: factors on those settings of every seat of the
+    bank; ``own_memory_s``, ``own_penalty``: of the single-channel autoregression.
     """
 
     stack_memory_s: float = 50.0
@@ -90,6 +92,12 @@ class MixParameters(NamedTuple):
     floor_memory_s: float = 15.0
     floor_sharpness: float = 10.0
     trust_memory_s: float = 60.0
+    bank_memory: float = 1.0
+    bank_noise: float = 1.0
+    bank_fade: float = 1.0
+    bank_length: float = 1.0
+    own_memory_s: float = 200.0
+    own_penalty: float = 5e-5
 
 
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -98,6 +106,12 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "floor_memory_s": (0.5, 600.0),
     "floor_sharpness": (0.0, 1e3),
     "trust_memory_s": (0.5, 600.0),
+    "bank_memory": (0.05, 20.0),
+    "bank_noise": (0.01, 100.0),
+    "bank_fade": (0.05, 20.0),
+    "bank_length": (0.05, 20.0),
+    "own_memory_s": (1.0, 3600.0),
+    "own_penalty": (1e-9, 10.0),
 }
 
 
@@ -132,7 +146,6 @@ class MixState(NamedTuple):
 
 def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: int) -> MixState:
     """Nothing learned: a prediction that holds."""
-    del parameters
     every = max(1, int(rate_hz / _FULL_TRAINING_HZ))
     own_lags = autoregression_lags(4.0, 60.0, rate_hz)
     places = [lag_places(seat.history_s, rate_hz, channels) for seat in BANK]
@@ -145,12 +158,12 @@ def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: 
             rate_hz,
             place,
             ring,
-            fade=seat.fade,
-            memory_s=seat.memory_s,
+            fade=seat.fade * parameters.bank_fade,
+            memory_s=seat.memory_s * parameters.bank_memory,
             waves=seat.waves,
-            length=seat.length,
+            length=seat.length * parameters.bank_length,
             linear=seat.linear,
-            noise=seat.noise,
+            noise=seat.noise * parameters.bank_noise,
             absolute=seat.absolute,
             every=every,
             draw=draw,
@@ -162,7 +175,9 @@ def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: 
         stream=stream,
         calibration=begin_calibration(channels, stream),
         bank=bank,
-        model=begin_autoregression(channels, own_lags, 200.0, 5e-5),
+        model=begin_autoregression(
+            channels, own_lags, parameters.own_memory_s, parameters.own_penalty
+        ),
         foreseen=np.zeros((ring, experts, channels)),
         candidates=np.zeros((ring, 3, channels)),
         blended=np.zeros((ring, channels)),

@@ -100,7 +100,8 @@ def admit(stream: Stream, t_ns: int, position: Reals) -> int:
     clock[SEGMENT] += 1
     clock[SAMPLES] += 1
     stream.times[slot] = t_ns
-    stream.positions[slot] = position
+    for channel in range(position.size):
+        stream.positions[slot, channel] = position[channel]
     if clock[WAITING] == 0:
         clock[DUE] = slot
     clock[WAITING] += 1

@@ -137,7 +137,8 @@ def _take(parameters: SvrParameters, state: SvrState, slot: int, channel: int, p
         outputs[pair] -= kernel[pair, place] * duals[place]
     _read_inputs(state, slot, channel)
     deviation = np.sqrt(scale_of(state.stream, channel))
-    state.examples[channel, place] = state.inputs
+    for k in range(state.inputs.size):
+        state.examples[channel, place, k] = state.inputs[k]
     newest = state.stream.windows[slot, 0, channel]
     targets[place] = (state.stream.label[channel] - newest) / deviation
     duals[place] = 0.0

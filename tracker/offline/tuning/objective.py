@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.core.prediction.calibration import without_region
 from tracker.core.prediction.registry import METHODS, parameter_record
 from tracker.offline.tuning.archive import Archive, Trace
 
@@ -90,18 +91,14 @@ class Room:
     """Memory for predictions, used again for every trace: as much as the longest one needs."""
 
     def __init__(self) -> None:
-        self._rooms: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._rooms: dict[int, NDArray[np.float64]] = {}
 
-    def for_trace(self, trace: Trace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Means (N, C) and covariances (N, C, C), holding whatever was there before."""
+    def for_trace(self, trace: Trace) -> NDArray[np.float64]:
+        """Means (N, C), holding whatever was there before."""
         count, channels = trace.positions.shape
-        if channels not in self._rooms or self._rooms[channels][0].shape[0] < count:
-            self._rooms[channels] = (
-                np.empty((count, channels)),
-                np.empty((count, channels, channels)),
-            )
-        means, covariances = self._rooms[channels]
-        return means[:count], covariances[:count]
+        if channels not in self._rooms or self._rooms[channels].shape[0] < count:
+            self._rooms[channels] = np.empty((count, channels))
+        return self._rooms[channels][:count]
 
 
 def predictions(
@@ -109,22 +106,17 @@ def predictions(
 ) -> NDArray[np.float64]:
     """Run a compiled predictor over a trace; row i is what it says at i of i + ``ahead``.
 
-    The result lies in ``room``, and is gone with the next one.
+    Regions are not computed: nothing here looks at them. The result lies in ``room``, and is
+    gone with the next one.
     """
-    means, covariances = room.for_trace(place.trace)
+    means = room.for_trace(place.trace)
     trace, method = place.trace, METHODS[predictor]
     record = parameter_record(predictor, parameters)
     horizon_ns = round(place.ahead / trace.rate_hz * 1e9)
     state = method.begin(record, trace.positions.shape[1], trace.rate_hz, horizon_ns)
-    method.run(
-        record,
-        state,
-        trace.times_ns,
-        trace.positions,
-        place.asked_ns,
-        means,
-        covariances,
-    )
+    state = state._replace(calibration=without_region(state.calibration))
+    no_regions = np.empty((means.shape[0], 0, 0))
+    method.run(record, state, trace.times_ns, trace.positions, place.asked_ns, means, no_regions)
     return means
 
 
