@@ -141,7 +141,6 @@ class GcsSession:
             # Ahead of every line that waits: it needs no turn.
             self._out[:0] = codec.STOP_ALL
             self._waiting, self._demanded_ns = b"", None
-            self._fault = codec.meaning(codec.STOPPED)
             if self._quiet_ns is None:
                 self._ask(codec.command("ERR?"), "stop error", now_ns)
             return
@@ -243,8 +242,8 @@ class GcsSession:
         self._waiting = b""
         self._out += codec.command("HLT")
         self._ask(codec.command("ERR?"), "halt error", now_ns)
-        self._fault = f"halted: no demand for {self._set.stale_ms:g} ms"
-        return [BadSample(self._device, now_ns, "couch halted, demands stale", self._fault)]
+        value = f"no demand for {self._set.stale_ms:g} ms"
+        return [BadSample(self._device, now_ns, "couch halted, demands stale", value)]
 
     def _check_limits(self, target: Triple) -> None:
         limits = self.limits_mm

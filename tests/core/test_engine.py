@@ -3,7 +3,7 @@
 import pytest
 
 from hal.events import LinkChanged, RecordingState, Request, SendHold, SendStop, Tick
-from hal.messages import BadSample
+from hal.messages import BadSample, BeltSample
 from tracker.build import build_engine
 from tracker.core.session import State, Trigger, after
 from tracker.core.settings import Controller, Prediction
@@ -77,6 +77,21 @@ def test_links_and_bad_samples_are_told():
     assert "camera: checksum 0xBEEF" in words(
         fresh.handle(BadSample("camera", 3, "checksum", "0xBEEF"))
     )
+
+
+def test_a_sensor_that_is_connected_anew_may_count_from_anywhere():
+    fresh = engine()
+    fresh.handle(Request(1, "model"))
+    for k in range(1, 50):
+        fresh.handle(BeltSample("belt", k * 10 * MS, 5000 + k, 500.0 + k))
+        fresh.handle(Tick(k * 10 * MS, k * 10 * MS))
+    fresh.handle(LinkChanged("belt", 600 * MS, up=False))
+    fresh.handle(LinkChanged("belt", 700 * MS, up=True))
+    faults = []
+    for k in range(70, 100):
+        fresh.handle(BeltSample("belt", k * 10 * MS, k - 70, 500.0 + k))
+        faults += fresh.handle(Tick(k * 10 * MS, k * 10 * MS))
+    assert not [f for f in faults if isinstance(f, FaultChanged) and f.fault == "bad samples"]
 
 
 def test_stop_while_nothing_moves_sends_no_stop_to_the_actuator():

@@ -118,7 +118,7 @@ def test_stale_demands_halt_the_couch() -> None:
     assert bad.what == "couch halted, demands stale"
     assert bad.t_ns == SECOND + 390 * MS
     assert pump.twin.position["X"] < 15
-    assert pump.of(ActuatorStatus)[-1].fault == "halted: no demand for 100 ms"
+    assert pump.of(ActuatorStatus)[-1].fault == "", "what we asked for is no complaint of the couch"
     assert isinstance(pump.commands[-1], SendStop)
     assert pump.sent.count(b"HLT") == 1
     stream(pump, 3 * SECOND, (20.0, 0.0, 0.0))
@@ -143,7 +143,7 @@ def test_stop_holds_until_a_new_demand() -> None:
     stopped = pump.twin.position["X"]
     pump.run(pump.now_ns + SECOND)
     assert pump.twin.position["X"] == stopped
-    assert pump.of(ActuatorStatus)[-1].fault == "error 10, stopped by command"
+    assert pump.of(ActuatorStatus)[-1].fault == "", "what we asked for is no complaint of the couch"
     assert not pump.of(BadSample)
     stream(pump, pump.now_ns + 100 * MS, (20.0, 0.0, 0.0))
     assert pump.of(ActuatorStatus)[-1].fault == ""
