@@ -19,6 +19,7 @@ from tracker.offline.campaign.single import RunRecord
 DETECTABLE_MS = 150.0
 IMAGE_ONLY_S = 0.25
 """Beyond the imaging interval."""
+CLEAN_RECORDED = "clean, recorded"
 CLEAN_DUTY = 0.95
 CLEAN_NUISANCE_PER_10_MIN = 1.0
 CLEAN_SHARE_5MM = 0.001
@@ -85,9 +86,18 @@ def tally(records: Iterable[RunRecord], interval_s: float, worst: int = 12) -> T
     ordered = sorted(records, key=lambda each: (each.fault, each.seed))
     groups: dict[tuple[str, bool], list[RunRecord]] = {}
     for record in ordered:
-        groups.setdefault((record.fault, record.image_only), []).append(record)
+        apart = record.fault == CLEAN and record.recorded
+        fault = CLEAN_RECORDED if apart else record.fault
+        groups.setdefault((fault, record.image_only), []).append(record)
     rows = [_row(fault, image, runs) for (fault, image), runs in groups.items()]
-    rows.sort(key=lambda row: (row.fault != CLEAN, "+" in row.fault, row.fault, row.image_only))
+    rows.sort(
+        key=lambda row: (
+            not row.fault.startswith(CLEAN),
+            "+" in row.fault,
+            row.fault,
+            row.image_only,
+        )
+    )
     longest = sorted(ordered, key=lambda each: -each.longest_5mm_ms)[:worst]
     return Tally(
         rows,

@@ -58,13 +58,17 @@ def load_archive(folder: Path | None, shortest_s: float) -> Archive:
     """
     found: list[Recording] = []
     if folder is not None:
-        for path in sorted(folder.rglob("*.csv")):
+        names: set[str] = set()
+        for path in sorted((*folder.rglob("*.csv"), *folder.rglob("*.vxp"))):
             try:
                 recording = load_recording(path)
             except RecordingError:
                 continue
-            if float(recording.times_s[-1]) >= shortest_s:
-                found.append(recording._replace(name=f"{path.parent.name}/{path.stem}"))
+            # One recording may come in several files, each of which stands for all of them.
+            name = f"{path.parent.name}/{recording.name}"
+            if name not in names and float(recording.times_s[-1]) >= shortest_s:
+                names.add(name)
+                found.append(recording._replace(name=name))
         if not found:
             raise CampaignError(
                 f"--recordings {folder}: holds no recording of {shortest_s:.0f} s or more"

@@ -53,6 +53,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     fault: str
     seed: int
     patient: str
+    recorded: bool
+    """Whether the patient is a recording."""
     seconds: float
     """Length of the run; shorter than asked for where the session stopped or the recording did."""
     troubles: tuple[str, ...]
@@ -278,6 +280,7 @@ def _judge(fault: str, seed: int, made: Cast, kept: Kept, traces: Traces) -> Run
         fault=fault,
         seed=seed,
         patient=made.patient.name,
+        recorded=made.patient.recording is not None,
         seconds=round(kept.end_ns / 1e9, 2),
         troubles=tuple(_in_words(trouble) for trouble in made.troubles),
         image_only=any(trouble.image_only for trouble in made.troubles),
