@@ -59,6 +59,7 @@ from tracker.core.types import (
 )
 from tracker.core.watch import MONITOR, Conditions, Watch
 
+_LONGEST_GAP_NS = 100_000_000
 _REPEAT_HOLD_NS = 500_000_000
 _AT_REST: Triple = (0.0, 0.0, 0.0)
 _CALM = ((), ("prediction off",))
@@ -67,6 +68,11 @@ _DOUBTS = frozenset(
     {"surrogate lost", "sensor frozen", "clock jump", "bad samples", "irregular breathing"}
 )
 """Conditions in which a shot has no surrogate to be paired with."""
+_STANDING = frozenset({"surrogate lost", "loop overrun"})
+"""Conditions in which motion is stopped and later begun anew, from where the actuator stands.
+
+After an overrun the next demand would be a leap, and the couch has halted itself meanwhile.
+"""
 _BEFORE_TRACKING = (State.MODELLING, State.READY)
 _STEERING_STATES = (State.TRACKING, State.HOLDING)
 
@@ -96,6 +102,7 @@ class Engine:
         self._resume_ns = round(settings.session.resume_after_s * 1e9)
         self._moving = False
         self._held_ns = -1
+        self._demanded_ns = -1
         self._clear_since_ns = -1
         self._conditions: Conditions = {}
         self._retake = False
@@ -329,7 +336,7 @@ class Engine:
         out.extend(self._faults.update(now, found, self._calm()))
         self._advance_session(now, out)
         if self._state in _STEERING_STATES:
-            self._steer(now, prediction, "surrogate lost" in found, out)
+            self._steer(now, prediction, not _STANDING.isdisjoint(found), out)
         self._permit(now, out)
         return out
 
@@ -436,11 +443,15 @@ class Engine:
         if blind or prediction is None or "keep-out" in self._faults:
             self._stand_still(now, out)
             return
+        if self._moving and now - self._demanded_ns > _LONGEST_GAP_NS:
+            self._stand_still(now, out)  # the way since the last demand is unknown: begin anew
+            return
         if not self._moving:
             position = self._track.newest_mm
             if position is None:
                 return
             self._moving = True
+            self._demanded_ns = now
             self._watch.forget_motion()
             self._steering.start(now, position)
             self._guard.start(now, position)
@@ -464,6 +475,7 @@ class Engine:
             out.extend(self._faults.update(now, self._conditions, self._calm()))
             out.extend(self._change(now, Trigger.FAULT_STOP))
             return
+        self._demanded_ns = now
         self._watch.demanded(now, demand)
         out.append(SendDemand(now, self._settings.actuator.device, demand))
 
