@@ -50,6 +50,7 @@ class Watch:
         self.off_target = OffTarget(settings.gating)
         self._outside_since_ns = -1
         self._disagree_since_ns = -1
+        self._seen_on_ns = -1
         self.model_wrong = ""
         """Set by a shot that disagrees badly, cleared by one that agrees."""
         self.model_doubtful = ""
@@ -317,10 +318,14 @@ class Watch:
             found["gate silent"] = f"no read-back for {_SILENT_NS / 1e6:.0f} ms"
             return
         limit_ms = self._settings.gate.readback_ms
-        shut_ms = (now_ns - self.permit_since_ns) / 1e6
+        if self.beam_on:
+            self._seen_on_ns = now_ns
+        shut_ms = (now_ns - max(self.permit_since_ns, self._seen_on_ns)) / 1e6
         permitted = self.permit_since_ns >= 0 and now_ns <= self.permit_until_ns
         if permitted and not self.beam_on and shut_ms > limit_ms:
-            found["gate stays shut"] = f"no beam {shut_ms:.0f} ms after the permit"
+            found["gate stays shut"] = (
+                f"no beam for {shut_ms:.0f} ms of permit, limit {limit_ms:g} ms"
+            )
         if not self.beam_on or now_ns <= self.permit_until_ns:
             self._disagree_since_ns = -1
             return
