@@ -181,7 +181,9 @@ class Actuator:
         noise = stream(seed, "actuator", "noise").standard_normal((len(times), 3))
         burst = stream(seed, "actuator", "burst").standard_normal((len(times), 3))
         extra = trouble.summed(mishaps, "actuator", "noise", times)[:, None]
-        self._noise = (settings.encoder_noise_mm * noise + extra * burst).tolist()
+        read_off = settings.encoder_noise_mm * noise + extra * burst
+        read_off[:, RUNAWAY_AXIS] += trouble.summed(mishaps, "actuator", "bias", times)
+        self._noise = read_off.tolist()
         complains = trouble.during(mishaps, "actuator", "complaint", times)
         self._complains = frozenset(np.flatnonzero(complains).tolist())
         self._next = 0

@@ -45,6 +45,8 @@ class Belt:
         value += gain * (1.0 + step * np.cumsum(drawn["gain"])) * chest
         value += settings.curvature_au_mm2 * chest * chest + settings.noise_au * drawn["noise"]
         value += trouble.summed(mishaps, "belt", "noise", times) * drawn["burst"]
+        value += trouble.summed(mishaps, "belt", "bias", times)
+        value += trouble.stepped(mishaps, "belt", "slip", times)
         value *= np.array(plan.factor)
         self._values: list[float] = value.tolist()
         self._next = 0

@@ -51,6 +51,15 @@ class Camera:
         burst = stream(seed, "camera", "burst").standard_normal(seen.shape)
         extra = trouble.summed(mishaps, "camera", "noise", times)[:, None, None]
         seen += settings.noise_mm * noise + extra * burst
+        seen[:, :, 2] += trouble.summed(mishaps, "camera", "bias", times)[:, None]
+        for mishap in trouble.of(mishaps, "camera", "marker_swap"):
+            rows, second = trouble.active(mishap, times), (mishap.which + 1) % seen.shape[1]
+            names = np.arange(seen.shape[1])
+            names[[mishap.which, second]] = second, mishap.which
+            seen[rows] = seen[rows][:, names]
+        exchanged = trouble.during(mishaps, "camera", "frame_error", times)
+        seen[exchanged] = seen[exchanged][:, :, (1, 0, 2)]
+        self._exchanged = frozenset(np.flatnonzero(exchanged).tolist())
         for mishap in trouble.of(mishaps, "camera", "occlusion"):
             seen[trouble.active(mishap, times), mishap.which] = np.nan
         self._seen = seen.reshape(len(times), -1)
@@ -85,6 +94,8 @@ class Camera:
             x, y, z = couch.position_at(self._plan.exposure_ns[number])
             (a, b, c), (d, e, f), (g, h, i) = self._to_camera
             dx, dy, dz = a * x + b * y + c * z, d * x + e * y + f * z, g * x + h * y + i * z
+        if number in self._exchanged:
+            dx, dy = dy, dx
         factor = self._plan.factor[number]
         return tuple(
             (factor * (x + dx), factor * (y + dy), factor * (z + dz)) if x == x else None

@@ -92,6 +92,12 @@ class Imager:
         if couch is not None:
             where = where + np.array(couch.position_at(shot.exposure_ns))
         where = where * trouble.scale(self._mishaps, "imager", at)[0]
+        if trouble.during(self._mishaps, "imager", "frame_error", at)[0]:
+            where = where[:, (1, 0, 2)]
+        for mishap in trouble.of(self._mishaps, "imager", "fiducial_swap"):
+            if trouble.is_active(mishap, shot.exposure_ns):
+                second = (mishap.which + 1) % len(where)
+                where[[mishap.which, second]] = where[[second, mishap.which]]
         found: list[Triple | None] = [(x, y, z) for x, y, z in where.tolist()]
         for mishap in trouble.of(self._mishaps, "imager", "fiducial_lost"):
             if trouble.is_active(mishap, shot.exposure_ns):

@@ -46,9 +46,48 @@ EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
         "the target alone moves inferior by size mm within duration_s, for good",
     ),
     "hold": (("patient",), "breathing stands still, and goes on afterwards where it stopped"),
+    "apnoea": (("patient",), "breathing dies away to its mean, and comes back afterwards"),
+    "sigh": (("patient",), "breath, chest and target, is size times as deep"),
+    "period_jump": (("patient",), "breathing is size times as fast"),
+    "phase_shift": (
+        ("patient",),
+        "the target alone comes to lag by size ms more within duration_s, for good",
+    ),
+    "target_drift": (
+        ("patient",),
+        "the target alone drifts inferior at size mm/min, and stays where it came to",
+    ),
+    "bias": (
+        ("camera", "belt", "actuator"),
+        "values are off by size: markers along the camera's z, position along +Y (mm); belt: au",
+    ),
+    "slip": (("belt",), "it slips: values are off by size au, for good"),
+    "skew": (("camera", "belt"), "messages come later and later, size ms at the end, in order"),
+    "clock_drift": (("camera", "belt"), "its clock gains size ms each second, and keeps the gain"),
+    "marker_swap": (("camera",), "marker which and the next exchange their names"),
+    "fiducial_swap": (("imager",), "fiducial which and the next exchange their names"),
+    "frame_error": (("camera", "imager"), "x and y are exchanged"),
+    "stalled_loop": (("controller",), "it does nothing at all, then finds everything waiting"),
+    "killed": (("controller",), "it is gone, for good: what comes up again is another run"),
+    "no_disk": (("recorder",), "nothing can be written, and that is told"),
+    "wrong_patient": (("plan",), "another patient is announced, and the right one afterwards"),
 }
 """Kind: which twins it can befall, and what it does."""
 
+SEEN_BY_SHOTS: frozenset[tuple[MishapKind, Twin]] = frozenset(
+    {
+        ("clock_step", "imager"), ("delay", "imager"), ("garbage", "imager"), ("noise", "imager"),
+        ("unit_error", "imager"), ("no_shot", "imager"), ("migration", "imager"),
+        ("fiducial_lost", "imager"), ("fiducial_swap", "imager"), ("frame_error", "imager"),
+        ("target_shift", "patient"), ("phase_shift", "patient"), ("target_drift", "patient"),
+        ("shift", "patient"), ("bias", "camera"), ("skew", "camera"), ("skew", "belt"),
+    }
+)  # fmt: skip
+"""Those that nothing but a shot can show: neither sensors nor read-backs differ from what a breath
+could do. The beam may miss until the next shot."""
+
+EDGE_S = 1.0
+"""How long a breath takes to become deeper, or to die away."""
 MIGRATION_DIRECTION = np.array([0.6, 0.0, 0.8])
 
 
@@ -60,10 +99,11 @@ def check(room: Room, markers: int) -> None:
         if mishap.on not in twins:
             able = " or ".join(twins)
             raise ValueError(f"{where} cannot happen to the {mishap.on}; set on to {able}")
-        if mishap.kind == "occlusion" and mishap.which >= markers:
+        if mishap.kind in ("occlusion", "marker_swap") and mishap.which >= markers:
             raise ValueError(f"{where} of marker {mishap.which}; there are {markers}, from 0")
         fiducials = len(room.imager.fiducials_mm)
-        if mishap.kind in ("migration", "fiducial_lost") and mishap.which >= fiducials:
+        one = ("migration", "fiducial_lost", "fiducial_swap")
+        if mishap.kind in one and mishap.which >= fiducials:
             raise ValueError(f"{where} of fiducial {mishap.which}; there are {fiducials}, from 0")
 
 
@@ -124,11 +164,31 @@ def repeated(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Ints:
     return source
 
 
+def ramped(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Floats) -> Floats:
+    """Return the sum of sizes that grow evenly while a mishap lasts and then stay, (N,)."""
+    total = np.zeros(len(times_s))
+    for mishap in of(mishaps, on, kind):
+        share = np.clip((times_s - mishap.at_s) / max(mishap.duration_s, 1e-9), 0.0, 1.0)
+        total += mishap.size * share
+    return total
+
+
+def gained_s(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Floats:
+    """Return by how much a device's clock has jumped and drifted, (N,) in seconds."""
+    gained = stepped(mishaps, on, "clock_step", times_s)
+    for mishap in of(mishaps, on, "clock_drift"):
+        gained += mishap.size * np.clip(times_s - mishap.at_s, 0.0, mishap.duration_s)
+    return gained / 1000.0
+
+
 def delivered(
     mishaps: Sequence[Mishap], on: Twin, times_s: Floats, arrival_ns: Ints
 ) -> tuple[Ints, Ints]:
     """Return which samples arrive, in order of arrival, and when: two arrays of one length."""
-    late = arrival_ns + np.rint(1e6 * summed(mishaps, on, "delay", times_s)).astype(np.int64)
+    delay_ms = summed(mishaps, on, "delay", times_s)
+    for mishap in of(mishaps, on, "skew"):
+        delay_ms += active(mishap, times_s) * ramped((mishap,), on, "skew", times_s)
+    late = arrival_ns + np.rint(1e6 * delay_ms).astype(np.int64)
     late = np.maximum.accumulate(late)
     odd = np.arange(len(times_s)) % 2 == 1
     swapped = np.rint(1e6 * summed(mishaps, on, "reorder", times_s)).astype(np.int64)
@@ -141,11 +201,36 @@ def delivered(
 
 
 def patient_time(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
-    """Return the patient's own time: it stands still during a hold."""
+    """Return the patient's own time: it stands still during a hold, and runs fast in a jump."""
     held = times_s
+    for mishap in of(mishaps, "patient", "period_jump"):
+        held = held + (mishap.size - 1.0) * np.clip(times_s - mishap.at_s, 0.0, mishap.duration_s)
     for mishap in of(mishaps, "patient", "hold"):
         held = held - np.clip(times_s - mishap.at_s, 0.0, mishap.duration_s)
     return held
+
+
+def depth(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
+    """Return by what the excursion from the mean is multiplied, (N,)."""
+    factor = np.ones(len(times_s))
+    for kind in ("apnoea", "sigh"):
+        for mishap in of(mishaps, "patient", kind):
+            size = 0.0 if kind == "apnoea" else mishap.size
+            edge_s = min(EDGE_S, 0.5 * mishap.duration_s)
+            window = breathing.shift(times_s, mishap.at_s, edge_s, 1.0)
+            window -= breathing.shift(
+                times_s, mishap.at_s + mishap.duration_s - edge_s, edge_s, 1.0
+            )
+            factor *= 1.0 + (size - 1.0) * window
+    return factor
+
+
+def target_time(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
+    """Return the time at which the target is where it is: it may have come to lag."""
+    lag_s = np.zeros(len(times_s))
+    for mishap in of(mishaps, "patient", "phase_shift"):
+        lag_s += breathing.shift(times_s, mishap.at_s, mishap.duration_s, mishap.size / 1000.0)
+    return times_s - lag_s
 
 
 def chest_added(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
@@ -161,6 +246,9 @@ def chest_added(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
 def target_added(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
     """Return what coughs and shifts add to the target, (N, 3): down and forward, as on inhale."""
     added = np.outer(chest_added(mishaps, times_s), (0.1, -1.0, 0.3))
+    for mishap in of(mishaps, "patient", "target_drift"):
+        lasted_s = np.clip(times_s - mishap.at_s, 0.0, mishap.duration_s)
+        added[:, 1] -= mishap.size * lasted_s / 60.0
     for mishap in of(mishaps, "patient", "target_shift"):
         added[:, 1] -= breathing.shift(times_s, mishap.at_s, mishap.duration_s, mishap.size)
     return added

@@ -113,11 +113,15 @@ class Patient:
 
     def belt(self, times_s: Floats) -> Floats:
         """Return the chest signal that drives the belt, (N,) in mm toward anterior."""
-        return self._chest(times_s) + mishaps.chest_added(self._mishaps, times_s)
+        return self._chest(times_s) * mishaps.depth(self._mishaps, times_s) + mishaps.chest_added(
+            self._mishaps, times_s
+        )
 
     def internal(self, times_s: Floats) -> Floats:
         """Return the target's displacement from the reference point, (N, 3)."""
-        moved = self._parts.target(mishaps.patient_time(self._mishaps, times_s)) - self._target_zero
+        lagging = mishaps.target_time(self._mishaps, times_s)
+        moved = self._parts.target(mishaps.patient_time(self._mishaps, lagging)) - self._target_zero
+        moved *= mishaps.depth(self._mishaps, lagging)[:, None]
         return moved + mishaps.target_added(self._mishaps, times_s)
 
     def external(self, times_s: Floats) -> Floats:
@@ -125,8 +129,9 @@ class Patient:
         if self._parts.markers:
             held = mishaps.patient_time(self._mishaps, times_s)
             added = mishaps.chest_added(self._mishaps, times_s)
+            deep = mishaps.depth(self._mishaps, times_s)[:, None, None]
             moved = [marker(held) for marker in self._parts.markers]
-            return np.stack(moved, axis=1) + added[:, None, None] * np.array([0.0, 0.0, 1.0])
+            return deep * np.stack(moved, axis=1) + added[:, None, None] * np.array([0.0, 0.0, 1.0])
         return np.stack([self._marker(m, times_s) for m in self._settings.markers], axis=1)
 
     def scored(self, times_s: Floats) -> NDArray[np.bool_]:

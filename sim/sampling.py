@@ -60,7 +60,7 @@ def sampling(
     jitter = cut_normal(stream(seed, on, "jitter"), count, jitter_ms)
     wait_ns = np.rint(np.maximum(delay_ms + jitter, 0.0) * 1e6).astype(np.int64)
     sample, arrival = trouble.delivered(mishaps, on, exposure_s, exposure_ns + wait_ns)
-    jumped = trouble.stepped(mishaps, on, "clock_step", exposure_s) * rate_hz / 1000.0
+    jumped = trouble.gained_s(mishaps, on, exposure_s) * rate_hz
     ticks = first_tick + numbers + np.rint(jumped).astype(np.int64)
     shows = trouble.repeated(mishaps, on, exposure_s)
     return Sampling(

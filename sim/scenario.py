@@ -231,12 +231,17 @@ class Gate(Settings, frozen=True, kw_only=True):
     status_delay_ms: Milliseconds = 5.0
 
 
-Twin = Literal["camera", "belt", "imager", "actuator", "gate", "patient"]
+Twin = Literal[
+    "camera", "belt", "imager", "actuator", "gate", "patient", "controller", "recorder", "plan"
+]
 
 MishapKind = Literal[
     "loss", "freeze", "delay", "reorder", "duplicate", "garbage", "clock_step", "noise",
     "unit_error", "occlusion", "complaint", "stall", "runaway", "lag", "stuck_on", "stuck_off",
     "no_shot", "migration", "fiducial_lost", "cough", "shift", "target_shift", "hold",
+    "bias", "slip", "skew", "clock_drift", "marker_swap", "fiducial_swap", "frame_error",
+    "apnoea", "sigh", "period_jump", "phase_shift", "target_drift",
+    "stalled_loop", "killed", "no_disk", "wrong_patient",
 ]  # fmt: skip
 
 

@@ -26,7 +26,7 @@ SECOND = 1_000_000_000
 AT_S, END_S = 4.5, 6.5
 
 SIZES = {"delay": 50.0, "reorder": 30.0, "clock_step": 500.0, "unit_error": 10.0, "lag": 100.0,
-         "runaway": 15.0}  # fmt: skip
+         "runaway": 15.0, "skew": 50.0, "clock_drift": 50.0, "phase_shift": 200.0}  # fmt: skip
 
 TOUCHED = {
     "camera": {"camera"},
@@ -38,7 +38,8 @@ TOUCHED = {
 }
 """Whose messages a mishap on a twin may change: a couch carries the patient."""
 
-CELLS = [(kind, on) for kind, (twins, _) in EFFECTS.items() for on in twins]
+CELLS = [(kind, on) for kind, (twins, _) in EFFECTS.items() for on in twins if on in TOUCHED]
+"""What befalls the controller itself, its recorder or the plan changes nothing in the room."""
 
 
 def mishap(kind: str, on: str, **changes) -> Mishap:

@@ -7,7 +7,6 @@ resumes a latched hold. Journal, summary and report see events and outputs exact
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -22,6 +21,7 @@ from tracker.core.session import State
 from tracker.core.types import Output
 from tracker.journal import Digest
 from tracker.offline.operator import Operator
+from tracker.offline.turns import turns
 from tracker.report.records import Collector, Records
 
 _TRUTH_BLOCK_NS = 1_000_000_000
@@ -103,6 +103,7 @@ class ClosedLoop:
     ) -> None:
         """Put the engine beside the room; with a journal, everything is written to it."""
         self._room = room
+        self._controller = configuration.controller
         self._engine = build_engine(configuration.controller)
         self._tick_ns = round(1e9 / configuration.controller.timing.tick_hz)
         self._operator = Operator()
@@ -115,23 +116,22 @@ class ClosedLoop:
         began = time.perf_counter()
         room, tick_ns = self._room, self._tick_ns
         end_ns = room.duration_ns
-        ticks = math.floor(end_ns / tick_ns)
+        last_ns = end_ns // tick_ns * tick_ns
         truth_ns = 0
-        for k in range(1, ticks + 1):
-            now = k * tick_ns
-            for sample in room.advance(now):
-                self._handle(sample)
+        for now, due, events in turns(room, self._controller):
+            for event in events:
+                self._handle(event)
             name = self._operator.wish(now, self._engine.state)
-            if k == ticks:
+            if now == last_ns:
                 name = "stop"
             if name is not None:
                 self._handle(Request(now, name))
-            self._handle(Tick(now, now))
+            self._handle(Tick(now, due))
             if now - truth_ns >= _TRUTH_BLOCK_NS:
                 self._keep_truth(truth_ns, now)
                 truth_ns = now
                 if progress is not None:
-                    progress(k / ticks)
+                    progress(now / last_ns)
         self._keep_truth(truth_ns, end_ns)
         factor = end_ns * 1e-9 / (time.perf_counter() - began)
         digest = self._digest.hexdigest() if self._journal is None else self._journal.digest

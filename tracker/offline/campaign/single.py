@@ -30,6 +30,7 @@ from tracker.offline.campaign.kinds import Trouble, drawn
 from tracker.offline.campaign.patients import Patient, patient_of
 from tracker.offline.closed_loop import furnish
 from tracker.offline.operator import Operator
+from tracker.offline.turns import turns
 from tracker.offline.warm import warm
 
 TOLERANCES_MM = (3.0, 5.0)
@@ -243,24 +244,23 @@ def _loop(configuration: Configuration, room: Room) -> Kept:
     """Run to the end of the patient, or until the session has stopped for good."""
     engine = build_engine(configuration.controller)
     operator, keeper = Operator(), _Keeper(room)
-    handle, take, advance = engine.handle, keeper.take, room.advance
-    tick_ns = round(1e9 / configuration.controller.timing.tick_hz)
-    end_ns = room.duration_ns // tick_ns * tick_ns
+    handle, take = engine.handle, keeper.take
     now = stopped_ns = 0
-    while now < end_ns:
-        now += tick_ns
-        for sample in advance(now):
-            if outputs := handle(sample):
+    for now, due, events in turns(room, configuration.controller):
+        for event in events:
+            if outputs := handle(event):
                 take(outputs)
         wish = operator.wish(now, engine.state)
         if wish is not None:
             take(handle(Request(now, wish)))
-        if outputs := handle(Tick(now, now)):
+        if outputs := handle(Tick(now, due)):
             take(outputs)
         if engine.state is State.STOPPED:
             stopped_ns = stopped_ns or now
             if now - stopped_ns >= _GRACE_NS:
                 break
+    else:
+        now = room.duration_ns  # a controller that died leaves the room to itself
     return Kept(now, keeper.faults, keeper.states, keeper.shots, keeper.digest())
 
 
