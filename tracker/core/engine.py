@@ -97,6 +97,7 @@ class Engine:
         self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
         self._couch = self._track if settings.actuator.kind == "couch" else None
         self._state: State = State.IDLE
+        self._tick_ns = round(1.5e9 / settings.timing.tick_hz)
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
         self._lease_ns = round(settings.gate.lease_ms * 1e6)
         self._resume_ns = round(settings.session.resume_after_s * 1e9)
@@ -362,6 +363,8 @@ class Engine:
         model = self._modelling.model
         if breathing is None or self._surrogate.filter is None:
             return None, None
+        if self._doubtful_ns >= now - self._tick_ns:
+            self._foresight.skip(now)
         self._foresight.learn(now, self._surrogate.filter, self._surrogate.span, model)
         if model is None:
             return None, None

@@ -93,6 +93,14 @@ class Foresight:
             self._mean = prediction.mean.tolist()
             self._spread = prediction.covariance.tolist()
 
+    def skip(self, now_ns: int) -> None:
+        """Leave out all moments until now: what the surrogate says is not to be believed."""
+        if self._next_ns < 0:
+            return
+        behind = now_ns - self._settle_ns - self._next_ns
+        if behind >= 0:
+            self._next_ns += (behind // self._period_ns + 1) * self._period_ns
+
     def _learn_one(
         self,
         t_ns: int,
