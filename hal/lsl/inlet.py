@@ -122,6 +122,7 @@ class LslInlet:
         reading = LslReading(self.device, self._settings, self._clock())
         reading.correction_s = inlet.time_correction(_ANSWER_S)
         self.correction_ms = reading.correction_s * 1e3
+        inlet.flush()  # what queued up meanwhile would be stamped too late
         self.counts.openings += 1
         loop.call_soon_threadsafe(self._report, True, str(self.stream), self._clock())
         look_ns = self._clock() + round(self._settings.correction_s * 1e9)

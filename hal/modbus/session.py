@@ -143,6 +143,16 @@ class GateSession:
         self._restarting = False
 
     @property
+    def identity(self) -> str:
+        """Modbus names no coupler; what the start found of its watchdog is told instead."""
+        dog = self._set.watchdog
+        if not self._running:
+            return ""
+        if dog is None:
+            return "Modbus coupler, no watchdog"
+        return f"Modbus coupler, watchdog {dog.time_ms} ms {'bites' if dog.prove else 'is set'}"
+
+    @property
     def ready(self) -> bool:
         """The watchdog is set up and proven; permits are obeyed."""
         return self._running

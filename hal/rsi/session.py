@@ -139,6 +139,11 @@ class RsiSession:
         return self._state
 
     @property
+    def identity(self) -> str:
+        """RSI names no robot; that one keeps its cycle is all it says of itself."""
+        return f"KUKA RSI, {self._settings.cycle_ns / 1e6:g} ms cycle" if self.cycles else ""
+
+    @property
     def late_packets(self) -> int:
         """Late or invalid replies the controller counted since this run began."""
         return self._delay - self._delay_at_start
