@@ -7,95 +7,37 @@ over GigE, robot over RSI, gate over Modbus; learning, modelling, tracking with 
 from __future__ import annotations
 
 import json
-import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.live.processes import SOON, follow, free_ports, tidetrack
 from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.core.session import State
 
-LIMIT_S = 60.0
 BEAM_SECONDS = 3
 """Seconds of beam on that are enough."""
-
-
-def free_ports(count: int, kind: socket.SocketKind) -> list[int]:
-    held = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
 
 
 def written(folder: Path) -> Path:
     """The shipped room with wires of the test's own and a session that is soon ready."""
     left, right, robot = free_ports(3, socket.SOCK_DGRAM)
-    (gate,) = free_ports(1, socket.SOCK_STREAM)
+    (gate,) = free_ports(1)
     changes: dict[str, dict[str, Any]] = {
-        "fusion": {"learning_s": 4.0},
-        "correlation": {
-            "modelling_shots": 5,
-            "modelling_interval_s": 1.1,
-            "phase_coverage": 0.4,
-            "extrapolation": 1.0,
-        },
-        "gating": {"tolerance_mm": 8.0},
+        **SOON,
         "wires.camera": {"address": f"serial://{folder}/camera"},
         "wires.belt": {"address": f"serial://{folder}/belt"},
         "wires.imager": {"left": f"127.0.0.1:{left}", "right": f"127.0.0.1:{right}"},
         "wires.actuator": {"address": f"udp://:{robot}"},
         "wires.gate": {"address": f"tcp://127.0.0.1:{gate}"},
-        "room": {"duration_s": 120.0},
     }
     file = folder / "room.toml"
     file.write_text(altered(load_configuration(SHIPPED / "room-twin.toml"), changes).text)
     (folder / "rsi-ethernet.xml").write_bytes((SHIPPED / "rsi-ethernet.xml").read_bytes())
     return file
-
-
-@contextmanager
-def tidetrack(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tracker", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=Path(__file__).parent.parent.parent,
-    )
-    try:
-        with process:
-            yield process
-            process.send_signal(signal.SIGTERM)
-            process.wait(10.0)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def follow(process: subprocess.Popen[str], enough: Callable[[str], bool]) -> list[str]:
-    """Its lines, up to the first that is enough."""
-    lines: list[str] = []
-    until = time.monotonic() + LIMIT_S
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line.rstrip())
-        if enough(line):
-            return lines
-        assert time.monotonic() < until, "\n".join(lines[-30:])
-    raise AssertionError("ended:\n" + "\n".join(lines[-30:]))
 
 
 def children_of(pid: int) -> set[int]:
@@ -119,9 +61,8 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
 
     with tidetrack("room", file, "--truth", truth, "--priority", 10) as room:
         follow(room, lambda line: line.startswith("ready"))
-        with tidetrack(
-            "run", file, "--journal", journal, "--operator", "auto", "--figures", figures
-        ) as run:
+        options = ("--journal", journal, "--figures", figures, "--operator", "auto")
+        with tidetrack("run", file, *options) as run:
             follow(run, beam_was_on)
             children = children_of(run.pid)
             assert len(children) == 2, "robot and imager in processes of their own"
