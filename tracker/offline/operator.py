@@ -6,7 +6,7 @@ from tracker.core.session import State
 
 _MODEL_NS = 500_000_000
 _START_AFTER_NS = 500_000_000
-_PATIENCE_NS = 5_000_000_000
+PATIENCE_NS = 5_000_000_000
 """How long the operator watches a hold before asking to resume."""
 
 
@@ -30,7 +30,7 @@ class Operator:
             wish = "model"
         elif state is State.READY and waited >= _START_AFTER_NS:
             wish = "start"
-        elif state is State.HOLDING and waited >= _PATIENCE_NS:
+        elif state is State.HOLDING and waited >= PATIENCE_NS:
             wish = "resume"
         if wish is not None:
             self._acted_ns = now_ns
