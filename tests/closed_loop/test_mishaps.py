@@ -269,3 +269,18 @@ def test_after_a_bump_the_beam_waits_for_a_shot():
     faults = [c for c in run.outputs(FaultChanged) if c.fault == "irregular breathing"]
     assert faults[0].active
     assert longest_unsafe_ms(run.records) <= MOST_MS
+
+
+@pytest.mark.parametrize(
+    ("from_the_start", "fault"),
+    [
+        (mishap("frame_error", "camera", 60.0, at_s=0.0), "markers misplaced"),
+        (mishap("wrong_patient", "plan", 60.0, at_s=0.0), "wrong patient or plan"),
+        (mishap("fiducial_swap", "imager", 60.0, at_s=0.0), "fiducials moved"),
+    ],
+)
+def test_what_is_wrong_from_the_start_refuses_the_start(from_the_start, fault):
+    run = session(45.0, mishaps=[from_the_start], seed=4)
+    assert fault in {c.fault for c in run.outputs(FaultChanged) if c.active}
+    assert "TRACKING" not in [c.after for c in run.outputs(SessionChanged)]
+    assert run.outputs(SendPermit) == []

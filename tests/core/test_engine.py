@@ -2,11 +2,11 @@
 
 import pytest
 
-from hal.events import LinkChanged, RecordingState, Request, SendHold, SendStop, Tick
+from hal.events import Identity, LinkChanged, RecordingState, Request, SendHold, SendStop, Tick
 from hal.messages import BadSample, BeltSample
 from tracker.build import build_engine
 from tracker.core.session import State, Trigger, after
-from tracker.core.settings import Controller, Prediction
+from tracker.core.settings import Controller, Prediction, Session
 from tracker.core.types import FaultChanged, Notice, SessionChanged
 
 MS = 1_000_000
@@ -124,3 +124,44 @@ def test_what_cannot_be_recorded_is_a_fault_until_it_can():
     fresh.handle(RecordingState(11 * MS, ok=True))
     assert told(20 * MS) == []
     assert told(2000 * MS) == [(False, "disk full")]
+
+
+def faults_at(engine, now):
+    return {
+        change.fault: change.active
+        for change in engine.handle(Tick(now, now))
+        if isinstance(change, FaultChanged)
+    }
+
+
+def test_another_patient_is_a_fault_until_the_right_one_is_announced_and_confirmed():
+    fresh = engine()
+    fresh.handle(Request(1, "model"))
+    fresh.handle(Identity(2, "SOMEBODY", "DEMO"))
+    assert faults_at(fresh, 10 * MS)["wrong patient or plan"]
+    fresh.handle(Identity(11 * MS, "PHANTOM", "DEMO"))
+    assert "wrong patient or plan" not in faults_at(fresh, 9000 * MS)  # stays until a person agrees
+
+
+def test_where_ids_are_asked_for_silence_is_a_fault_too():
+    settings = Controller(prediction=Prediction(predictor="hold"), session=Session(identify=True))
+    fresh = build_engine(settings)
+    fresh.handle(Request(1, "model"))
+    assert faults_at(fresh, 10 * MS)["not identified"]
+    fresh.handle(Identity(11 * MS, "PHANTOM", "DEMO"))
+    assert faults_at(fresh, 900 * MS)["not identified"] is False
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "fault"), [(19, None), (21, "loop late"), (99, "loop late"), (101, "loop overrun")]
+)
+def test_a_late_tick_is_warned_of_then_holds(late_ms, fault):
+    fresh = engine()
+    fresh.handle(Request(1, "model"))
+    now = 1000 * MS
+    raised = {
+        change.fault
+        for change in fresh.handle(Tick(now, now - late_ms * MS))
+        if isinstance(change, FaultChanged)
+    }
+    assert raised & {"loop late", "loop overrun"} == ({fault} if fault else set())

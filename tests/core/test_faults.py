@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tracker.core import faults
-from tracker.core.faults import FAULTS, FaultBook, Reaction
+from tracker.core.faults import FAULTS, Calm, Ends, FaultBook, Reaction
 
 S = 1_000_000_000
 
@@ -63,3 +63,47 @@ def test_the_end_of_the_session_clears_the_book():
     book.update(0, {"demand refused": "", "belt lost": ""})
     assert len(book.clear(S)) == 2
     assert book.worst is None
+
+
+@pytest.mark.parametrize("name", [name for name, row in FAULTS.items() if row.recheck])
+def test_after_a_doubt_a_shot_must_agree(name):
+    book = FaultBook()
+    book.update(10 * S, {name: ""}, Calm())
+    assert book.waits_for_shot({})
+    assert not book.waits_for_shot({name: ""})
+    breaths = Calm(breaths=9, regular=9)
+    assert book.update(60 * S, {}, breaths._replace(agreed_ns=10 * S)) == []
+    book.release(61 * S, {}, breaths)
+    assert name in book
+    gone = book.update(62 * S, {}, breaths._replace(agreed_ns=10 * S + 1))
+    assert [c.fault for c in gone] == [name]
+
+
+@pytest.mark.parametrize(
+    ("breaths", "regular", "over"),
+    [(3, 3, True), (2, 3, False), (3, 2, False), (9, 0, False), (9, 5, True)],
+)
+def test_regular_breaths_since_then_end_an_irregularity(breaths, regular, over):
+    book = FaultBook(regular_breaths=3)
+    book.update(S, {"irregular breathing": ""}, Calm(breaths=20))
+    calm = Calm(20 + breaths, regular, agreed_ns=2 * S)
+    assert bool(book.update(30 * S, {}, calm)) is over
+
+
+def test_or_the_operator_ends_it():
+    book = FaultBook()
+    book.update(S, {"irregular breathing": ""}, Calm())
+    assert book.release(2 * S, {"irregular breathing": ""}, Calm(agreed_ns=2 * S)) == []
+    assert book.release(2 * S, {}, Calm(agreed_ns=2 * S)) == []  # not yet absent for long enough
+    assert len(book.update(4 * S, {}, Calm(agreed_ns=2 * S))) == 1
+    book.update(5 * S, {"irregular breathing": ""}, Calm())
+    assert len(book.release(9 * S, {}, Calm(agreed_ns=8 * S))) == 1
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_row_says_its_times_and_a_hazard(name):
+    row = FAULTS[name]
+    assert row.hazard == "P1" or 1 <= int(row.hazard.removeprefix("H")) <= 28
+    assert 0.0 < row.within_s <= 60.0
+    assert row.returns_s >= row.clear_s
+    assert row.latched is (row.ends is Ends.BY_OPERATOR)
