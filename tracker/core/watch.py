@@ -186,6 +186,10 @@ class Watch:
     ) -> None:
         """Judge the correlation model and its shots (H06-H10)."""
         settings = self._settings
+        if self.fiducials_moved:
+            found["fiducials moved"] = self.fiducials_moved
+        if self.out_of_time:
+            found["shots out of time"] = self.out_of_time
         if model is None:
             found["model missing"] = "no model"
             return
@@ -193,10 +197,6 @@ class Watch:
             found["model wrong"] = self.model_wrong
         if self.model_doubtful:
             found["model doubtful"] = self.model_doubtful
-        if self.fiducials_moved:
-            found["fiducials moved"] = self.fiducials_moved
-        if self.out_of_time:
-            found["shots out of time"] = self.out_of_time
         if self.drifts:
             found["baseline drifts"] = self.drifts
         age_s = (now_ns - imaging.last_good_ns) * 1e-9
