@@ -6,15 +6,18 @@ would steer the beam beside the tumour and look right on the screen.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import datetime
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import msgspec
 
 from hal.imaging.phantom import CalibrationError
 from hal.imaging.view import Array, View, pinhole
+from hal.sealed import SealError, read_sealed, write_sealed
+
+RESIDUAL_PX = 0.5
+"""What calibrating accepts; a file that says more was not written by it."""
 
 
 class StoredView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,37 +87,36 @@ def pair_calibration(
     return PairCalibration(kind, device, made, residual_px, store(views[0]), store(views[1]))
 
 
-def checksum(content: object) -> str:
-    """SHA-256 over the content in canonical JSON (sorted keys, no spaces)."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
 def write_calibration(path: Path, calibration: PairCalibration) -> None:
     """Write the file; a half-written one never appears under ``path``."""
-    content = json.loads(msgspec.json.encode(calibration))
-    text = json.dumps({**content, "checksum": checksum(content)}, indent=2) + "\n"
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    write_sealed(path, calibration)
 
 
-def read_calibration(path: Path, kind: Literal["xray", "camera"]) -> PairCalibration:
-    """Read a file back; raises `CalibrationError` with what is wrong and what to do."""
+def read_calibration(
+    path: Path,
+    kind: Literal["xray", "camera"],
+    device: str = "",
+    residual_px: float = RESIDUAL_PX,
+) -> PairCalibration:
+    """Read a file back; raises `CalibrationError` with what is wrong and what to do.
+
+    ``device`` is whose it must be (empty: anybody's), ``residual_px`` how well it must hold.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CalibrationError(f"{path}: cannot be read ({error}): calibrate again") from error
-    if not isinstance(content, dict):
-        raise CalibrationError(f"{path}: not a calibration: calibrate again")
-    content = cast("dict[str, object]", content)
-    said = content.pop("checksum", None)
-    if said != checksum(content):
-        raise CalibrationError(f"{path}: checksum does not match its content: calibrate again")
+        found = read_sealed(path, PairCalibration)
+    except SealError as error:
+        raise CalibrationError(f"{error}: calibrate again") from error
+    if found.kind != kind:
+        raise CalibrationError(f"{path}: is for {found.kind}, {kind} expected")
+    if device and found.device != device:
+        raise CalibrationError(f"{path}: is that of {found.device}, {device} expected")
     try:
-        calibration = msgspec.convert(content, PairCalibration)
-    except msgspec.ValidationError as error:
-        raise CalibrationError(f"{path}: {error}: calibrate again") from error
-    if calibration.kind != kind:
-        raise CalibrationError(f"{path}: is for {calibration.kind}, {kind} expected")
-    return calibration
+        datetime.datetime.fromisoformat(found.made)
+    except ValueError:
+        text = f"{path}: made {found.made!r} is no date (ISO 8601): calibrate again"
+        raise CalibrationError(text) from None
+    if not 0.0 <= found.residual_px <= residual_px:
+        raise CalibrationError(
+            f"{path}: residual {found.residual_px:.2f} px, at most {residual_px:g}: calibrate again"
+        )
+    return found

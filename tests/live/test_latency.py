@@ -118,7 +118,9 @@ def measured(**changes: Any) -> MeasuredLatency:
         (measured(latency_ms=94.9), "more than 20 ms apart"),
         (measured(device="couch"), "measured on couch, the actuator is robot"),
         (None, "no such file; measure with tidetrack latency --out"),
-        ("{}", "not a measured latency"),
+        ("{}", "checksum does not match"),
+        ("{", "cannot be read"),
+        (msgspec.json.encode(measured()).decode(), "checksum does not match"),
     ],
 )
 def test_a_start_is_refused_where_the_measurement_disagrees(

@@ -13,6 +13,7 @@ from hal.gige.session import GigeSettings
 from hal.imaging.calibration_file import read_calibration
 from hal.imaging.fiducials import FiducialFinder, FiducialSettings
 from hal.imaging.marker_camera import MarkerCamera
+from hal.imaging.phantom import CalibrationError
 from hal.imaging.stereo_geometry import stereo_views
 from hal.imaging.view import View
 from hal.imaging.xray_geometry import XrayGeometry, nominal_pair
@@ -160,4 +161,8 @@ def _stored(order: Order, name: str, kind: str) -> tuple[View, View] | None:
     if not name:
         return None
     path = Path(order.folder) / name
-    return read_calibration(path, "xray" if kind == "xray" else "camera").views
+    try:
+        found = read_calibration(path, "xray" if kind == "xray" else "camera", order.device)
+    except CalibrationError as error:
+        raise DeviceError(f"{order.device}: {error}") from None
+    return found.views

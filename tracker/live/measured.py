@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from hal.sealed import SealError, read_sealed, write_sealed
 from tracker.config import Configuration, ConfigurationError
 
 TOLERATED_MS = 20.0
@@ -39,8 +40,8 @@ class MeasuredLatency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_latency(path: Path, found: MeasuredLatency) -> None:
-    """Write the file."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    """Write the file, with a checksum over it."""
+    write_sealed(path, found)
 
 
 def refuse_other_latency(configuration: Configuration) -> None:
@@ -51,12 +52,9 @@ def refuse_other_latency(configuration: Configuration) -> None:
     folder = configuration.path.parent if configuration.path else Path()
     path = folder / wires.latency_file
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=MeasuredLatency)
-    except FileNotFoundError:
-        line = f"{path}: no such file; measure with tidetrack latency --out {path}"
-        raise ConfigurationError([line]) from None
-    except (OSError, msgspec.DecodeError) as error:
-        line = f"{path}: not a measured latency ({error}); measure again"
+        found = read_sealed(path, MeasuredLatency)
+    except SealError as error:
+        line = f"{error}; measure with tidetrack latency --out {path}"
         raise ConfigurationError([line]) from None
     timing, device = configuration.controller.timing, configuration.controller.actuator.device
     if found.device != device:

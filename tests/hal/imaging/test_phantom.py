@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
 from hal.imaging.blobs import sharpen
 from hal.imaging.calibration_file import (
-    checksum,
     pair_calibration,
     read_calibration,
     write_calibration,
@@ -29,6 +29,7 @@ from hal.imaging.seeds import SeedLook, find_seeds
 from hal.imaging.triangulation import triangulate
 from hal.imaging.view import pinhole
 from hal.imaging.xray_geometry import XrayGeometry, nominal_pair
+from hal.sealed import checksum
 from sim.radiograph import Exposure, Seed, expose
 
 GEOMETRY = XrayGeometry()
@@ -151,3 +152,22 @@ def test_kind_and_unknown_fields_are_checked(file: Path, tmp_path: Path) -> None
     path.write_text(json.dumps({**content, "checksum": checksum(content)}))
     with pytest.raises(CalibrationError, match="colour"):
         read_calibration(path, "xray")
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({"residual_px": 0.51}, "residual 0.51 px, at most 0.5: calibrate again"),
+        ({"residual_px": -0.1}, "residual -0.10 px"),
+        ({"made": "last spring"}, "is no date"),
+        ({"device": "imager-2"}, "is that of imager-2, imager expected"),
+    ],
+)
+def test_device_date_and_residual_are_judged_on_reading(
+    file: Path, change: dict[str, object], refusal: str
+) -> None:
+    good = read_calibration(file, "xray", "imager")
+    assert read_calibration(file, "xray") == good
+    write_calibration(file, msgspec.structs.replace(good, **change))
+    with pytest.raises(CalibrationError, match=refusal):
+        read_calibration(file, "xray", "imager")

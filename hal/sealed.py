@@ -1,0 +1,59 @@
+"""Records on disk that nobody may edit by hand: JSON with a checksum over the rest.
+
+A calibration, a measured latency: numbers that steer the beam beside the tumour when they are a
+little wrong, and look right on the screen. A file edited or half written is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TypeVar, cast
+
+import msgspec
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+
+class SealError(ValueError):
+    """The file is not what was written; says what is wrong, not what to do."""
+
+
+def checksum(content: object) -> str:
+    """SHA-256 over the content in canonical JSON (sorted keys, no spaces)."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_sealed(path: Path, record: msgspec.Struct) -> None:
+    """Write the record; a half-written one never appears under ``path``."""
+    content = json.loads(msgspec.json.encode(record))
+    text = json.dumps({**content, "checksum": checksum(content)}, indent=2) + "\n"
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def read_sealed(path: Path, kind: type[Record]) -> Record:
+    """Read a record back; raises `SealError` for a file that is missing or not as written."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except FileNotFoundError:
+        raise SealError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise SealError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise SealError(f"{path}: not a record of its kind")
+    content = cast("dict[str, object]", content)
+    said = content.pop("checksum", None)
+    if said != checksum(content):
+        raise SealError(f"{path}: checksum does not match its content")
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise SealError(f"{path}: {error}") from error
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
