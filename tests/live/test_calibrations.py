@@ -1,4 +1,4 @@
-"""A run with a calibration file that is edited, another device's, or missing is refused in a line."""
+"""A calibration file that is edited, another device's, or missing refuses the run in one line."""
 
 from __future__ import annotations
 
