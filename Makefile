@@ -1,6 +1,7 @@
 # Everything starts from Debian 12 with python3, pip and make; nothing is installed outside .venv.
 #   make demo   a tracked patient and its report        make check  lint, types, import contracts
 #   make test   all checks and tests                    make lock   renew locks/ after pyproject.toml
+#   make safety the safety case: every requirement has its tests, and they pass
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -11,7 +12,7 @@ INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation --use-pep
 LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --no-strip-extras \
           --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check safety lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/runtime.stamp
@@ -19,6 +20,9 @@ demo: $(VENV)/runtime.stamp
 
 test: check $(VENV)/peers.stamp
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+safety: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.safety.case
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

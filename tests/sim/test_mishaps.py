@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 
+from hal.events import Identity, RecordingState
 from hal.messages import (
     ActuatorStatus,
     BadSample,
@@ -16,11 +18,15 @@ from hal.messages import (
     FiducialShot,
     MarkerFrame,
 )
-from sim.mishaps import EFFECTS
+from sim.desk import Desk
+from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
 from sim.patient import Patient
 from sim.room import Room
+from sim.sampling import NEVER_NS
 from sim.scenario import Gate, Mishap, MishapKind
 from sim.scenario import Room as RoomSettings
+from tracker.core.settings import Controller
+from tracker.offline.turns import Turn, turns
 
 SECOND = 1_000_000_000
 AT_S, END_S = 4.5, 6.5
@@ -269,3 +275,137 @@ def test_a_mishap_that_cannot_happen_is_refused(wrong, message):
     settings = RoomSettings(duration_s=1.0, mishaps=(wrong,))
     with pytest.raises(ValueError, match=message):
         Room(settings, Patient.generated(settings, 1), 1)
+
+
+def test_the_reference_describes_every_kind():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "mishaps.md").read_text()
+    for kind, (twins, does) in EFFECTS.items():
+        assert f"| `{kind}` | {', '.join(twins)} | {does} |" in page
+    for kind, on in SEEN_BY_SHOTS:
+        assert on in EFFECTS[kind][0]
+        assert f"`{kind}` on {on}" in page
+
+
+# --- the later kinds, one by one ----------------------------------------------------------------
+
+
+def test_apnoea_and_sigh_change_the_depth_of_chest_and_target():
+    free = patient_with()
+    inside = (TIMES > AT_S + 1.0) & (TIMES < END_S - 1.0)
+    still = patient_with(mishap("apnoea", "patient", duration_s=6.0))
+    assert np.ptp(still.belt(np.arange(AT_S + 1.0, AT_S + 5.0, 0.01))) == 0.0
+    deep = patient_with(mishap("sigh", "patient", size=2.5))
+    assert deep.belt(TIMES)[inside] == pytest.approx(2.5 * free.belt(TIMES)[inside])
+    assert deep.internal(TIMES)[inside] == pytest.approx(2.5 * free.internal(TIMES)[inside])
+
+
+def test_a_period_jump_runs_the_breath_faster_and_goes_on_from_there():
+    fast, free = patient_with(mishap("period_jump", "patient", size=2.0)), patient_with()
+    during = np.arange(AT_S, END_S, 0.01)
+    assert fast.belt(during) == pytest.approx(free.belt(AT_S + 2.0 * (during - AT_S)))
+    later = np.arange(END_S, 17.0, 0.1)
+    assert fast.internal(later) == pytest.approx(free.internal(later + END_S - AT_S))
+
+
+def test_phase_shift_and_target_drift_are_hidden_from_the_chest():
+    free = patient_with()
+    lagging = patient_with(mishap("phase_shift", "patient", size=200.0))
+    drifting = patient_with(mishap("target_drift", "patient", size=30.0))
+    later = np.arange(END_S, 19.0, 0.1)
+    for patient in (lagging, drifting):
+        assert np.array_equal(patient.belt(TIMES), free.belt(TIMES))
+    assert lagging.internal(later) == pytest.approx(free.internal(later - 0.2))
+    moved = drifting.internal(later) - free.internal(later)
+    assert moved == pytest.approx(np.tile([0.0, -1.0, 0.0], (len(later), 1)))
+
+
+def test_bias_and_slip_move_what_is_read(run):
+    plain = run()
+    for before, after in zip(
+        of(plain, "camera"), of(run(mishap("bias", "camera")), "camera"), strict=True
+    ):
+        assert np.subtract(after.markers_mm, before.markers_mm) == pytest.approx(
+            np.tile([0.0, 0.0, 3.0], (3, 1))
+        )
+    for kind, until_s in (("bias", END_S), ("slip", 7.9)):
+        values = of(run(mishap(kind, "belt")), "belt", last_s=until_s)
+        changed = [
+            b.value_au - a.value_au
+            for a, b in zip(of(plain, "belt", last_s=until_s), values, strict=True)
+        ]
+        assert changed == pytest.approx([3.0] * len(changed))
+    reads = of(run(mishap("bias", "actuator")), "couch")
+    shown = [
+        b.position_mm[1] - a.position_mm[1] for a, b in zip(of(plain, "couch"), reads, strict=True)
+    ]
+    assert shown == pytest.approx([3.0] * len(shown))
+
+
+def test_skew_grows_and_ends_and_a_drifting_clock_keeps_its_gain(run):
+    arrivals = {s.ticks: s.t_ns for s in run() if isinstance(s, MarkerFrame)}
+    late = [
+        (s.t_ns - arrivals[s.ticks]) / 1e6
+        for s in run(mishap("skew", "camera"))
+        if isinstance(s, MarkerFrame)
+    ]
+    assert max(late) == pytest.approx(50.0, abs=1.0)
+    assert late[-1] == 0.0
+    ticks = [
+        b.ticks - a.ticks
+        for a, b in zip(run(), run(mishap("clock_drift", "camera")), strict=True)
+        if isinstance(a, MarkerFrame) and isinstance(b, MarkerFrame)
+    ]
+    assert ticks == sorted(ticks)
+    assert ticks[-1] == 6  # 50 ms a second for two seconds, at 60 Hz
+
+
+def test_swaps_and_wrong_frames_exchange_what_they_say(run):
+    plain = of(run(), "camera")
+    swapped = of(run(mishap("marker_swap", "camera", which=2)), "camera")
+    turned = of(run(mishap("frame_error", "camera")), "camera")
+    for a, b, c in zip(plain, swapped, turned, strict=True):
+        assert (b.markers_mm[0], b.markers_mm[2]) == (a.markers_mm[2], a.markers_mm[0])
+        assert b.markers_mm[1] == a.markers_mm[1]
+        assert c.markers_mm[0] == pytest.approx([a.markers_mm[0][k] for k in (1, 0, 2)])
+    shots = of(run(), "imager")
+    for a, b, c in zip(
+        shots,
+        of(run(mishap("fiducial_swap", "imager")), "imager"),
+        of(run(mishap("frame_error", "imager")), "imager"),
+        strict=True,
+    ):
+        assert b.fiducials_mm[:2] == (a.fiducials_mm[1], a.fiducials_mm[0])
+        assert c.fiducials_mm[0] == pytest.approx([a.fiducials_mm[0][k] for k in (1, 0, 2)])
+    assert shots
+
+
+def test_the_desk_announces_ids_and_the_recorder():
+    desk = Desk("P", "Q", [mishap("wrong_patient", "plan"), mishap("no_disk", "recorder")])
+    assert desk.collect(0) == [Identity(0, "P", "Q")]
+    told = desk.collect(20 * SECOND)
+    assert [type(event) for event in told] == [Identity, RecordingState, Identity, RecordingState]
+    assert [event.t_ns for event in told] == sorted(event.t_ns for event in told)
+    assert told[2] == Identity(round(END_S * SECOND), "P", "Q")
+    assert desk.due_ns == NEVER_NS
+
+
+def turns_of(*befall: Mishap) -> list[Turn]:
+    settings = RoomSettings(duration_s=8.0, mishaps=befall)
+    room = Room(settings, Patient.generated(settings, 1), 1)
+    return list(turns(room, Controller()))
+
+
+def test_a_stalled_controller_has_one_late_turn_with_all_that_waited():
+    plain, stalled = turns_of(), turns_of(mishap("stalled_loop", "controller"))
+    late = [turn for turn in stalled if turn.due_ns != turn.now_ns]
+    assert [(turn.due_ns, turn.now_ns) for turn in late] == [
+        (round(AT_S * SECOND), round(END_S * SECOND))
+    ]
+    assert sum(len(turn.events) for turn in plain) == sum(len(turn.events) for turn in stalled)
+    assert {event.t_ns for event in late[0].events[1:]} >= {late[0].now_ns}
+
+
+def test_a_killed_controller_has_no_further_turn():
+    turns_before = turns_of(mishap("killed", "controller"))
+    assert turns_before[-1].now_ns == round(AT_S * SECOND)
+    assert all(turn.now_ns == turn.due_ns for turn in turns_before)
