@@ -53,6 +53,12 @@ OF_THE_TESTS = frozenset(
 )
 """Tests in them that look after tables, words and tests, not after a hazard."""
 
+_ABOUT = """\
+Written by `make safety` from [case.toml](case.toml); do not edit. Every hazard has at least one
+requirement, every requirement a scenario that brings the hazard about and tests that show it is
+met; a fault, a kind of mishap or a safety test that none names is an error. What the mishaps are:
+[reference](../reference/mishaps.md). **Research software; it must not be used to treat anyone.**"""
+
 
 class Requirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is required against a hazard, how that is brought about, and what shows it is met."""
@@ -182,11 +188,7 @@ def page_of(case: Case, campaign: Campaign | None) -> str:
     lines = [
         "# Safety case",
         "",
-        "Written by `make safety` from [case.toml](case.toml); do not edit. Every hazard has at"
-        " least one requirement, every requirement a scenario that brings the hazard about and tests"
-        " that show it is met; a fault, a kind of mishap or a safety test that none names is an error."
-        " What the mishaps are: [reference](../reference/mishaps.md). **Research software; it must"
-        " not be used to treat anyone.**",
+        _ABOUT,
         "",
         "## Hazards and requirements",
         "",
