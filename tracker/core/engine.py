@@ -8,7 +8,7 @@ It reads no clock and knows not whether the run is live, simulated or replayed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from hal.events import (
     Event,
@@ -46,6 +46,7 @@ from tracker.core.keepout import KeepOutVolumes
 from tracker.core.modelling import Modelling
 from tracker.core.session import State, Trigger
 from tracker.core.settings import Controller
+from tracker.core.sight import Seen, Sight
 from tracker.core.steering import Steering, wanted_position
 from tracker.core.surrogate import Surrogate
 from tracker.core.types import (
@@ -85,7 +86,7 @@ class Engine:
         self._settings = settings
         self._surrogate = Surrogate(settings)
         self._modelling = Modelling(settings)
-        self._foresight = foresight
+        self._sight = Sight(settings, foresight)
         self._steering = steering
         self._guard = guard
         self._imaging = Imaging(settings)
@@ -108,8 +109,6 @@ class Engine:
         """The last shot was of no use: another is asked for soon."""
         self._doubtful_ns = -1
         """When the surrogate was last not to be believed."""
-        self._astray = ""
-        """Why predictions are not followed; empty: they are."""
         self._handlers: dict[type, Callable[..., list[Output]]] = {
             MarkerFrame: self._take_frame,
             BeltSample: self._take_belt,
@@ -275,7 +274,7 @@ class Engine:
             self._surrogate.forget()
             self._surrogate.learn_from(now)
             self._modelling.forget()
-            self._foresight.forget()
+            self._sight.forget()
             self._imaging.forget()
             self._watch.forget_model()
             self._retake = False
@@ -332,7 +331,8 @@ class Engine:
         self._judge_motion(found, now, estimate, prediction)
         self._watch.gate(found, now)
         self._conditions = found
-        out.extend(self._faults.update(now, found, self._calm()))
+        if found or self._faults.any:
+            out.extend(self._faults.update(now, found, self._calm()))
         self._advance_session(now, out)
         if self._state in _STEERING_STATES:
             self._steer(now, prediction, not _STANDING.isdisjoint(found), out)
@@ -354,43 +354,20 @@ class Engine:
         if shot is not None:
             out.append(SendExpose(now, self._settings.imager.device, shot))
 
-    def _see_ahead(
-        self, now: int, breathing: BreathingState | None, out: list[Output]
-    ) -> tuple[TargetState | None, TargetState | None]:
+    def _see_ahead(self, now: int, breathing: BreathingState | None, out: list[Output]) -> Seen:
         """Estimate the target now and predict it for when a demand sent now takes effect."""
-        model = self._modelling.model
-        if breathing is None or self._surrogate.filter is None:
-            return None, None
-        if self._doubtful_ns >= now - self._tick_ns:
-            self._foresight.skip(now)
-        self._foresight.learn(now, self._surrogate.filter, self._surrogate.span, model)
-        if model is None:
-            return None, None
-        estimate = model.target_at(
+        estimate, prediction = self._sight.look(
             now,
-            breathing.amplitude_mm,
-            breathing.velocity_mm_s,
-            breathing.amplitude_variance,
-            breathing.velocity_variance,
-            breathing.cross_variance,
+            breathing,
+            self._surrogate,
+            self._modelling.model,
+            doubtful=self._doubtful_ns >= now - self._tick_ns,
+            calm=self._faults.names(Reaction.HOLD) in _CALM,
         )
-        out.append(TargetEstimate(now, estimate.position_mm, _covariance(estimate)))
-        at = now + self._latency_ns
-        prediction = self._foresight.predict(at, model, estimate)
+        if estimate is not None:
+            out.append(TargetEstimate(now, estimate.position_mm, _covariance(estimate)))
         if prediction is not None:
-            self._watch.predictions.predicted(at, prediction.position_mm, self._foresight.ahead(at))
-        elif self._foresight.broken:
-            self._watch.predictions.no_number = True
-            self._foresight.forget()
-        if self._foresight.on_surrogate:
-            channels: Sequence[float] = (breathing.amplitude_mm,)
-        else:
-            channels = estimate.position_mm
-        calm = self._faults.names(Reaction.HOLD) in _CALM
-        self._astray = self._watch.predictions.judge(now, estimate.position_mm, channels, calm=calm)
-        if self._astray:
-            prediction = _zero_order(estimate, self._latency_ns * 1e-9)
-        if prediction is not None:
+            at = now + self._latency_ns
             out.append(TargetPrediction(now, at, prediction.position_mm, _covariance(prediction)))
         return estimate, prediction
 
@@ -403,8 +380,8 @@ class Engine:
     ) -> None:
         """Judge prediction, actuator and what is between beam and target, while in motion."""
         watch = self._watch
-        if estimate is not None and self._astray:
-            found["prediction off"] = self._astray
+        if self._sight.astray:
+            found["prediction off"] = self._sight.astray
         wanted = None
         if self._moving and prediction is not None and estimate is not None:
             wanted = self._in_room(prediction.position_mm)
@@ -454,6 +431,7 @@ class Engine:
             self._moving = True
             self._demanded_ns = now
             self._watch.forget_motion()
+            self._sight.watch.forget()
             self._steering.start(now, position)
             self._guard.start(now, position)
             return
@@ -498,15 +476,6 @@ class Engine:
 def _surrogate_state(state: BreathingState) -> SurrogateState:
     return SurrogateState(
         state.t_ns, state.amplitude_mm, state.velocity_mm_s, state.amplitude_variance**0.5
-    )
-
-
-def _zero_order(estimate: TargetState, latency_s: float) -> TargetState:
-    """Take the target to stay where it is; what it may go meanwhile makes the region larger."""
-    (a, b, c), (u, v, w) = estimate.variance_mm2, estimate.velocity_mm_s
-    t2 = latency_s * latency_s
-    return TargetState(
-        estimate.position_mm, (0.0, 0.0, 0.0), (a + t2 * u * u, b + t2 * v * v, c + t2 * w * w)
     )
 
 

@@ -286,6 +286,11 @@ class FaultBook:
         self._active.clear()
         return changes
 
+    @property
+    def any(self) -> bool:
+        """Whether a fault is active."""
+        return bool(self._active)
+
     def __contains__(self, name: str) -> bool:
         """Tell whether a fault is active."""
         return name in self._active

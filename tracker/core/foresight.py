@@ -140,6 +140,9 @@ class Foresight:
         """Give the position channels at ``at_ns``: amplitude alone, or the target's three axes."""
         mean, spread = self._mean, self._spread
         step = (at_ns - self._at_ns) * 1e-9 / VELOCITY_SCALE_S
+        if self.on_surrogate:
+            variance = spread[0][0] + step * (2.0 * spread[0][1] + step * spread[1][1])
+            return Ahead((mean[0] + step * mean[1],), (variance,))
         half = self._channels // 2
         return Ahead(
             tuple(mean[i] + step * mean[half + i] for i in range(half)),

@@ -22,6 +22,16 @@ class KeepOutVolumes:
         self._margin = settings.margin_mm
         self._horizon_s = settings.horizon_ms * 1e-3
         self.any = bool(self._boxes or self._spheres)
+        grown = [(box.low_mm, box.high_mm) for box in self._boxes]
+        for sphere in self._spheres:
+            x, y, z = sphere.centre_mm
+            r = sphere.radius_mm
+            grown.append(((x - r, y - r, z - r), (x + r, y + r, z + r)))
+        m = self._margin
+        self._bounds = [
+            ((a - m, b - m, c - m), (d + m, e + m, f + m)) for (a, b, c), (d, e, f) in grown
+        ]
+        """The box around each volume and its margin: most ways pass by all of them."""
 
     def judge(self, here: Triple, demand: Triple, velocity_mm_s: Triple) -> str | None:
         """Say which volume the way from ``here`` over ``demand`` and on comes too near, or none."""
@@ -30,6 +40,8 @@ class KeepOutVolumes:
         t = self._horizon_s
         (x, y, z), (u, v, w) = demand, velocity_mm_s
         ahead = (x + t * u, y + t * v, z + t * w)
+        if all(_passes(here, demand, ahead, low, high) for low, high in self._bounds):
+            return None
         for start, end in ((here, demand), (demand, ahead)):
             for number, box in enumerate(self._boxes, 1):
                 if crosses_box(start, end, box, self._margin):
@@ -38,6 +50,17 @@ class KeepOutVolumes:
                 if crosses_sphere(start, end, sphere, self._margin):
                     return f"the way comes within {self._margin:g} mm of keep-out sphere {number}"
         return None
+
+
+def _passes(a: Triple, b: Triple, c: Triple, low: Triple, high: Triple) -> bool:
+    """Tell whether three points lie on the outer side of one face of a box."""
+    for axis in (1, 0, 2):
+        x, y, z = a[axis], b[axis], c[axis]
+        if (x < low[axis] and y < low[axis] and z < low[axis]) or (
+            x > high[axis] and y > high[axis] and z > high[axis]
+        ):
+            return True
+    return False
 
 
 def crosses_box(start: Triple, end: Triple, box: Box, margin: float) -> bool:

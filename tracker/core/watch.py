@@ -16,7 +16,6 @@ from tracker.core.error_region import radius95_mm
 from tracker.core.fusion import BreathingState
 from tracker.core.imaging import Imaging
 from tracker.core.off_target import OffTarget
-from tracker.core.prediction_watch import PredictionWatch
 from tracker.core.settings import Controller
 from tracker.core.surrogate import Surrogate
 
@@ -46,7 +45,6 @@ class Watch:
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
         self._demands: deque[tuple[int, Triple]] = deque(maxlen=256)
         self._off_since_ns = -1
-        self.predictions = PredictionWatch(settings.gating, self._latency_ns)
         self.off_target = OffTarget(settings.gating)
         self._outside_since_ns = -1
         self._disagree_since_ns = -1
@@ -89,7 +87,6 @@ class Watch:
         """Demands and predictions of an earlier run of motion no longer count."""
         self.settled = False
         self._demands.clear()
-        self.predictions.forget()
         self.off_target.forget()
         self._off_since_ns = -1
 
