@@ -160,7 +160,10 @@ class Catalogue:
 
 
 class Recording:
-    """A folder while a daemon records into it: nobody else may, and its rows are kept."""
+    """A folder while a daemon records into it: nobody else may, and its rows are kept.
+
+    A context manager that notes how the run ended; ``died`` are runs that could not note it.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Lock the folder and note what died before; raises `CatalogueError` when it is taken."""
@@ -176,6 +179,23 @@ class Recording:
             ) from None
         self.died = tuple(self._note_the_dead())
         self._current: Row | None = None
+
+    def __enter__(self) -> Self:
+        """The folder is ours."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Note the end, and let the folder go."""
+        self.end("closed" if error is None else f"failed: {type(error).__name__}: {error}")
+
+    def new(self, stem: str) -> Path:
+        """A journal's path that is not taken, named after ``stem`` and the time (UTC)."""
+        return self.catalogue.folder / f"{stem}-{_now():%Y%m%d-%H%M%S}.mcap"
 
     def begin(self, path: Path, header: Header) -> None:
         """Note that a journal was begun."""

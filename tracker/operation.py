@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from hal.messages import Triple
+
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Common to every section: frozen, named, and no unknown key."""
@@ -66,6 +68,10 @@ class SelfTest(Section, frozen=True, kw_only=True):
     """Age of a calibration file; unverified, the local programme of quality assurance rules."""
     latency_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     """Age of the latency measurement (hazard H28)."""
+    arrangement_mm: tuple[Triple, ...] = ()
+    """Where a plate at the isocentre has its markers (fixed frame), in the tracker's order."""
+    arrangement_tolerance_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
+    """How far a marker of the plate may be seen from its place."""
     arrangement_file: str = ""
     """What ``tidetrack arrangement --out`` wrote (hazard H05); empty: not asked for."""
     arrangement_days: Annotated[int, Meta(ge=1, le=365)] = 1

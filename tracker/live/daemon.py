@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from hal.events import (
     SendStop,
     Tick,
 )
-from hal.messages import BeamStatus, Sample
+from hal.messages import ActuatorStatus, BeamStatus, Sample, Triple
 from tracker.build import build_engine
 from tracker.config import Configuration
 from tracker.core.session import State
@@ -40,6 +41,9 @@ from tracker.live.recording import RecordingWatch
 
 STOPPING_S = 0.5
 """How long devices are given to brake and to report the beam off before their links close."""
+MOST_STOPPING_S = 3.0
+REST_MM = 0.1
+"""So little in a tenth of a second is an encoder's noise, no motion."""
 TIDY_TICKS = 100
 
 MakeDevice = Callable[[str, HandOver], Device]
@@ -74,13 +78,15 @@ class Daemon:
         operator: Asks,
         say: Callable[[str], None],
         after_tick: Sequence[Callable[[int], None]] = (),
+        when_stopping: Sequence[Callable[[], None]] = (),
         dead_man: DeadMan | None = None,
         disk: RecordingWatch | None = None,
         onlookers: Sequence[Onlooker] = (),
     ) -> None:
         """Put the parts together; ``roles`` names the device of each section that has a wire.
 
-        ``after_tick`` are called with the time at the end of every tick that went through.
+        ``after_tick`` are called with the time at the end of every tick that went through,
+        ``when_stopping`` once, before beam and motion are stopped.
         ``dead_man`` is told all that the monitor judges by; ``None``: nobody watches.
         ``onlookers`` are told every event and what followed from it, once that is sent.
         ``disk`` tells whether events reach the disk; ``None``: the journal itself raises.
@@ -93,6 +99,8 @@ class Daemon:
         self._operator = operator
         self._say = say
         self._after_tick = tuple(after_tick)
+        self._when_stopping = tuple(when_stopping)
+        self._place_mm: Triple | None = None
         self._dead_man = dead_man
         self._onlookers = tuple(onlookers)
         self._disk = disk
@@ -181,6 +189,8 @@ class Daemon:
             self._dead_man.arrived(event)
         if isinstance(event, BeamStatus):
             self._beam_on = event.on
+        elif isinstance(event, ActuatorStatus):
+            self._place_mm = event.position_mm
         elif isinstance(event, LinkChanged):
             self._say(f"{event.device}: {'up' if event.up else 'down'} {event.detail}".rstrip())
         try:
@@ -307,11 +317,30 @@ class Daemon:
         self.end()
 
     async def _stop(self) -> None:
-        """Hold and stop by the session table, and give the devices time to do it."""
+        """Hold and stop by the session table, and wait until beam and motion have stopped.
+
+        Couch or robot stays where it came to rest: only a person moves it further, who sees the
+        patient.
+        """
+        for each in self._when_stopping:
+            each()
         if self._failure is None:
             self._say("stopping")
             self._arrived_request(Request(self._clock(), "stop", "system"))
-        await asyncio.sleep(STOPPING_S)
+        step_s, waited_s, moved_mm = STOPPING_S / 5, 0.0, 0.0
+        while waited_s < STOPPING_S or self._beam_on or moved_mm > REST_MM:
+            if waited_s >= MOST_STOPPING_S:
+                what = "beam still on" if self._beam_on else "motion not at rest"
+                self._say(f"alarm: {what} after {waited_s:.0f} s: stop it by hand")
+                return
+            before = self._place_mm
+            await asyncio.sleep(step_s)
+            waited_s += step_s
+            if before is not None and self._place_mm is not None:
+                moved_mm = math.dist(before, self._place_mm)
+        place = self._place_mm
+        where = "" if place is None else " at ({:.1f}, {:.1f}, {:.1f}) mm".format(*place)
+        self._say(f"parked: beam off, at rest{where}")
 
     def _arrived_request(self, request: Request) -> None:
         try:

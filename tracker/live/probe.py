@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     orders = orders_of(configuration)
     if not orders:
         raise ConfigurationError([f"{args.config}: wires: no device is configured; add a section"])
-    probed = asyncio.run(_probe(orders, configuration, args.seconds, args.expose))
+    probed = asyncio.run(probe_all(orders, configuration, args.seconds, args.expose))
     print(table_of(probed))
     if args.json is not None:
         found = {each.device: each.as_json() for each in probed}
@@ -102,9 +102,10 @@ class Probed:
         }
 
 
-async def _probe(
+async def probe_all(
     orders: dict[str, Order], configuration: Configuration, seconds: float, expose: bool
 ) -> list[Probed]:
+    """Listen to all devices at once for so long, once each is there."""
     clock = HostClock()
     controller = configuration.controller
     nominal = {"camera": controller.camera.rate_hz, "belt": controller.belt.rate_hz}

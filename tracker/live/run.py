@@ -6,12 +6,12 @@ import argparse
 import asyncio
 import contextlib
 import sys
-import time
 from pathlib import Path
 
 import msgspec
 
 from hal.clock import HostClock
+from tracker.catalogue import Recording
 from tracker.config import ConfigurationError, load_configuration
 from tracker.journal import JournalError, make_header
 from tracker.live.console import Console
@@ -20,11 +20,13 @@ from tracker.live.dead_man import DeadMan
 from tracker.live.device import Device, HandOver
 from tracker.live.gateway import beside, gateway_of
 from tracker.live.measured import refuse_other_latency
+from tracker.live.notify import Notifier
 from tracker.live.operators import Nobody, Scripted
 from tracker.live.order import Order, build, orders_of, starting
 from tracker.live.process_link import ProcessLink
 from tracker.live.recording import recorded
 from tracker.live.scheduling import SWITCH_S, prefer
+from tracker.live.self_test import self_test
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--journal",
         type=Path,
         metavar="FILE",
-        help="where the run is recorded (default: a new file beside the configuration's name)",
+        help="where the run is recorded (default: a new session in the folder of [records])",
     )
     parser.add_argument(
         "--operator",
@@ -51,12 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration-s", type=float, metavar="S", help="stop after so long")
     parser.add_argument("--figures", type=Path, metavar="FILE", help="write what was measured")
     parser.add_argument(
+        "--no-self-test", action="store_true", help="start without looking at the devices first"
+    )
+    parser.add_argument(
         "--priority", type=int, default=0, metavar="N", help="SCHED_FIFO priority, where allowed"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check, warm up, run, stop in order; 0 when it was told to stop."""
+    """Check, test, warm up, run, stop in order; 0: told to stop, 1: refused by the self-test."""
     configuration = load_configuration(args.config)
     if args.parameters is not None:
         from tracker.build import with_artefact
@@ -67,10 +72,25 @@ def run(args: argparse.Namespace) -> int:
     _require_all(args.config, orders)
     for order in orders.values():
         build(order, lambda: 0, lambda event: None)  # what is wrong with one is said now
-    journal = args.journal or Path(time.strftime(f"{args.config.stem}-%Y%m%d-%H%M%S.mcap"))
-    if journal.exists():
-        raise JournalError(f"{journal}: exists already, nothing was written; name another file")
-    with Console() as console:
+    with contextlib.ExitStack() as stack:
+        console = stack.enter_context(Console())
+        notifier = stack.enter_context(contextlib.closing(Notifier()))
+        journal: Path | None = args.journal
+        recording: Recording | None = None
+        if journal is None:
+            recording = stack.enter_context(Recording(Path(configuration.operation.records.folder)))
+            journal = recording.new(args.config.stem)
+            for died in recording.died:
+                console.say(f"warning: {died.name} {died.ending}")
+        if journal.exists():
+            raise JournalError(f"{journal}: exists already, nothing was written; name another file")
+        if not args.no_self_test:
+            findings = self_test(configuration, orders, journal.parent)
+            for finding in findings:
+                console.say(finding.line())
+            if not all(finding.passed for finding in findings):
+                console.say("start refused by the self-test")
+                return 1
         console.say("warming up")
         from tracker.offline.warm import warm  # with it come numpy and the compiler
 
@@ -84,8 +104,11 @@ def run(args: argparse.Namespace) -> int:
                 "trace": "live",
                 "config": str(args.config),
                 "monotonic_start_ns": str(clock.start_ns),
+                "self_test": "not done" if args.no_self_test else "passed",
             },
         )
+        if recording is not None:
+            recording.begin(journal, header)
         sys.setswitchinterval(SWITCH_S)
         prefer(args.priority)
 
@@ -112,11 +135,15 @@ def run(args: argparse.Namespace) -> int:
                 make,
                 operator,
                 console.say,
+                after_tick=(notifier.alive,),
+                when_stopping=(notifier.stopping,),
                 dead_man=dead_man,
                 disk=disk,
                 onlookers=() if gateway is None else (gateway.take,),
             )
             console.say(f"ready, recording to {journal}")
+            notifier.ready()
+            notifier.status(f"recording to {journal}")
             asyncio.run(beside(gateway, daemon.run(args.duration_s)))
             figures = daemon.figures()
         console.say(describe(figures))
