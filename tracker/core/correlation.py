@@ -179,9 +179,12 @@ class CorrelationModel:
         a, b, c, d, e, f, g, h, i = self._out.tolist()
         return TargetState((a, b, c), (d, e, f), (g, h, i))
 
-    def extrapolation(self, y: float) -> float:
-        """Say how far ``y`` lies outside the shots' range, as a share of that range."""
-        span = max(self.highest_mm - self.lowest_mm, 1e-6)
+    def extrapolation(self, y: float, breathing_mm: float = 0.0) -> float:
+        """Say how far ``y`` lies outside the shots' range, as a share of it.
+
+        Or of the range of breathing, if that is larger: a few shots seldom meet its ends.
+        """
+        span = max(self.highest_mm - self.lowest_mm, breathing_mm, 1e-6)
         return max(0.0, self.lowest_mm - y, y - self.highest_mm) / span
 
 

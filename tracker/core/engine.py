@@ -325,7 +325,9 @@ class Engine:
         self._watch.surrogate(found, now, self._surrogate, breathing)
         if not _DOUBTS.isdisjoint(found):
             self._doubtful_ns = now
-        self._watch.model(found, now, self._modelling.model, breathing, self._imaging)
+        self._watch.model(
+            found, now, self._modelling.model, breathing, self._surrogate.span, self._imaging
+        )
         if self._modelling.model is not None:
             self._watch.target(found, prediction)
         self._judge_motion(found, now, estimate, prediction)

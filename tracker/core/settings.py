@@ -150,8 +150,9 @@ class Correlation(Settings, frozen=True, kw_only=True):
     phase_coverage: Annotated[float, Meta(ge=0, le=1)] = 0.75
     """Share of the breathing cycle's bins that must hold a shot before the model may steer."""
     extrapolation: Annotated[float, Meta(ge=0, le=2)] = 0.5
-    """Hazard H06: how far outside the range of the shots, as a share of it. The published 10 % is
-    of a range filmed whole; shots seldom meet the deepest breath, and the error region grows."""
+    """Hazard H06: how far outside the range of the shots, as a share of it or of the breath's. The
+    published 10 % is of a range filmed whole; shots seldom meet the deepest breath, and the error
+    region grows there anyway."""
     extrapolation_ms: Annotated[float, Meta(ge=0, le=5000)] = 0.0
     residual_rebuild_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
     """Hazard H07: rebuild (Vero's practice)."""

@@ -13,7 +13,7 @@ from hal.messages import Triple
 from tracker.core.actuator_track import ActuatorTrack
 from tracker.core.correlation import CorrelationModel, TargetState
 from tracker.core.error_region import radius95_mm
-from tracker.core.fusion import BreathingState
+from tracker.core.fusion import BreathingRange, BreathingState
 from tracker.core.imaging import Imaging
 from tracker.core.off_target import OffTarget
 from tracker.core.settings import Controller
@@ -179,6 +179,7 @@ class Watch:
         now_ns: int,
         model: CorrelationModel | None,
         state: BreathingState | None,
+        span: BreathingRange | None,
         imaging: Imaging,
     ) -> None:
         """Judge the correlation model and its shots (H06-H10)."""
@@ -206,13 +207,14 @@ class Watch:
                 f"last shot {age_s:.0f} s ago, warned of from {settings.imager.warn_s:g} s on "
                 f"(unverified), held from {settings.imager.overdue_s:g} s on"
             )
-        outside = 0.0 if state is None else model.extrapolation(state.amplitude_mm)
+        breathing_mm = 0.0 if span is None else 2.0 * span.half_range_mm
+        outside = 0.0 if state is None else model.extrapolation(state.amplitude_mm, breathing_mm)
         if outside > settings.correlation.extrapolation:
             if self._outside_since_ns < 0:
                 self._outside_since_ns = now_ns
             if now_ns - self._outside_since_ns >= settings.correlation.extrapolation_ms * 1e6:
                 found["extrapolating"] = (
-                    f"{100 * outside:.0f} % outside the shots' range, "
+                    f"{100 * outside:.0f} % of its range outside that of the shots, "
                     f"limit {100 * settings.correlation.extrapolation:.0f} %"
                 )
         else:
