@@ -65,7 +65,7 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
         with tidetrack("run", file, *options) as run:
             follow(run, beam_was_on)
             children = children_of(run.pid)
-            assert len(children) == 2, "robot and imager in processes of their own"
+            assert len(children) == 4, "robot, imager, recorder and monitor are processes"
         assert run.returncode == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in children)
     assert room.returncode == 0
