@@ -49,15 +49,13 @@ def tidetrack(*arguments: object) -> Iterator[subprocess.Popen[str]]:
         text=True,
         cwd=ROOT,
     )
-    try:
-        with process:
+    with process:  # which waits for its end, so it must come to one also when a test fails
+        try:
             yield process
             process.send_signal(signal.SIGTERM)
             process.wait(15.0)
-    finally:
-        if process.poll() is None:
+        finally:
             process.kill()
-            process.wait()
 
 
 def follow(process: subprocess.Popen[str], enough: Callable[[str], bool]) -> list[str]:
