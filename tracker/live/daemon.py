@@ -238,6 +238,7 @@ class Daemon:
             each(now_ns)
         if self._disk is not None:
             for changed in self._disk.look(now_ns):
+                self._say(f"recording: {changed.detail or 'all is on disk again'}")
                 self._arrived(changed)
             if self._disk.failure:
                 self.end()
