@@ -21,7 +21,7 @@ class RecordingWatch:
     """Follows a recorder's acknowledgements."""
 
     def __init__(self, recorder: Recorder, hold_after_ms: float) -> None:
-        self._recorder = recorder
+        self.recorder = recorder
         self._hold_after_ns = round(hold_after_ms * 1e6)
         self._marks: deque[tuple[int, int]] = deque()
         """When how many bytes had been handed over, those that are not acknowledged."""
@@ -30,11 +30,11 @@ class RecordingWatch:
     @property
     def failure(self) -> str:
         """Why the run cannot be recorded to its end; empty: it can."""
-        return self._recorder.trouble
+        return self.recorder.trouble
 
     def look(self, now_ns: int) -> list[RecordingState]:
         """What has changed since the last look."""
-        recorder, marks = self._recorder, self._marks
+        recorder, marks = self.recorder, self._marks
         recorder.push()
         if not marks or recorder.sent != marks[-1][1]:
             marks.append((now_ns, recorder.sent))
@@ -49,8 +49,8 @@ class RecordingWatch:
 
     def _trouble(self, now_ns: int) -> tuple[str, str]:
         """What is wrong, and the same with its numbers; empty: nothing."""
-        if failure := self._recorder.trouble:
-            rest = "nothing more is recorded" if self._recorder.lost else "the end still finds room"
+        if failure := self.recorder.trouble:
+            rest = "nothing more is recorded" if self.recorder.lost else "the end still finds room"
             return failure, f"{failure}; {rest}"
         age_ns = now_ns - self._marks[0][0] if self._marks else 0
         if age_ns > self._hold_after_ns:
@@ -64,14 +64,17 @@ def recorded(
     path: Path, header: Header, settings: Records
 ) -> Iterator[tuple[JournalWriter, RecordingWatch]]:
     """A run's journal behind a recorder, and the watch on it; closed also when the run fails."""
+    file = open_journal(path)
     try:
         recorder = Recorder(
-            open_journal(path),
+            file,
             queue_bytes=settings.queue_mb * MB,
             reserve_bytes=settings.reserve_mb * MB,
             sync_ms=settings.sync_ms,
         )
     except OSError as error:
+        file.close()
+        path.unlink()
         raise JournalError(f"{path}: cannot be recorded ({error.strerror}); make room") from error
     with JournalWriter(path, header, durability="process", file=recorder) as writer:
         yield writer, RecordingWatch(recorder, settings.hold_after_ms)
