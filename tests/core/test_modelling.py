@@ -84,9 +84,14 @@ def test_one_exception_is_put_aside_and_dropped():
     assert not odd.used
     assert "shot 20" in odd.model_wrong
     assert modelling.model is before
-    fine = modelling.take(shot_at(21, 43.1), REST, breathing(43.1), SPAN)
+    elsewhere = modelling.take(shot_at(21, 42.0), REST, breathing(42.0), SPAN)
+    assert elsewhere.used
+    assert "elsewhere in the breath" in elsewhere.model_wrong
+    assert not elsewhere.agrees
+    fine = modelling.take(shot_at(22, 44.2), REST, breathing(44.2), SPAN)
     assert fine.used
     assert fine.model_wrong == ""
+    assert modelling.suspect_phase is None
 
 
 def test_a_real_jump_is_taken_when_a_second_shot_agrees():

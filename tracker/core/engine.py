@@ -352,7 +352,14 @@ class Engine:
         )
         modelling = self._state is State.MODELLING
         span = self._surrogate.span
-        shot = self._imaging.due(now, breathing, span, modelling=modelling, rebuild=rebuild)
+        shot = self._imaging.due(
+            now,
+            breathing,
+            span,
+            modelling=modelling,
+            rebuild=rebuild,
+            suspect_phase=self._modelling.suspect_phase,
+        )
         if shot is not None:
             out.append(SendExpose(now, self._settings.imager.device, shot))
 

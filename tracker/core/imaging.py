@@ -15,6 +15,7 @@ from collections import deque
 
 from tracker.core.correlation import PHASE_BINS
 from tracker.core.fusion import BreathingRange, BreathingState
+from tracker.core.modelling import near
 from tracker.core.settings import Controller
 
 _REBUILD_S = 2.5
@@ -81,8 +82,12 @@ class Imaging:
         *,
         modelling: bool,
         rebuild: bool,
+        suspect_phase: float | None = None,
     ) -> int | None:
-        """Give the number of the shot to take now, or ``None``."""
+        """Give the number of the shot to take now, or ``None``.
+
+        To ``rebuild``, shots come soon; with a ``suspect_phase`` from that part of the breath.
+        """
         if self._waiting_for:
             if now_ns - self._asked_ns <= self._answer_ns:
                 return None
@@ -92,6 +97,8 @@ class Imaging:
         here = -1
         if breathing is not None and span is not None:
             phase = span.phase(breathing.amplitude_mm, breathing.velocity_mm_s)
+            if suspect_phase is not None and not near(phase, suspect_phase):
+                rebuild = since_ns >= _PATIENCE_NS
             here = int(phase * PHASE_BINS)
         elif modelling:
             return None

@@ -1,9 +1,10 @@
 """Modelling: shots into a correlation model, first in first out, refitted at each of them.
 
 A shot far off a complete model is not believed at once: a cough or a wrong fiducial would bend the
-model for minutes. It is kept aside and the beam held until the next shot: if that one fits the
-model, the first is dropped; if it is far off too, the target really moved, both are taken as a
-new epoch of the baseline, and one more shot must agree with the rebuilt model.
+model for minutes. It is kept aside and the beam held until others tell: if one from the same part
+of the breath fits the model, the first is dropped; if one is far off too, the target really moved,
+both are taken as a new epoch of the baseline, and one more shot must agree with the rebuilt model.
+A shot from another part of the breath acquits nothing: a model may be right at inhale alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from tracker.core.settings import Controller
 from tracker.core.types import ModelRefitted, Notice, Observation, Output
 
 _CURVE_POINTS = 15
+_SAME_PART = 0.15
+"""Of the breathing cycle: about one of its eight bins to either side."""
 _REBUILT = 2
 """Shots that show a drift begin a new epoch of the baseline."""
 
@@ -55,6 +58,8 @@ class Modelling:
         self._shots: list[Shot] = []
         self._bad_shots = 0
         self._aside: Shot | None = None
+        self.suspect_phase: float | None = None
+        """Which part of the breath the shot kept aside is from; ``None``: none is kept."""
         self._epoch = 0
         self._drift = Drift(settings.imager.drift_mm)
         self.model: CorrelationModel | None = None
@@ -63,7 +68,7 @@ class Modelling:
         """Drop shots and model."""
         self._shots.clear()
         self._bad_shots = 0
-        self._aside = None
+        self._aside = self.suspect_phase = None
         self._epoch = 0
         self._drift.forget()
         self.model = None
@@ -113,7 +118,8 @@ class Modelling:
         new = Shot(shot.ticks, amplitude, velocity, located.position_mm, self._epoch)
         residual = self._residual(new)
         off_mm = 0.0 if residual is None or not self.complete else math.hypot(*residual)
-        taken.used = self._believe(shot, new, off_mm, taken)
+        phase = span.phase(amplitude, velocity)
+        taken.used = self._believe(shot, new, off_mm, phase, taken)
         taken.outputs.append(
             Observation(
                 shot.t_ns,
@@ -154,29 +160,35 @@ class Modelling:
         a, b, c = new.target_mm
         return (a - x, b - y, c - z)
 
-    def _believe(self, shot: FiducialShot, new: Shot, off_mm: float, taken: Taken) -> bool:
+    def _believe(
+        self, shot: FiducialShot, new: Shot, off_mm: float, phase: float, taken: Taken
+    ) -> bool:
         """Take a shot among those that count, or put it aside (H07)."""
         settings = self._correlation
         name = f"shot {shot.shot_id}"
-        aside, self._aside = self._aside, None
+        aside, suspect = self._aside, self.suspect_phase
+        self._aside = self.suspect_phase = None
         if off_mm <= settings.residual_hold_mm:
-            if aside is not None:
-                taken.outputs.append(
-                    Notice(shot.t_ns, "info", f"{name} fits the model; the one before is dropped")
-                )
+            if aside is not None and suspect is not None:
+                if near(phase, suspect):
+                    words = f"{name} fits the model; the one that did not is dropped"
+                    taken.outputs.append(Notice(shot.t_ns, "info", words))
+                else:
+                    self._aside, self.suspect_phase = aside, suspect
+                    taken.model_wrong = f"{name} fits the model, but elsewhere in the breath"
             if off_mm > settings.residual_rebuild_mm:
                 taken.model_doubtful = (
                     f"{name} is {off_mm:.1f} mm off the model, "
                     f"limit {settings.residual_rebuild_mm:g} mm"
                 )
-            taken.agrees = off_mm <= settings.residual_rebuild_mm
+            taken.agrees = self._aside is None and off_mm <= settings.residual_rebuild_mm
             self._shots.append(new)
             return True
         taken.model_wrong = (
             f"{name} is {off_mm:.1f} mm off the model, limit {settings.residual_hold_mm:g} mm"
         )
         if aside is None:
-            self._aside = new
+            self._aside, self.suspect_phase = new, phase
             return False
         self._epoch += 1
         self._drift.forget()
@@ -192,6 +204,12 @@ class Modelling:
             return
         self.model = model
         taken.outputs.append(_describe(t_ns, model))
+
+
+def near(phase: float, other: float) -> bool:
+    """Tell whether two moments are from the same part of the breathing cycle."""
+    apart = abs(phase - other) % 1.0
+    return min(apart, 1.0 - apart) <= _SAME_PART
 
 
 def _describe(t_ns: int, model: CorrelationModel) -> ModelRefitted:

@@ -192,8 +192,8 @@ class Gating(Settings, frozen=True, kw_only=True):
     speed_mm_s: Annotated[float, Meta(gt=0, le=500)] = 60.0
     """Hazard H04 and H12: no breathing moves a marker faster."""
     speed_share: Annotated[float, Meta(ge=1.5, le=50)] = 4.5
-    """Hazard H12: times the usual speed of the last breaths; a deep sigh reaches about three, a start
-    after quiet breathing four."""
+    """Hazard H12: times the usual speed of the last breaths; a deep sigh reaches about three, a
+    start after quiet breathing four."""
     envelope_mm: Annotated[float, Meta(gt=0, le=200)] = 50.0
     """Hazard H04: no breathing moves a marker or the target further."""
     frozen_samples: Annotated[int, Meta(ge=3, le=1000)] = 10
