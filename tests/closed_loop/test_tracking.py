@@ -1,12 +1,14 @@
 """The closed loop tracks: generated and recorded breath, couch and robot."""
 
 import itertools
+import math
 
 import pytest
 
 from hal.events import SendDemand, SendExpose, SendPermit
 from sim.recording import load_recording
-from tracker.core.types import Observation, SessionChanged
+from tracker.core.error_region import radius95_mm
+from tracker.core.types import Observation, SessionChanged, TargetPrediction
 
 from .conftest import session
 
@@ -86,3 +88,17 @@ def test_half_recorded_patients_run_to_the_end(data_dir, trace):
     summary = session(recording=load_recording(data_dir / trace)).summary
     assert all(value is not None for value in summary["errors"].values())
     assert summary["tracked"]["rms_mm"] < summary["untracked"]["rms_mm"]
+
+
+def test_the_error_region_holds_what_it_promises(calm):
+    """The truth lies in the predicted 95 % region about as often as that says, or more."""
+    truth = calm.records.truth
+    start = next(c.t_ns for c in calm.outputs(SessionChanged) if c.after == "TRACKING")
+    inside = [
+        math.dist(p.position_mm, tuple(truth[p.at_ns // 10_000_000][1:4]))
+        <= radius95_mm((p.covariance_mm2[0], p.covariance_mm2[3], p.covariance_mm2[5]))
+        for p in calm.outputs(TargetPrediction)
+        if p.made_ns >= start and p.at_ns // 10_000_000 < len(truth)
+    ]
+    assert len(inside) > 2000
+    assert sum(inside) / len(inside) > 0.93

@@ -170,3 +170,22 @@ def test_two_fiducials_are_enough_and_one_is_not():
 )
 def test_what_does_not_fit_the_plan_is_refused_in_words(fiducials, word):
     assert word in str(located(fiducials))
+
+
+def test_what_shots_find_too_small_is_made_larger():
+    """Shots that keep missing by three standard deviations widen the region; near ones do not."""
+
+    def variance_after(offset_mm):
+        modelling = modelled(12)
+        for k in range(8):
+            t = 40.0 + 2.3 * k
+            off = (0.0, offset_mm * (-1) ** k, 0.0)
+            modelling.take(shot_at(20 + k, t, off), REST, breathing(t), SPAN)
+        state = breathing(60.0)
+        return modelling.model.target_at(
+            round(60.0 * S), state.amplitude_mm, state.velocity_mm_s, 0.0, 0.0, 0.0
+        ).variance_mm2
+
+    left, _, _ = variance_after(0.2)
+    wider, _, _ = variance_after(2.0)
+    assert wider > 1.5 * left  # the axis that never missed: only the inflation widens it

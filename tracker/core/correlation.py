@@ -145,8 +145,12 @@ class CorrelationModel:
         coverage: float,
         shots: int,
         fitted_ns: int,
+        inflation: float = 1.0,
     ) -> None:
-        """Take what `fit` found; ``range_mm`` is the lowest and highest amplitude of the shots."""
+        """Take what `fit` found; ``range_mm`` is the lowest and highest amplitude of the shots.
+
+        Variances are larger by the factor ``inflation``, by which shots found them too small.
+        """
         self.axes = axes
         self.scale = scale
         self.lowest_mm, self.highest_mm = range_mm
@@ -154,8 +158,9 @@ class CorrelationModel:
         self.shots = shots
         self.fitted_ns = fitted_ns
         self._beta = np.array([axis.beta for axis in axes])
-        self._covariance = np.array([axis.covariance for axis in axes])
-        self._spread = np.array([(axis.noise_mm**2, axis.wander_mm2_per_s) for axis in axes])
+        self._covariance = inflation * np.array([axis.covariance for axis in axes])
+        spread = [(axis.noise_mm**2, axis.wander_mm2_per_s) for axis in axes]
+        self._spread = inflation * np.array(spread)
         self._scale = np.array(scale)
         self._state = np.zeros(5)
         self._out = np.zeros(9)
@@ -194,7 +199,12 @@ def phase_coverage(shots: list[Shot], breathing: BreathingRange) -> float:
     return len(bins) / PHASE_BINS
 
 
-def fit(shots: list[Shot], kinds: tuple[str, ...], breathing: BreathingRange) -> CorrelationModel:
+def fit(
+    shots: list[Shot],
+    kinds: tuple[str, ...],
+    breathing: BreathingRange,
+    inflation: float = 1.0,
+) -> CorrelationModel:
     """Fit every kind to every axis and keep, per axis, the one that leaves one out best.
 
     ``breathing`` is the range the patient breathes over, of which the shots should cover all parts.
@@ -223,6 +233,7 @@ def fit(shots: list[Shot], kinds: tuple[str, ...], breathing: BreathingRange) ->
         coverage=phase_coverage(shots, breathing),
         shots=len(shots),
         fitted_ns=shots[-1].exposed_ns,
+        inflation=inflation,
     )
 
 

@@ -10,11 +10,12 @@ A shot from another part of the breath acquits nothing: a model may be right at 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 
 from hal.messages import FiducialShot, Triple
 from tracker.core import correlation
-from tracker.core.correlation import CorrelationModel, Shot
+from tracker.core.correlation import CorrelationModel, Shot, TargetState
 from tracker.core.drift import Drift
 from tracker.core.frames import Orientation
 from tracker.core.fusion import BreathingRange, BreathingState
@@ -23,6 +24,10 @@ from tracker.core.settings import Controller
 from tracker.core.types import ModelRefitted, Notice, Observation, Output
 
 _CURVE_POINTS = 15
+_SURPRISES = 8
+_FEWEST_SURPRISES = 4
+_LARGEST_SURPRISE = 9.0
+"""A single shot far off is dealt with otherwise; it must not widen the region for minutes."""
 _SAME_PART = 0.15
 """Of the breathing cycle: about one of its eight bins to either side."""
 _REBUILT = 2
@@ -62,6 +67,7 @@ class Modelling:
         """Which part of the breath the shot kept aside is from; ``None``: none is kept."""
         self._epoch = 0
         self._drift = Drift(settings.imager.drift_mm)
+        self._surprises: deque[float] = deque(maxlen=_SURPRISES)
         self.model: CorrelationModel | None = None
 
     def forget(self) -> None:
@@ -71,6 +77,7 @@ class Modelling:
         self._aside = self.suspect_phase = None
         self._epoch = 0
         self._drift.forget()
+        self._surprises.clear()
         self.model = None
 
     @property
@@ -116,9 +123,12 @@ class Modelling:
         taken.judged = True
         amplitude, velocity = breathing.amplitude_mm, breathing.velocity_mm_s
         new = Shot(shot.ticks, amplitude, velocity, located.position_mm, self._epoch)
-        residual = self._residual(new)
+        expected = self._expected(new)
+        residual = None if expected is None else _apart(new.target_mm, expected.position_mm)
         off_mm = 0.0 if residual is None or not self.complete else math.hypot(*residual)
         phase = span.phase(amplitude, velocity)
+        if expected is not None and residual is not None and self.complete:
+            self._surprises.append(_surprise(residual, expected.variance_mm2))
         taken.used = self._believe(shot, new, off_mm, phase, taken)
         taken.outputs.append(
             Observation(
@@ -137,8 +147,9 @@ class Modelling:
             if residual is not None and self.complete:
                 taken.drifts = self._follow_drift(residual)
             self._refit(shot.t_ns, span, taken)
-            left = self._residual(new)
-            taken.left_mm = 0.0 if left is None else math.hypot(*left)
+            left = self._expected(new)
+            if left is not None:
+                taken.left_mm = math.dist(new.target_mm, left.position_mm)
         return taken
 
     def _follow_drift(self, residual: Triple) -> str:
@@ -150,15 +161,23 @@ class Modelling:
             ]
         return self._drift.found
 
-    def _residual(self, new: Shot) -> Triple | None:
-        """Give observation minus what the model says; ``None`` while there is no model."""
+    def _expected(self, new: Shot) -> TargetState | None:
+        """Give what the model says of a shot's moment; ``None`` while there is no model."""
         if self.model is None:
             return None
-        x, y, z = self.model.target_at(
+        return self.model.target_at(
             new.exposed_ns, new.amplitude_mm, new.velocity_mm_s, 0.0, 0.0, 0.0
-        ).position_mm
-        a, b, c = new.target_mm
-        return (a - x, b - y, c - z)
+        )
+
+    def _inflation(self) -> float:
+        """Give by what factor variances were too small for the shots that came after.
+
+        A model that is chosen because it fits the shots it has says too little of the next; what
+        the next ones say, before they are learned, is the honest measure.
+        """
+        if len(self._surprises) < _FEWEST_SURPRISES:
+            return 1.0
+        return max(1.0, sum(self._surprises) / len(self._surprises))
 
     def _believe(
         self, shot: FiducialShot, new: Shot, off_mm: float, phase: float, taken: Taken
@@ -192,18 +211,29 @@ class Modelling:
             return False
         self._epoch += 1
         self._drift.forget()
+        self._surprises.clear()  # the target moved: that says nothing of the variances
         self._shots += [each._replace(epoch=self._epoch) for each in (aside, new)]
         return True
 
     def _refit(self, t_ns: int, span: BreathingRange, taken: Taken) -> None:
         try:
-            model = correlation.fit(self._shots, self._correlation.models, span)
+            model = correlation.fit(self._shots, self._correlation.models, span, self._inflation())
         except ValueError as error:
             if len(self._shots) >= self._correlation.modelling_shots:
                 taken.outputs.append(Notice(t_ns, "warning", f"no model: {error}"))
             return
         self.model = model
         taken.outputs.append(_describe(t_ns, model))
+
+
+def _apart(a: Triple, b: Triple) -> Triple:
+    return (a[0] - b[0], a[1] - b[1], a[2] - b[2])
+
+
+def _surprise(residual_mm: Triple, variance_mm2: Triple) -> float:
+    """Give the mean over the axes of residual squared by variance: 1 where variances are right."""
+    shares = (r * r / max(v, 1e-6) for r, v in zip(residual_mm, variance_mm2, strict=True))
+    return min(_LARGEST_SURPRISE, sum(shares) / 3.0)
 
 
 def near(phase: float, other: float) -> bool:
