@@ -182,6 +182,7 @@ def test_what_shots_find_too_small_is_made_larger():
             off = (0.0, offset_mm * (-1) ** k, 0.0)
             modelling.take(shot_at(20 + k, t, off), REST, breathing(t), SPAN)
         state = breathing(60.0)
+        assert modelling.model is not None
         return modelling.model.target_at(
             round(60.0 * S), state.amplitude_mm, state.velocity_mm_s, 0.0, 0.0, 0.0
         ).variance_mm2
