@@ -128,11 +128,13 @@ def runs_of(args: argparse.Namespace) -> list[str]:
         faults += [kinds.CLEAN, *kinds.known()] if name == "all" else [name]
     for name in faults:
         kinds.parsed(name)
-    seeds = range(args.first_seed, args.first_seed + args.seeds)
-    names = [f"{fault}:{seed}" for seed in seeds for fault in dict.fromkeys(faults)]
-    names += [
-        f"{pair}:{args.first_seed + place}" for place, pair in enumerate(kinds.pairs(args.pairs))
-    ]
+    names: list[str] = []
+    pairs = kinds.pairs(args.pairs)
+    for place in range(args.seeds):
+        seed = args.first_seed + place
+        names += [f"{fault}:{seed}" for fault in dict.fromkeys(faults)]
+        these = range(place, len(pairs), args.seeds)
+        names += [f"{pairs[which]}:{args.first_seed + which}" for which in these]
     return names
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, cast, get_args
 
 import numpy as np
 
-from sim.mishaps import EFFECTS
+from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
 from sim.scenario import Mishap, MishapKind, Twin
 from tracker.offline.campaign.errors import CampaignError
 
@@ -35,15 +35,12 @@ class Draw(NamedTuple):
     """From what a mishap is drawn; sizes in the unit of its kind.
 
     ``sizes`` is a span, drawn evenly in the logarithm where it spans more than a factor of three,
-    or, longer than two, a list to choose from. ``lasting`` mishaps do not end with their time.
-    ``image_only`` ones show in nothing but X-ray shots (hazards H07, H09 and H10).
+    or, longer than two, a list to choose from.
     """
 
     duration_s: Span = (1.0, 8.0)
     sizes: tuple[float, ...] = (1.0, 1.0)
     signed: bool = False
-    lasting: bool = False
-    image_only: bool = False
 
 
 USUAL = Draw()
@@ -54,25 +51,22 @@ DRAWN: dict[str, Draw] = {
     "loss": Draw((0.05, 10.0)),
     "freeze": Draw((0.1, 10.0)),
     "delay": Draw((0.5, 10.0), (20.0, 500.0)),
-    "delay.imager": Draw((20.0, 60.0), (100.0, 4000.0), image_only=True),
+    "delay.imager": Draw((20.0, 60.0), (100.0, 4000.0)),
     "reorder": Draw((0.5, 10.0), (10.0, 300.0)),
     "duplicate": Draw((0.5, 10.0)),
     "garbage": Draw((0.05, 8.0)),
-    "garbage.imager": Draw((15.0, 60.0), image_only=True),
-    "clock_step": Draw((1.0, 1.0), (10.0, 2000.0), signed=True, lasting=True),
-    "clock_step.imager": Draw(
-        (1.0, 1.0), (10.0, 2000.0), signed=True, lasting=True, image_only=True
-    ),
+    "garbage.imager": Draw((15.0, 60.0)),
+    "clock_step": Draw((1.0, 1.0), (10.0, 2000.0), signed=True),
     "noise.camera": Draw((0.5, 10.0), (0.3, 8.0)),
     "noise.belt": Draw((0.5, 10.0), (5.0, 500.0)),
-    "noise.imager": Draw((20.0, 60.0), (0.5, 8.0), image_only=True),
+    "noise.imager": Draw((20.0, 60.0), (0.5, 8.0)),
     "noise.actuator": Draw((0.5, 10.0), (0.1, 5.0)),
     "unit_error": Draw((0.1, 8.0), _UNITS),
-    "unit_error.imager": Draw((20.0, 60.0), _UNITS, image_only=True),
+    "unit_error.imager": Draw((20.0, 60.0), _UNITS),
     "occlusion": Draw((0.2, 20.0)),
-    "no_shot": Draw((15.0, 90.0), image_only=True),
-    "migration": Draw((1.0, 1.0), (0.5, 12.0), lasting=True, image_only=True),
-    "fiducial_lost": Draw((15.0, 60.0), image_only=True),
+    "no_shot": Draw((15.0, 90.0)),
+    "migration": Draw((1.0, 1.0), (0.5, 12.0)),
+    "fiducial_lost": Draw((15.0, 60.0)),
     "complaint": Draw((0.1, 5.0)),
     "stall": Draw((0.1, 5.0)),
     "runaway": Draw((0.2, 5.0), (2.0, 20.0), signed=True),
@@ -80,9 +74,28 @@ DRAWN: dict[str, Draw] = {
     "stuck_on": Draw((0.2, 8.0)),
     "stuck_off": Draw((0.2, 8.0)),
     "cough": Draw((2.0, 2.0), (2.0, 15.0)),
-    "shift": Draw((0.5, 30.0), (1.0, 10.0), signed=True, lasting=True, image_only=True),
-    "target_shift": Draw((0.5, 60.0), (1.0, 15.0), signed=True, lasting=True, image_only=True),
+    "shift": Draw((0.5, 30.0), (1.0, 10.0), signed=True),
+    "target_shift": Draw((0.5, 60.0), (1.0, 15.0), signed=True),
     "hold": Draw((1.0, 15.0)),
+    "apnoea": Draw((3.0, 20.0)),
+    "sigh": Draw((3.0, 8.0), (1.3, 3.0)),
+    "period_jump": Draw((5.0, 60.0), (0.5, 2.5)),
+    "phase_shift": Draw((0.5, 30.0), (50.0, 600.0)),
+    "target_drift": Draw((30.0, 180.0), (0.1, 3.0), signed=True),
+    "bias.camera": Draw((1.0, 20.0), (0.5, 20.0), signed=True),
+    "bias.belt": Draw((1.0, 20.0), (10.0, 1000.0), signed=True),
+    "bias.actuator": Draw((1.0, 20.0), (0.2, 10.0), signed=True),
+    "slip": Draw((1.0, 1.0), (10.0, 1000.0), signed=True),
+    "skew": Draw((2.0, 30.0), (10.0, 400.0)),
+    "clock_drift": Draw((5.0, 60.0), (0.2, 20.0), signed=True),
+    "marker_swap": Draw((0.1, 20.0)),
+    "fiducial_swap": Draw((15.0, 60.0)),
+    "frame_error.camera": Draw((0.1, 20.0)),
+    "frame_error.imager": Draw((15.0, 60.0)),
+    "stalled_loop": Draw((0.03, 3.0)),
+    "killed": Draw((1.0, 1.0)),
+    "no_disk": Draw((0.5, 10.0)),
+    "wrong_patient": Draw((0.5, 10.0)),
 }
 """By ``KIND.TWIN``, else by ``KIND``."""
 
@@ -103,6 +116,7 @@ class Trouble(NamedTuple):
     clear_s: float
     """When it is over; a lasting one has then become what it stays."""
     image_only: bool
+    """Whether it shows in nothing but X-ray shots (hazards H07, H09 and H10)."""
 
 
 def known() -> tuple[str, ...]:
@@ -188,8 +202,8 @@ def _trouble(
                 which=which,
             )
         )
-    draw = draw_of(kind, befallen[0])
-    return Trouble(f"{kind}.{twin}", tuple(made), at_s + duration_s, draw.image_only)
+    by_shots = any((mishap.kind, mishap.on) in SEEN_BY_SHOTS for mishap in made)
+    return Trouble(f"{kind}.{twin}", tuple(made), at_s + duration_s, by_shots)
 
 
 def _size(rng: np.random.Generator, draw: Draw) -> float:

@@ -111,7 +111,9 @@ RESTS_ON = (
     "tracker/build.py",
     "tracker/config.py",
     "tracker/offline/campaign",
+    "tracker/offline/closed_loop.py",
     "tracker/offline/operator.py",
+    "tracker/offline/turns.py",
 )
 """Whatever decides how a run goes."""
 

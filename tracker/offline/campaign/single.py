@@ -180,6 +180,8 @@ class Kept(NamedTuple):
     """What is kept of what the engine said."""
 
     end_ns: int
+    last_turn_ns: int
+    """When the controller was last alive."""
     faults: list[FaultChanged]
     states: list[SessionChanged]
     shots: int
@@ -260,13 +262,14 @@ def _loop(configuration: Configuration, room: Room) -> Kept:
             if now - stopped_ns >= _GRACE_NS:
                 break
     else:
-        now = room.duration_ns  # a controller that died leaves the room to itself
-    return Kept(now, keeper.faults, keeper.states, keeper.shots, keeper.digest())
+        turned_ns, now = now, room.duration_ns  # one that died leaves the room to itself
+        return Kept(now, turned_ns, keeper.faults, keeper.states, keeper.shots, keeper.digest())
+    return Kept(now, now, keeper.faults, keeper.states, keeper.shots, keeper.digest())
 
 
 def _judge(fault: str, seed: int, made: Cast, kept: Kept, traces: Traces) -> RunRecord:
     start_ns = next((c.t_ns for c in kept.states if c.after == State.TRACKING), kept.end_ns)
-    stop_ns = next((c.t_ns for c in kept.states if c.after == State.STOPPED), kept.end_ns)
+    stop_ns = next((c.t_ns for c in kept.states if c.after == State.STOPPED), kept.last_turn_ns)
     permitted = traces.permitted & (traces.t_ns >= start_ns)
     counted = permitted & traces.scored
     unsafe = {mm: counted & (traces.error_mm > mm) for mm in TOLERANCES_MM}
