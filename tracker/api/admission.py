@@ -1,0 +1,137 @@
+"""Whether a message from outside becomes a request: size, rate, form, run, nonce, role, state.
+
+No I/O and no clock. What is not admitted gets an answer that says why. Hold and stop have a rate
+and a memory of their own, so that no amount of other requests can keep them out.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from tracker.api import roles
+from tracker.api.keys import KnownKey
+from tracker.api.schema import VERSION, Answer, Ask, Hello
+from tracker.core import session
+from tracker.core.session import State, Trigger
+
+URGENT: Final = frozenset({Trigger.HOLD.value, Trigger.STOP.value})
+"""Requests in the safe direction."""
+
+_decoder = msgspec.json.Decoder(Ask | Hello, strict=True)
+
+
+class Limits(NamedTuple):
+    """What one key may use up in one run."""
+
+    per_s: float
+    burst: int
+    most_bytes: int
+    most_nonces: int = 100_000
+
+
+class _Bucket:
+    """Tokens that come back at a steady rate."""
+
+    __slots__ = ("_at_ns", "_tokens")
+
+    def __init__(self, now_ns: int, burst: int) -> None:
+        self._at_ns = now_ns
+        self._tokens = float(burst)
+
+    def take(self, now_ns: int, limits: Limits) -> bool:
+        """Take one, if there is one."""
+        passed_s = max(0, now_ns - self._at_ns) / 1e9
+        self._tokens = min(float(limits.burst), self._tokens + passed_s * limits.per_s)
+        self._at_ns = now_ns
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class Admission:
+    """Remembers, for one run, what each key has used."""
+
+    def __init__(self, run_id: str, limits: Limits) -> None:
+        self._run_id = run_id
+        self._limits = limits
+        self._buckets: dict[tuple[str, bool], _Bucket] = {}
+        self._nonces: dict[str, set[str]] = {}
+
+    def judge(
+        self, data: bytes, key: KnownKey | None, state: State, now_ns: int
+    ) -> Ask | Hello | Answer:
+        """Give the request if it is admitted, and an answer that says why if it is not."""
+        if key is None:
+            return refusal("", "this key is not known here; tidetrack keys new makes one known")
+        if len(data) > self._limits.most_bytes:
+            return refusal("", f"{len(data)} bytes, at most {self._limits.most_bytes} are read")
+        try:
+            message = _decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            message, problem = None, f"not a request of version {VERSION}: {error}"
+        else:
+            problem = ""
+        urgent = isinstance(message, Ask) and message.name in URGENT
+        if not self._has_token(key, urgent, now_ns):
+            limit = f"{self._limits.per_s:g} a second, {self._limits.burst} at once"
+            identity = message.request_id if isinstance(message, Ask) else ""
+            return refusal(identity, f"too many requests with this key, allowed are {limit}; wait")
+        if message is None:
+            return refusal("", problem)
+        if message.version != VERSION:
+            identity = message.request_id if isinstance(message, Ask) else ""
+            return refusal(identity, f"version {message.version}, spoken here is {VERSION}")
+        if isinstance(message, Hello):
+            return message
+        reason = self._refused(message, key, state, urgent)
+        return refusal(message.request_id, reason) if reason else message
+
+    def _refused(self, ask: Ask, key: KnownKey, state: State, urgent: bool) -> str:
+        """Why a well-formed request is not admitted; empty: it is."""
+        if ask.run_id != self._run_id:
+            return "made for another run of the daemon; look at the state, then ask again"
+        if trouble := self._spent(ask.nonce, key, urgent):
+            return trouble
+        if not roles.may_act_as(key.roles, ask.role):
+            has = ", ".join(key.roles)
+            return f"key {key.name} may not act as {ask.role}; it is for {has}"
+        if not roles.may_ever(ask.role, ask.name):
+            return f"{ask.name} is not for the role {ask.role} to ask"
+        if roles.may(ask.role, state, ask.name) or _session_refuses(state, ask.name):
+            return ""
+        return f"{ask.name} is not for the role {ask.role} to ask while {state}"
+
+    def _has_token(self, key: KnownKey, urgent: bool, now_ns: int) -> bool:
+        which = (key.public, urgent)
+        bucket = self._buckets.get(which)
+        if bucket is None:
+            bucket = self._buckets[which] = _Bucket(now_ns, self._limits.burst)
+        return bucket.take(now_ns, self._limits)
+
+    def _spent(self, nonce: str, key: KnownKey, urgent: bool) -> str:
+        used = self._nonces.setdefault(key.public, set())
+        if nonce in used:
+            return "nonce used before: a request is made once"
+        if len(used) >= self._limits.most_nonces:
+            if urgent:
+                return ""  # said twice, hold is still hold
+            return f"key {key.name} has made {len(used)} requests of this run; use another key"
+        used.add(nonce)
+        return ""
+
+
+def refusal(request_id: str, reason: str) -> Answer:
+    """An answer that says no."""
+    return Answer(request_id=request_id, accepted=False, reason=reason)
+
+
+def _session_refuses(state: State, name: str) -> bool:
+    """Whether the engine itself refuses it in this state, and says so for the record."""
+    try:
+        trigger = Trigger(name)
+    except ValueError:
+        return False
+    return trigger in session.REQUESTS and session.after(state, trigger) is session.REFUSED

@@ -1,0 +1,57 @@
+"""Who may ask for what, and when: one table of request × state × role.
+
+Whatever has no letter here is refused. The letters only say who *may*; whether the session obeys
+is the engine's own table (`tracker.core.session`), and a cell where that one refuses is empty.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tracker.api.schema import Role
+from tracker.core.session import State
+
+LETTERS: Final = {
+    "V": Role.OBSERVER,
+    "O": Role.OPERATOR,
+    "P": Role.PHYSICIST,
+    "S": Role.SERVICE,
+}
+
+STATUS: Final = "status"
+END: Final = "end"
+
+TABLE: Final[dict[str, tuple[str, ...]]] = {
+    #          IDLE    MODELLING READY   TRACKING HOLDING STOPPED
+    "status": ("VOPS", "VOPS",   "VOPS", "VOPS",  "VOPS", "VOPS"),
+    "model":  ("OP",   "",       "OP",   "",      "",     ""),
+    "expose": ("",     "OP",     "OP",   "OP",    "OP",   ""),
+    "start":  ("",     "",       "OP",   "",      "",     ""),
+    "hold":   ("",     "",       "",     "OP",    "OP",   ""),
+    "resume": ("",     "",       "",     "",      "OP",   ""),
+    "stop":   ("OP",   "OP",     "OP",   "OP",    "OP",   "OP"),
+    "reset":  ("P",    "P",      "P",    "",      "",     "P"),
+    "end":    ("S",    "",       "",     "",      "",     "S"),
+}  # fmt: skip
+"""Request -> letters of the roles that may make it, for each state in the order of `State`."""
+
+_COLUMN: Final = {state: index for index, state in enumerate(State)}
+
+
+def may(role: Role, state: State, request: str) -> bool:
+    """Tell whether the role may make the request in this state; an unknown request: nobody."""
+    row = TABLE.get(request)
+    return row is not None and any(LETTERS[letter] is role for letter in row[_COLUMN[state]])
+
+
+def may_ever(role: Role, request: str) -> bool:
+    """Tell whether the role may make the request in any state."""
+    return any(may(role, state, request) for state in State)
+
+
+def may_act_as(roles: tuple[Role, ...], role: Role) -> bool:
+    """Tell whether a key with these roles may act as ``role``.
+
+    A service key acts for the persons that are logged in there, in whatever role they have.
+    """
+    return role in roles or Role.SERVICE in roles
