@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from hal.messages import MarkerFrame, Triple
+from hal.sealed import write_sealed
 from tracker.config import Configuration, ConfigurationError, load_configuration
 from tracker.core.frames import CameraPoint, CameraPose
 from tracker.live.order import orders_of
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         print(advice(seen, planned, tolerance_mm))
         return 1
     if args.out is not None:
-        args.out.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+        write_sealed(args.out, found)
     print(f"every marker is where it is, within {max(errors):.2f} mm")
     return 0
 

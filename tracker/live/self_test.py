@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import msgspec
-
 from hal.messages import BeamStatus
+from hal.sealed import SealError, read_sealed
 from tracker.config import Configuration, ConfigurationError
 from tracker.live.arrangement import Arrangement, pose_sha256
 from tracker.live.measured import MeasuredLatency, refuse_other_latency
@@ -98,9 +97,7 @@ def _latency(configuration: Configuration, folder: Path, now: datetime.datetime)
     except ConfigurationError as error:
         yield False, str(error)
         return
-    found = msgspec.json.decode(
-        _beside(configuration, wires.latency_file).read_bytes(), type=MeasuredLatency
-    )
+    found = read_sealed(_beside(configuration, wires.latency_file), MeasuredLatency)
     yield _age(found.made, now, limit, "measure again with tidetrack latency")
 
 
@@ -115,7 +112,8 @@ def _calibrations(configuration: Configuration, folder: Path, now: datetime.date
         if not name:
             continue
         try:
-            made = read_calibration(_beside(configuration, name), kind).made
+            device = getattr(configuration.controller, role).device
+            made = read_calibration(_beside(configuration, name), kind, device).made
         except CalibrationError as error:
             yield False, str(error)
             continue
@@ -131,11 +129,14 @@ def _arrangement(configuration: Configuration, folder: Path, now: datetime.datet
     path = _beside(configuration, wanted.arrangement_file)
     again = f"look again: tidetrack arrangement CONFIG --out {path}"
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Arrangement)
-    except (OSError, msgspec.DecodeError) as error:
-        yield False, f"{path}: cannot be read ({error}); {again}"
+        found = read_sealed(path, Arrangement)
+    except SealError as error:
+        yield False, f"{error}; {again}"
         return
-    if found.pose_sha256 != pose_sha256(configuration):
+    device = configuration.controller.camera.device
+    if found.device != device:
+        yield False, f"{path}: made with {found.device}, the camera is {device}; {again}"
+    elif found.pose_sha256 != pose_sha256(configuration):
         yield False, f"made for another camera pose or plate; {again}"
     elif not found.good:
         yield False, f"{max(found.errors_mm):.1f} mm off, limit {found.tolerance_mm:g} mm; {again}"
