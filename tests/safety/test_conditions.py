@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -137,3 +139,12 @@ def test_a_record_torn_at_any_byte_leaves_the_one_before(pages: tuple[Page, Page
 def test_a_finding_says_what_and_how_much() -> None:
     finding = judge(NOW, GOOD._replace(surrogate_ns=NOW - 151 * MS), True, 0.0, LIMITS)
     assert finding == Finding(conditions.BLIND, 151.0)
+
+
+def test_the_monitor_has_a_code_path_of_its_own() -> None:
+    code = (
+        "import sys, tracker.live.monitor; print(*[n for n in ('numpy', 'numba', 'asyncio', "
+        "'msgspec', 'hal.link', 'hal.modbus.session', 'tracker.core.engine') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
