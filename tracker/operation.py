@@ -78,9 +78,35 @@ class SelfTest(Section, frozen=True, kw_only=True):
     """Age of the arrangement check: a morning check counts for the day."""
 
 
+class ConsolePage(Section, frozen=True, kw_only=True):
+    """The page the operator looks at: a web server in a process of its own beside the daemon."""
+
+    start: Literal["child", "off"] = "off"
+    """child: `run` starts and ends it; off: nobody, or ``tidetrack console`` by hand."""
+    host: Annotated[str, Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    """Where it listens. Any other than the loopback needs ``certificate`` and ``private_key``."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8443
+    """0: a free one, which is then said."""
+    names: tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...] = ()
+    """Further names it may be asked for by (``room3.example.org``); all others are refused."""
+    certificate: Annotated[str, Meta(max_length=400)] = ""
+    """PEM file, the chain included; empty: plain HTTP, on the loopback only."""
+    private_key: Annotated[str, Meta(max_length=400)] = ""
+    """PEM file of the certificate's key."""
+    key: Annotated[str, Meta(min_length=1, max_length=400)] = "keys/console.key"
+    """Key file with which the page's server speaks to the daemon; it has the role service."""
+    tokens: Annotated[str, Meta(min_length=1, max_length=400)] = "tokens"
+    """Folder of who may log in, one file a person (``tidetrack tokens``)."""
+    login_hours: Annotated[float, Meta(ge=0.1, le=24)] = 12.0
+    """A login ends after so long: a working day."""
+    most_pages: Annotated[int, Meta(ge=1, le=500)] = 100
+    """Pages open at once; the next one is refused."""
+
+
 class Operation(Section, frozen=True, kw_only=True):
     """All of it, one field a section."""
 
     records: Records = Records()
     self_test: SelfTest = SelfTest()
     monitor: Monitor = Monitor()
+    console: ConsolePage = ConsolePage()
