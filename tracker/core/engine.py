@@ -72,6 +72,8 @@ _STANDING = frozenset({"surrogate lost", "loop overrun"})
 
 After an overrun the next demand would be a leap, and the couch has halted itself meanwhile.
 """
+_LEAST_AGAINST = {Trigger.START: Reaction.REFUSE_START, Trigger.RESUME: Reaction.HOLD}
+"""How severe a fault must be to stand against a request."""
 _BEFORE_TRACKING = (State.MODELLING, State.READY)
 _STEERING_STATES = (State.TRACKING, State.HOLDING)
 
@@ -127,6 +129,14 @@ class Engine:
     def state(self) -> State:
         """What the session is doing."""
         return self._state
+
+    def blocking(self, trigger: Trigger, now_ns: int) -> tuple[str, ...]:
+        """Give the faults a request would be refused for now, in order of appearance."""
+        least = _LEAST_AGAINST.get(trigger)
+        if least is None:
+            return ()
+        standing = self._standing(self._conditions)
+        return self._faults.unyielding(now_ns, standing, self._calm(), least)
 
     def handle(self, event: Event) -> list[Output]:
         """Take one event and return everything that follows from it, in order."""
@@ -242,7 +252,7 @@ class Engine:
 
     def _go_on(self, now: int, trigger: Trigger) -> list[Output]:
         """Start or resume, unless something stands against it that a person cannot end."""
-        least = Reaction.REFUSE_START if trigger is Trigger.START else Reaction.HOLD
+        least = _LEAST_AGAINST[trigger]
         self._watch.off_target.reviewed()
         standing = self._standing(self._conditions)
         out: list[Output] = [*self._faults.release(now, standing, self._calm())]

@@ -244,14 +244,19 @@ class FaultBook:
     def _is_over(self, name: str, now_ns: int, calm: Calm) -> bool:
         """Tell whether a fault whose condition is gone has met what ends it."""
         row, entry = FAULTS[name], self._active[name]
-        if row.latched or now_ns - entry.last_seen_ns <= row.clear_s * 1e9:
-            return False
-        if row.recheck and calm.agreed_ns <= entry.last_seen_ns:
+        if row.latched or not self._is_gone(name, now_ns, calm):
             return False
         if row.ends is Ends.BY_CYCLES and entry.breaths != _RELEASED:
             since = min(calm.regular, calm.breaths - entry.breaths)
             return since >= self._regular_breaths
         return True
+
+    def _is_gone(self, name: str, now_ns: int, calm: Calm) -> bool:
+        """Tell whether the condition has been gone for long enough, and a shot showed it."""
+        row, entry = FAULTS[name], self._active[name]
+        if now_ns - entry.last_seen_ns <= row.clear_s * 1e9:
+            return False
+        return not row.recheck or calm.agreed_ns > entry.last_seen_ns
 
     def waits_for_shot(self, conditions: dict[str, str]) -> bool:
         """Tell whether a fault whose condition is gone is kept until a shot agrees."""
@@ -266,16 +271,28 @@ class FaultBook:
         """
         changes: list[FaultChanged] = []
         for name in list(self._active):
-            if name in conditions:
-                continue
-            row, entry = FAULTS[name], self._active[name]
-            if row.ends is Ends.BY_CYCLES:
-                entry.breaths = _RELEASED
-            if row.latched or (
-                row.ends is Ends.BY_CYCLES and self._is_over(name, now_ns, calm or Calm())
-            ):
+            if name not in conditions and FAULTS[name].ends is Ends.BY_CYCLES:
+                self._active[name].breaths = _RELEASED
+            if self._yields(name, now_ns, conditions, calm or Calm()):
                 changes.append(_change(now_ns, name, self._active.pop(name).detail, active=False))
         return changes
+
+    def _yields(self, name: str, now_ns: int, conditions: dict[str, str], calm: Calm) -> bool:
+        """Tell whether a fault would be let go if a person resumed now."""
+        row = FAULTS[name]
+        if name in conditions:
+            return False
+        return row.latched or (row.ends is Ends.BY_CYCLES and self._is_gone(name, now_ns, calm))
+
+    def unyielding(
+        self, now_ns: int, conditions: dict[str, str], calm: Calm, at_least: Reaction
+    ) -> tuple[str, ...]:
+        """Active faults at least so severe that would stand if a person resumed now."""
+        return tuple(
+            name
+            for name in self.names(at_least)
+            if not self._yields(name, now_ns, conditions, calm)
+        )
 
     def clear(self, now_ns: int) -> list[FaultChanged]:
         """The session is over: every fault goes."""
