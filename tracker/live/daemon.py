@@ -30,7 +30,7 @@ from hal.events import (
 from hal.messages import ActuatorStatus, BeamStatus, Sample, Triple
 from tracker.build import build_engine
 from tracker.config import Configuration
-from tracker.core.session import State
+from tracker.core.session import State, Trigger
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged, SurrogateState
 from tracker.journal import JournalError, JournalWriter
 from tracker.live.dead_man import DeadMan
@@ -160,6 +160,19 @@ class Daemon:
         """Stop in order, soon."""
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
+
+    def request(self, request: Request) -> None:
+        """Somebody asks; what follows from it the onlookers are told."""
+        if self._failure is not None:
+            return
+        try:
+            self._handle(request)
+        except Exception as error:
+            self._fail(error)
+
+    def blocking(self, trigger: Trigger) -> tuple[str, ...]:
+        """Faults for which a start or a resume would be refused now."""
+        return self._engine.blocking(trigger, self._clock())
 
     def figures(self) -> RunFigures:
         """What was measured; the devices' own once they have finished."""
@@ -327,7 +340,7 @@ class Daemon:
             each()
         if self._failure is None:
             self._say("stopping")
-            self._arrived_request(Request(self._clock(), "stop", "system"))
+            self.request(Request(self._clock(), "stop", "system"))
         step_s, waited_s, moved_mm = STOPPING_S / 5, 0.0, 0.0
         while waited_s < STOPPING_S or self._beam_on or moved_mm > REST_MM:
             if waited_s >= MOST_STOPPING_S:
@@ -342,9 +355,3 @@ class Daemon:
         place = self._place_mm
         where = "" if place is None else " at ({:.1f}, {:.1f}, {:.1f}) mm".format(*place)
         self._say(f"parked: beam off, at rest{where}")
-
-    def _arrived_request(self, request: Request) -> None:
-        try:
-            self._handle(request)
-        except Exception as error:
-            self._fail(error)
