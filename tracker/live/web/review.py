@@ -1,0 +1,104 @@
+"""Past sessions: which there are, and each as data for the page or as its report.
+
+A journal of an hour takes half a minute of computing. That is done by a process of its own, one
+at a time, which gives way to everything else; what it said is kept while the journal is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Literal
+
+from tracker.catalogue import Catalogue, CatalogueError, Row
+
+Kind = Literal["session", "report"]
+
+LONGEST_S = 300.0
+MOST_KEPT = 6
+
+
+class ReviewError(Exception):
+    """A past session cannot be shown; the message says why."""
+
+
+class Review:
+    """The journals of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: dict[tuple[Kind, str, int, int], bytes] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+
+    def sessions(self) -> list[Row]:
+        """Every session, newest first; blocks. Raises `ReviewError`."""
+        try:
+            with Catalogue(self._folder) as catalogue:
+                return catalogue.rows()
+        except CatalogueError as error:
+            raise ReviewError(str(error)) from error
+
+    async def session(self, name: str) -> bytes:
+        """A session as the page's data, JSON packed with gzip; ``last``: the newest."""
+        return await self._read("session", name)
+
+    async def report(self, name: str) -> bytes:
+        """A session's report, HTML packed with gzip."""
+        return await self._read("report", name)
+
+    async def close(self) -> None:
+        """End a process that is still reading."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _read(self, kind: Kind, name: str) -> bytes:
+        path = await asyncio.to_thread(self._path_of, name)
+        found = path.stat()
+        key = (kind, path.name, found.st_mtime_ns, found.st_size)
+        async with self._one_at_a_time:
+            if key not in self._kept:
+                packed = await self._computed(kind, path)
+                while len(self._kept) >= MOST_KEPT:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[key] = packed
+            return self._kept[key]
+
+    def _path_of(self, name: str) -> Path:
+        """The journal of a name in the catalogue; the name itself never becomes a path."""
+        try:
+            with Catalogue(self._folder) as catalogue:
+                path = catalogue.journal_of(catalogue.find(name))
+        except CatalogueError as error:
+            raise ReviewError(str(error)) from error
+        if not path.is_file() or path.is_symlink():
+            raise ReviewError(f"{name}: its journal is not there any more")
+        return path
+
+    async def _computed(self, kind: Kind, path: Path) -> bytes:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tracker.live.web.past",
+            kind,
+            str(path),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._process = process
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                packed, said = await process.communicate()
+        except TimeoutError:
+            raise ReviewError(f"{path.name}: not read after {LONGEST_S:.0f} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+            raise ReviewError(f"{path.name}: cannot be shown: {last[0][:300]}")
+        return packed

@@ -1,0 +1,349 @@
+"""The routes of the page server: pages, login, the socket of an open page, requests, the past."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+from msgspec import Meta
+
+from tracker.api import roles
+from tracker.api.schema import Role
+from tracker.core.session import State as SessionState
+from tracker.live.web.gatekeeping import REPORT_POLICY, has_csrf, is_loopback
+from tracker.live.web.hub import Page, SlowPageError
+from tracker.live.web.logins import Login
+from tracker.live.web.review import ReviewError
+from tracker.live.web.server import DESK, Desk, utc
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+STATIC = Path(__file__).parent / "static"
+PLOT = Path(__file__).parents[2] / "report" / "static"
+TYPES: Final = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
+PAGES: Final = {
+    "console": (Role.OPERATOR, Role.PHYSICIST, Role.SERVICE),
+    "follow": tuple(Role),
+    "review": (Role.OPERATOR, Role.PHYSICIST, Role.SERVICE),
+}
+"""Page -> the roles that may open it; patients of the past are not for an observer."""
+
+ASKED_BY_PAGE: Final = ("model", "expose", "start", "hold", "resume", "reset", "stop")
+COOKIE: Final = "tidetrack"
+FAST: Final = 20
+"""Messages a page may send within a second; ours sends five."""
+MOST_MESSAGE_BYTES: Final = 256
+
+
+def static_routes() -> Iterator[tuple[str, str, Handler]]:
+    """One route for each file there is: no name of a file is ever taken from a request."""
+    files = [file for file in STATIC.iterdir() if file.suffix in (".js", ".css", ".svg")]
+    for file in (*files, PLOT / "uPlot.iife.min.js", PLOT / "uPlot.min.css"):
+        yield "GET", f"/static/{file.name}", _file(file)
+
+
+def _file(file: Path) -> Handler:
+    text, kind = file.read_text(encoding="utf-8"), TYPES[file.suffix]
+
+    async def give(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=text, content_type=kind, charset="utf-8")
+
+    return give
+
+
+# Pages ---------------------------------------------------------------------------------------
+
+
+def _page(name: str) -> Handler:
+    text = (STATIC / f"{name}.html").read_text(encoding="utf-8")
+
+    async def give(request: web.Request) -> web.StreamResponse:
+        login = _login(request)
+        if login is None:
+            raise web.HTTPSeeOther("/login")
+        if login.role not in PAGES[name]:
+            raise web.HTTPSeeOther("/follow")
+        return web.Response(text=text, content_type="text/html", charset="utf-8")
+
+    return give
+
+
+async def first(request: web.Request) -> web.StreamResponse:
+    """The page of whoever comes."""
+    login = _login(request)
+    if login is None:
+        raise web.HTTPSeeOther("/login")
+    raise web.HTTPSeeOther("/console" if login.role in PAGES["console"] else "/follow")
+
+
+async def login_page(request: web.Request) -> web.StreamResponse:
+    """Where a token is asked for."""
+    text = (STATIC / "login.html").read_text(encoding="utf-8")
+    return web.Response(text=text, content_type="text/html", charset="utf-8")
+
+
+# Login ---------------------------------------------------------------------------------------
+
+
+async def log_in(request: web.Request) -> web.StreamResponse:
+    """Take a token, give a cookie."""
+    desk = request.app[DESK]
+    address = request.remote or ""
+    wait_s = desk.throttle.wait_s(address, desk.clock())
+    if wait_s > 0:
+        seconds = int(wait_s) + 1
+        return web.json_response(
+            {"reason": f"Too many wrong tokens: wait {seconds} s."},
+            status=429,
+            headers={"Retry-After": str(seconds)},
+        )
+    token = await _body(request, _Token)
+    desk.look_at_people()
+    person = None if token is None else _whose(desk, token.token)
+    if person is None:
+        desk.throttle.failed(address, desk.clock())
+        return web.json_response(
+            {"reason": "This token is not known here, or has expired."}, status=403
+        )
+    cookie, login = desk.logins.open(person, desk.clock())
+    response = web.json_response({"who": login.who, "role": login.role})
+    response.set_cookie(
+        _cookie_name(desk),
+        cookie,
+        path="/",
+        httponly=True,
+        secure=desk.scheme == "https",
+        samesite="Strict",
+        max_age=int(3600 * desk.settings.login_hours),
+    )
+    return response
+
+
+async def log_out(request: web.Request) -> web.StreamResponse:
+    """End the login and its pages."""
+    desk, login = request.app[DESK], _login(request)
+    if login is None or not has_csrf(request, login):
+        return _refused(login)
+    desk.logins.close(request.cookies[_cookie_name(desk)])
+    response = web.json_response({})
+    response.del_cookie(_cookie_name(desk), path="/")
+    return response
+
+
+async def me(request: web.Request) -> web.StreamResponse:
+    """Who is logged in, what that role may ever ask for, and the login's CSRF token."""
+    login = _login(request)
+    if login is None:
+        return _refused(login)
+    return web.json_response(
+        {
+            "who": login.who,
+            "role": login.role,
+            "csrf": login.csrf,
+            "may": {
+                state: [name for name in ASKED_BY_PAGE if roles.may(login.role, state, name)]
+                for state in SessionState
+            },
+            "pages": [name for name, who in PAGES.items() if login.role in who],
+        }
+    )
+
+
+# The socket of an open page ------------------------------------------------------------------
+
+
+async def socket(request: web.Request) -> web.StreamResponse:
+    """State at 20 Hz, log, model; answers to pings tell the page that it is up to date."""
+    desk, login = request.app[DESK], _login(request)
+    if reason := desk.gatekeeper.refused(request, strictly=True):
+        return web.json_response({"reason": reason}, status=403)
+    if login is None:
+        return _refused(login)
+    if len(desk.hub) >= desk.settings.most_pages:
+        return web.json_response({"reason": "too many pages are open"}, status=503)
+    page = desk.hub.join()
+    try:
+        ws = web.WebSocketResponse(
+            compress=False, max_msg_size=MOST_MESSAGE_BYTES, heartbeat=5.0, timeout=1.0
+        )
+        await ws.prepare(request)
+        login.closed.append(page.end)
+        page.take(desk.link())
+        writer = asyncio.create_task(_write(page, ws), name="page")
+        try:
+            await _listen(page, ws)
+        finally:
+            page.end()
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+            login.closed.remove(page.end)
+        return ws
+    finally:
+        desk.hub.leave(page)
+
+
+async def _write(page: Page, ws: web.WebSocketResponse) -> None:
+    try:
+        await page.write(ws.send_str)
+    except SlowPageError:
+        if ws._req is not None and ws._req.transport is not None:
+            ws._req.transport.abort()
+        return
+    except ConnectionError:
+        return
+    await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"logged out, or too slow")
+
+
+async def _listen(page: Page, ws: web.WebSocketResponse) -> None:
+    """Answer pings in their place among the states; close on anything else, or too much."""
+    since_s, count = time.monotonic(), 0
+    async for message in ws:
+        now_s = time.monotonic()
+        if now_s - since_s >= 1.0:
+            since_s, count = now_s, 0
+        count += 1
+        if count > FAST or message.type is not WSMsgType.TEXT or not message.data.isdecimal():
+            await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"a page sends pings only")
+            return
+        page.take(f'{{"type":"Pong","ping":{int(message.data)}}}')
+
+
+# Requests ------------------------------------------------------------------------------------
+
+
+class _Token(msgspec.Struct, forbid_unknown_fields=True):
+    token: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class _Wish(msgspec.Struct, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=20)]
+    run_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    """Of the run the person was looking at."""
+
+
+async def ask(request: web.Request) -> web.StreamResponse:
+    """Hand a person's request to the daemon, and its answer back."""
+    desk, login = request.app[DESK], _login(request)
+    if login is None or not has_csrf(request, login):
+        return _refused(login)
+    wish = await _body(request, _Wish)
+    if wish is None or wish.name not in ASKED_BY_PAGE:
+        return web.json_response({"reason": "not a request a page makes"}, status=400)
+    if not roles.may_ever(login.role, wish.name):
+        return web.json_response(
+            {"reason": f"{wish.name} is not for the role {login.role} to ask"}, status=403
+        )
+    answer = await desk.feed.ask(wish.name, login.role, login.who, wish.run_id)
+    return web.json_response({"accepted": answer.accepted, "reason": answer.reason})
+
+
+# The past ------------------------------------------------------------------------------------
+
+
+def _past(give: Callable[[Desk, str], Awaitable[web.StreamResponse]]) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        login = _login(request)
+        if login is None:
+            if request.headers.get("Sec-Fetch-Dest") == "document":
+                raise web.HTTPSeeOther("/login")
+            return _refused(login)
+        if login.role not in PAGES["review"]:
+            return web.json_response(
+                {"reason": f"past sessions are not for the role {login.role}"}, status=403
+            )
+        try:
+            return await give(request.app[DESK], request.match_info.get("name", ""))
+        except ReviewError as error:
+            return web.json_response({"reason": str(error)}, status=404)
+
+    return handler
+
+
+async def _sessions(desk: Desk, name: str) -> web.StreamResponse:
+    rows = await asyncio.to_thread(desk.review.sessions)
+    return web.json_response([msgspec.to_builtins(row) for row in rows])
+
+
+async def _session(desk: Desk, name: str) -> web.StreamResponse:
+    packed = await desk.review.session(name)
+    return web.Response(
+        body=packed, content_type="application/json", headers={"Content-Encoding": "gzip"}
+    )
+
+
+async def _report(desk: Desk, name: str) -> web.StreamResponse:
+    packed = await desk.review.report(name)
+    return web.Response(
+        body=packed,
+        content_type="text/html",
+        charset="utf-8",
+        headers={"Content-Encoding": "gzip", "Content-Security-Policy": REPORT_POLICY},
+    )
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Prometheus' text, without login, for this machine only."""
+    desk = request.app[DESK]
+    if not is_loopback(request.remote or "") or desk.render is None:
+        raise web.HTTPNotFound
+    if desk.newest is None or desk.silent_s > 5.0:
+        return web.Response(text="the daemon is silent\n", status=503)
+    return web.Response(text=desk.render(desk.newest), content_type="text/plain", charset="utf-8")
+
+
+ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
+    ("GET", "/", first),
+    ("GET", "/login", login_page),
+    *(("GET", f"/{name}", _page(name)) for name in PAGES),
+    ("POST", "/api/login", log_in),
+    ("POST", "/api/logout", log_out),
+    ("GET", "/api/me", me),
+    ("GET", "/api/live", socket),
+    ("POST", "/api/ask", ask),
+    ("GET", "/api/sessions", _past(_sessions)),
+    ("GET", "/api/sessions/{name}", _past(_session)),
+    ("GET", "/review/{name}/report", _past(_report)),
+    ("GET", "/metrics", metrics),
+)
+
+
+def _login(request: web.Request) -> Login | None:
+    desk = request.app[DESK]
+    return desk.logins.find(request.cookies.get(_cookie_name(desk)), desk.clock())
+
+
+def _cookie_name(desk: Desk) -> str:
+    return f"__Host-{COOKIE}" if desk.scheme == "https" else COOKIE
+
+
+def _refused(login: Login | None) -> web.Response:
+    if login is None:
+        return web.json_response({"reason": "nobody is logged in here; log in"}, status=401)
+    return web.json_response({"reason": "the request carries no token of its page"}, status=403)
+
+
+def _whose(desk: Desk, token: str) -> Any:
+    from tracker.live.web.tokens import whose
+
+    return whose(token.strip(), desk.people, utc())
+
+
+async def _body(request: web.Request, kind: type[Any]) -> Any:
+    """The request's JSON as ``kind``; ``None``: it is something else."""
+    if request.content_type != "application/json":
+        return None
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.DecodeError, json.JSONDecodeError, UnicodeError):
+        return None
