@@ -21,10 +21,11 @@ from tracker.offline.campaign import kinds
 from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.figures import Tally, digest_of, tally
 from tracker.offline.campaign.ledger import Head, Identity, Ledger, Made, code_sha256, commit
-from tracker.offline.campaign.page import in_words, page
+from tracker.offline.campaign.page import page
 from tracker.offline.campaign.patients import Archive, load_archive
 from tracker.offline.campaign.replay import replay_command, replay_run
 from tracker.offline.campaign.single import RunRecord
+from tracker.offline.campaign.table import in_words, markdown
 from tracker.offline.campaign.work import RunJob, carry_out
 from tracker.offline.closed_loop import shortest_run_s
 from tracker.offline.tuning.farm import Farm, LocalFarm
@@ -78,7 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", type=Path, metavar="FILE", help="write the figures; the ledger is kept beside it"
     )
     parser.add_argument(
-        "--report", type=Path, metavar="DIR", help="write campaign.html there, with --replay report"
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write campaign.html and its table there; with --replay journal and report",
     )
     parser.add_argument(
         "--replay", metavar="FAULT:SEED", help="do one run again, with journal and report"
@@ -231,7 +235,10 @@ def _conclude(
         where = args.report / "campaign.html"
         interval_s = configuration.controller.imager.interval_s
         where.write_text(page(found, records, head, again, interval_s), encoding="utf-8")
+        table = args.report / "campaign.md"
+        table.write_text(markdown(found), encoding="utf-8")
         print(where)
+        print(table)
     return 1 if found.breaches else 0
 
 
