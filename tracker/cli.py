@@ -68,6 +68,11 @@ COMMANDS: dict[str, Command] = {
         "track live: the controller with its devices on real wires, until told to stop",
         "tidetrack run config/room-twin.toml --journal session.mcap",
     ),
+    "keys": Command(
+        "tracker.live.keys",
+        "make a key known to a daemon, list who is known, or revoke one",
+        "tidetrack keys new anna --role operator",
+    ),
     "room": Command(
         "tracker.live.room",
         "serve a whole simulated room on real wires, for a run in another process",
@@ -124,6 +129,8 @@ KNOWN_ERRORS = (
     ("tracker.offline.tuning.errors", "TuningError"),
     ("tracker.offline.campaign.errors", "CampaignError"),
     ("hal.errors", "DeviceError"),
+    ("tracker.api.keys", "KeysError"),
+    ("tracker.client", "ClientError"),
 )
 """Errors whose message is for the person at the terminal: (module, class)."""
 

@@ -103,10 +103,34 @@ class ConsolePage(Section, frozen=True, kw_only=True):
     """Pages open at once; the next one is refused."""
 
 
+LOCAL = r"^tcp://(\*|[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}|\*)$"
+
+
+class Service(Section, frozen=True, kw_only=True):
+    """Requests from other programs, and the state published to them."""
+
+    enabled: bool = False
+    """Without it the daemon listens to nobody."""
+    requests: Annotated[str, Meta(pattern=LOCAL, max_length=100)] = "tcp://127.0.0.1:15570"
+    """Where requests are taken; on another address than the loopback, other hosts may ask."""
+    publish: Annotated[str, Meta(pattern=LOCAL, max_length=100)] = "tcp://127.0.0.1:15571"
+    """Where the state is published."""
+    keys_folder: Annotated[str, Meta(min_length=1, max_length=400)] = "keys"
+    """The server's key and the known keys; relative to where the daemon is started."""
+    requests_per_s: Annotated[float, Meta(ge=0.5, le=100)] = 5.0
+    """Of one key, for long; hold and stop are counted apart."""
+    requests_at_once: Annotated[int, Meta(ge=5, le=200)] = 20
+    most_bytes: Annotated[int, Meta(ge=1024, le=65536)] = 4096
+    """Of a request; a client that sends more is cut off."""
+    publish_queue: Annotated[int, Meta(ge=10, le=1000)] = 100
+    """Messages kept for a subscriber that is slow, about four seconds; it misses the rest."""
+
+
 class Operation(Section, frozen=True, kw_only=True):
     """All of it, one field a section."""
 
     records: Records = Records()
     self_test: SelfTest = SelfTest()
     monitor: Monitor = Monitor()
+    service: Service = Service()
     console: ConsolePage = ConsolePage()

@@ -25,6 +25,7 @@ SOON: dict[str, dict[str, Any]] = {
     },
     "gating": {"tolerance_mm": 8.0},
     "room": {"duration_s": 180.0},
+    "service": {"enabled": False},
 }
 """A session that is soon ready."""
 

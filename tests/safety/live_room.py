@@ -35,6 +35,7 @@ QUICK: dict[str, dict[str, Any]] = {
     },
     "gating": {"tolerance_mm": 20.0},
     "room": {"duration_s": 3600.0},
+    "service": {"enabled": False},
 }
 
 

@@ -82,8 +82,17 @@ class DeviceHealth(msgspec.Struct, frozen=True, kw_only=True):
     bad: int = 0
 
 
+class Hop(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one part of the way took over the last seconds, and how often it was gone."""
+
+    name: str
+    p50_ms: float
+    p99_ms: float
+    count: int
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """The daemon itself, over its last seconds."""
+    """The daemon itself, over its last seconds; what ends in ``_total`` is since its start."""
 
     tick_hz: float
     late_p50_ms: float
@@ -92,7 +101,20 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     skipped_ticks: int
     recording: bool
     journal_queue: int = 0
+    """Bytes handed over for the disk that are not acknowledged yet."""
     disk_free_bytes: int | None = None
+    hops: tuple[Hop, ...] = ()
+    ticks_total: int = 0
+    holds_total: int = 0
+    faults_total: int = 0
+    bad_samples_total: int = 0
+    samples_total: int = 0
+    accepted_total: dict[str, int] = {}
+    """Requests obeyed, by the role of who asked."""
+    refused_total: dict[str, int] = {}
+    """Requests not obeyed, by role; ``unknown`` where there was none to be told."""
+    published_total: int = 0
+    resident_bytes: int | None = None
 
 
 class State(Record, frozen=True, kw_only=True):
@@ -161,7 +183,10 @@ class Said(Record, frozen=True, kw_only=True):
 Published = State | Model | Said
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_-]*$")]
-Identity = Annotated[str, Meta(min_length=1, max_length=64)]
+Identity = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")
+]
+"""Words without control characters: they are written into logs."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
@@ -205,3 +230,5 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     run_id: str
     program: str
     roles: tuple[Role, ...]
+    publish_port: int = 0
+    """Where the state is published, on the host that answers."""

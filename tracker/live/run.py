@@ -27,6 +27,7 @@ from tracker.live.process_link import ProcessLink
 from tracker.live.recording import recorded
 from tracker.live.scheduling import SWITCH_S, prefer
 from tracker.live.self_test import self_test
+from tracker.live.service import Service, new_run_id
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +97,12 @@ def run(args: argparse.Namespace) -> int:
 
         warm(configuration)
         clock = HostClock()
+        roles = {role: order.device for role, order in orders.items()}
+        run_id = new_run_id()
+        service: Service | None = None
+        if configuration.operation.service.enabled:
+            service = Service(configuration, run_id, roles, clock, console.say)
+            stack.enter_context(service)
         header = make_header(
             configuration.text,
             None,
@@ -105,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
                 "config": str(args.config),
                 "monotonic_start_ns": str(clock.start_ns),
                 "self_test": "not done" if args.no_self_test else "passed",
+                "run_id": run_id,
             },
         )
         if recording is not None:
@@ -125,8 +133,8 @@ def run(args: argparse.Namespace) -> int:
             recorded(journal, header, configuration.operation.records) as (writer, disk),
         ):
             operator = Scripted() if args.operator == "auto" else Nobody()
-            roles = {role: order.device for role, order in orders.items()}
             gateway = gateway_of(configuration, clock, console.say)
+            onlookers = [each.take for each in (gateway, service) if each is not None]
             daemon = Daemon(
                 configuration,
                 writer,
@@ -135,12 +143,14 @@ def run(args: argparse.Namespace) -> int:
                 make,
                 operator,
                 console.say,
-                after_tick=(notifier.alive,),
+                after_tick=(notifier.alive, *(() if service is None else (service.turn,))),
                 when_stopping=(notifier.stopping,),
                 dead_man=dead_man,
                 disk=disk,
-                onlookers=() if gateway is None else (gateway.take,),
+                onlookers=onlookers,
             )
+            if service is not None:
+                service.serves(daemon.request, daemon.end, daemon.blocking, disk)
             console.say(f"ready, recording to {journal}")
             notifier.ready()
             notifier.status(f"recording to {journal}")
