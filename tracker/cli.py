@@ -73,6 +73,16 @@ COMMANDS: dict[str, Command] = {
         "make a key known to a daemon, list who is known, or revoke one",
         "tidetrack keys new anna --role operator",
     ),
+    "ctl": Command(
+        "tracker.live.ctl",
+        "ask a running daemon for something: model, start, hold, resume, stop, …",
+        "tidetrack ctl hold --key keys/anna.key",
+    ),
+    "status": Command(
+        "tracker.live.status",
+        "show how a running daemon is: session, beam, devices, faults",
+        "tidetrack status --key keys/anna.key",
+    ),
     "room": Command(
         "tracker.live.room",
         "serve a whole simulated room on real wires, for a run in another process",

@@ -79,7 +79,7 @@ class Service:
         self._asking: Request | None = None
         self._answered: Sequence[Output] | None = None
         self._tick_rate, self._late = Rate(), Lengths()
-        self._hops = {"tick": Lengths(), "service": Lengths()}
+        self._hops = {"sample age": Lengths(), "tick": Lengths(), "service": Lengths()}
         self._ticks = self._skipped = self._published = 0
         self._due_ns: int | None = None
         self._tick_ns = round(1e9 / configuration.controller.timing.tick_hz)
@@ -162,6 +162,9 @@ class Service:
         self._ticks += 1
         self._tick_rate.add(tick.t_ns)
         self._late.add(tick.t_ns, tick.t_ns - tick.due_ns)
+        newest_ns = self._picture.devices.newest_breath_ns
+        if newest_ns is not None:
+            self._hops["sample age"].add(tick.t_ns, tick.t_ns - newest_ns)
 
     def _give_up(self, error: Exception) -> None:
         self._say(f"warning: the service ends: {type(error).__name__}: {error}")

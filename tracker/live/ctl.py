@@ -1,0 +1,48 @@
+"""`tidetrack ctl`: ask a running daemon for something, for people and scripts at a terminal."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from tracker.api.roles import TABLE
+from tracker.api.schema import Role
+from tracker.client import REQUESTS, Client
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command needs that talks to a daemon."""
+    parser.add_argument(
+        "--key", type=Path, required=True, metavar="FILE", help="your key (tidetrack keys new)"
+    )
+    parser.add_argument(
+        "--at", default=REQUESTS, metavar="ADDRESS", help=f"the daemon (default {REQUESTS})"
+    )
+    parser.add_argument("--json", action="store_true", help="write JSON")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("request", choices=tuple(TABLE), metavar="REQUEST", help=", ".join(TABLE))
+    parser.add_argument("--who", default="", help="the person, for the record (default: the key)")
+    parser.add_argument(
+        "--role",
+        choices=[role.value for role in Role],
+        help="act as (default: one of the key's that may ask)",
+    )
+    add_connection(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask; 0: accepted, 1: refused."""
+    with Client(args.at, args.key) as client:
+        role = None if args.role is None else Role(args.role)
+        answer = client.ask(args.request, who=args.who, role=role)
+    if args.json:
+        print(msgspec.json.encode(answer).decode())
+    else:
+        said = "accepted" if answer.accepted else f"refused: {answer.reason}"
+        print(f"{args.request}: {said} ({answer.state})")
+    return 0 if answer.accepted else 1
