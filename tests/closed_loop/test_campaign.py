@@ -130,6 +130,9 @@ def test_a_run_that_failed_once_keeps_its_limit(name: str) -> None:
     record = Single(configuration, (), kept["minutes"] * 60.0).run(fault, seed)
     breach = breach_of(record, configuration.controller.imager.interval_s)
     assert breach is None, f"{breach}; it once had {kept['was']:g} ms: {kept['why']}"
+    if "back_s" in kept:
+        assert record.return_s is not None, kept["why"]
+        assert record.return_s <= kept["back_s"], kept["why"]
 
 
 def test_the_same_seed_gives_the_same_record_and_another_another(single: Single) -> None:
