@@ -83,6 +83,16 @@ COMMANDS: dict[str, Command] = {
         "show how a running daemon is: session, beam, devices, faults",
         "tidetrack status --key keys/anna.key",
     ),
+    "console": Command(
+        "tracker.live.web.command",
+        "serve the operator's page of a daemon; run starts it where console.start is child",
+        "tidetrack console config/room-twin.toml",
+    ),
+    "tokens": Command(
+        "tracker.live.web.tokens_command",
+        "let a person in at the console page, list who may log in, or revoke a token",
+        "tidetrack tokens new anna --role operator",
+    ),
     "room": Command(
         "tracker.live.room",
         "serve a whole simulated room on real wires, for a run in another process",
@@ -113,6 +123,11 @@ COMMANDS: dict[str, Command] = {
         "move the actuator through a chirp and measure demand to motion",
         "tidetrack latency config/room-twin.toml --wires --out latency.json",
     ),
+    "arrangement": Command(
+        "tracker.live.arrangement",
+        "look at a plate with markers at known places: no axis and no sign is wrong",
+        "tidetrack arrangement config/room-twin.toml --out arrangement.json",
+    ),
     "bench": Command(
         "tracker.offline.bench",
         "score predictors on recorded traces, each knowing only the past",
@@ -141,6 +156,8 @@ KNOWN_ERRORS = (
     ("hal.errors", "DeviceError"),
     ("tracker.api.keys", "KeysError"),
     ("tracker.client", "ClientError"),
+    ("tracker.live.web.server", "ConsoleError"),
+    ("tracker.live.web.tokens", "TokenError"),
 )
 """Errors whose message is for the person at the terminal: (module, class)."""
 

@@ -28,6 +28,7 @@ from tracker.live.recording import recorded
 from tracker.live.scheduling import SWITCH_S, prefer
 from tracker.live.self_test import self_test
 from tracker.live.service import Service, new_run_id
+from tracker.live.web.beside import PageServer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,6 +104,9 @@ def run(args: argparse.Namespace) -> int:
         if configuration.operation.service.enabled:
             service = Service(configuration, run_id, roles, clock, console.say)
             stack.enter_context(service)
+        if configuration.operation.console.start == "child":
+            requests = "" if service is None else service.requests_at
+            stack.enter_context(PageServer(configuration, args.config, requests, console.say))
         header = make_header(
             configuration.text,
             None,

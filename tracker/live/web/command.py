@@ -1,0 +1,69 @@
+"""`tidetrack console`: serve the console page of a daemon, in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from tracker.config import load_configuration
+from tracker.live.metrics import render
+from tracker.live.web.daemon_feed import DaemonFeed
+from tracker.live.web.review import Review
+from tracker.live.web.server import Desk, serving
+from tracker.live.web.tokens import people
+from tracker.operation import Operation
+
+GIVES_WAY = 5
+PARENT_S = 0.5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="the daemon's; [console] says where to listen"
+    )
+    parser.add_argument(
+        "--requests", metavar="ADDRESS", help="of the daemon (default: as in [service])"
+    )
+    parser.add_argument(
+        "--parent", type=int, default=0, metavar="PID", help="end when this process has ended"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop; a daemon that is not there yet is waited for."""
+    operation = load_configuration(args.config).operation
+    with contextlib.suppress(OSError):
+        os.nice(GIVES_WAY)  # many open pages must never cost the daemon a tick
+    asyncio.run(_serve(operation, args.requests or operation.service.requests, args.parent))
+    return 0
+
+
+async def _serve(operation: Operation, requests: str, parent: int) -> None:
+    settings = operation.console
+    feed = DaemonFeed(requests, Path(settings.key), _say)
+    review = Review(Path(operation.records.folder))
+    desk = Desk(settings, feed, review, lambda state: render([state]).decode())
+    known = people(Path(settings.tokens))
+    for problem in known.problems:
+        _say(f"warning: {problem}")
+    if not known.by_name:
+        _say("warning: nobody may log in yet; tidetrack tokens new NAME --role operator")
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    async with serving(desk) as address:
+        _say(address)
+        while not ended.is_set() and parent in (0, os.getppid()):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PARENT_S):
+                    await ended.wait()
+
+
+def _say(text: str) -> None:
+    print(f"console: {text}", flush=True)
