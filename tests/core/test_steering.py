@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tracker.core.frames import PatientPoint
 from tracker.core.settings import Actuator
-from tracker.core.steering import Steering, wanted_position
+from tracker.core.steering import Steering, aimed_at, wanted_position
 
 TICK_NS = 10_000_000
 REST = (0.0, 0.0, 0.0)
@@ -27,6 +27,7 @@ REST = (0.0, 0.0, 0.0)
 )
 def test_which_way_to_move(kind, orientation, wanted):
     assert wanted_position(kind, PatientPoint(1.0, 2.0, 3.0), orientation) == wanted
+    assert aimed_at(kind, wanted, orientation) == (1.0, 2.0, 3.0)
 
 
 def sine(t):

@@ -141,7 +141,9 @@ class State(Record, frozen=True, kw_only=True):
     prediction: Place | None = None
     tolerance_mm: float
     demand_mm: tuple[float, float, float] | None = None
+    """The point of the patient that the beam meets once the demand is fulfilled."""
     actuator_mm: tuple[float, float, float] | None = None
+    """The point of the patient that the beam meets now, by the encoders of couch or robot."""
     faults: tuple[ActiveFault, ...] = ()
     devices: tuple[DeviceHealth, ...] = ()
     health: Health

@@ -38,6 +38,7 @@ from tracker.core import session
 from tracker.core.error_region import radius95_mm
 from tracker.core.faults import FAULTS
 from tracker.core.session import Trigger
+from tracker.core.steering import aimed_at
 from tracker.core.types import (
     Covariance,
     FaultChanged,
@@ -203,8 +204,8 @@ class Picture:
             estimate=self._where(self._estimate, now_ns),
             prediction=self._where(self._prediction, now_ns),
             tolerance_mm=self._controller.gating.tolerance_mm,
-            demand_mm=_fresh(self._demand, now_ns),
-            actuator_mm=_fresh(self._actuator, now_ns),
+            demand_mm=self._aim(self._demand, now_ns),
+            actuator_mm=self._aim(self._actuator, now_ns),
             faults=tuple(map(_active, self._faults.values())),
             devices=self.devices.all(now_ns),
             health=health,
@@ -242,6 +243,13 @@ class Picture:
             age_ms=(now_ns - sample_ns) / 1e6,
         )
 
+    def _aim(self, seen: tuple[int, Triple] | None, now_ns: int) -> Triple | None:
+        """What the beam meets, in the patient frame, with couch or robot there."""
+        if seen is None or now_ns - seen[0] > GONE_NS:
+            return None
+        kind = self._controller.actuator.kind
+        return tuple(aimed_at(kind, seen[1], self._controller.session.orientation))
+
     def _where(self, seen: TargetEstimate | TargetPrediction | None, now_ns: int) -> Place | None:
         if seen is None:
             return None
@@ -262,10 +270,6 @@ class Picture:
 
 def _variances(covariance_mm2: Covariance) -> Triple:
     return (covariance_mm2[0], covariance_mm2[3], covariance_mm2[5])
-
-
-def _fresh(seen: tuple[int, Triple] | None, now_ns: int) -> Triple | None:
-    return None if seen is None or now_ns - seen[0] > GONE_NS else seen[1]
 
 
 def _active(changed: FaultChanged) -> ActiveFault:
