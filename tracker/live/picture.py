@@ -248,7 +248,7 @@ class Picture:
         if seen is None or now_ns - seen[0] > GONE_NS:
             return None
         kind = self._controller.actuator.kind
-        return tuple(aimed_at(kind, seen[1], self._controller.session.orientation))
+        return aimed_at(kind, seen[1], self._controller.session.orientation)
 
     def _where(self, seen: TargetEstimate | TargetPrediction | None, now_ns: int) -> Place | None:
         if seen is None:
