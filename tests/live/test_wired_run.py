@@ -62,7 +62,7 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     with tidetrack("room", file, "--truth", truth, "--priority", 10) as room:
         follow(room, lambda line: line.startswith("ready"))
         options = ("--journal", journal, "--figures", figures, "--operator", "auto")
-        with tidetrack("run", file, *options) as run:
+        with tidetrack("run", file, *options, "--no-self-test") as run:
             follow(run, beam_was_on)
             children = children_of(run.pid)
             assert len(children) == 4, "robot, imager, recorder and monitor are processes"

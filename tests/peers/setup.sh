@@ -9,14 +9,17 @@
 set -eu
 
 # Polaris client pings its TCP tracker; BITalino client builds PyBluez; gate: libmodbus, mbpoll;
-# OpenIGTLink C++ examples; GigE Vision: Aravis; X-ray over DICOM: DCMTK.
+# OpenIGTLink C++ examples; GigE Vision: Aravis; X-ray over DICOM: DCMTK; console: Chromium;
+# service unit: systemd-analyze.
 packages="iputils-ping
 libbluetooth-dev
 gcc g++ make cmake pkg-config
 libmodbus-dev mbpoll
 libopenigtlink-dev openigtlink-examples
 aravis-tools gir1.2-aravis-0.8 python3-gi
-dcmtk"
+dcmtk
+chromium
+systemd"
 
 if [ "${1:-}" = "--list" ]; then
     for package in $packages; do echo "$package"; done

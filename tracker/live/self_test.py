@@ -156,11 +156,9 @@ def _rate(configuration: Configuration, role: str, probed: Probed) -> Found:
     found, share = probed.found, configuration.operation.self_test.rate_share
     if probed.nominal_hz is None or found.rate_hz is None:
         return
-    off = abs(found.rate_hz / probed.nominal_hz - 1.0)
-    yield (
-        off <= share,
-        f"{found.rate_hz:.1f} Hz, {probed.nominal_hz:g} Hz are configured; correct {role}.rate_hz",
-    )
+    passed = abs(found.rate_hz / probed.nominal_hz - 1.0) <= share
+    said = f"{found.rate_hz:.1f} Hz, configured are {probed.nominal_hz:g} Hz"
+    yield passed, said if passed else f"{said}; check the device, or correct {role}.rate_hz"
 
 
 def _clock(configuration: Configuration, role: str, probed: Probed) -> Found:
