@@ -106,6 +106,22 @@ def test_a_real_jump_is_taken_when_a_second_shot_agrees():
     assert confirmed.model_wrong == ""
 
 
+def test_a_relation_that_changed_makes_the_model_anew():
+    modelling = modelled()
+    said = []
+    for k in range(16):
+        t = 40.0 + 2.3 * k
+        # Late by a quarter of a breath: off one way inhaling, the other way exhaling.
+        late = -2.0 * (breathing(t - 1.0).amplitude_mm - breathing(t).amplitude_mm)
+        taken = modelling.take(shot_at(20 + k, t, (0.0, late, 0.0)), REST, breathing(t), SPAN)
+        said.append(taken.model_wrong)
+    first = next(k for k, words in enumerate(said) if "made anew" in words)
+    assert first <= 4
+    assert said[-1] == ""
+    assert taken.agrees
+    assert modelling.complete
+
+
 def test_a_doubtful_shot_warns_and_is_used():
     modelling = modelled()
     taken = modelling.take(shot_at(20, 40.0, (0.0, 4.0, 0.0)), REST, breathing(40.0), SPAN)

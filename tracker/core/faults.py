@@ -106,9 +106,11 @@ FAULTS: Final[dict[str, Fault]] = {
     "model missing": Fault("H06", _REFUSE, "No correlation model yet: take more shots.", 0.1),
     "model wrong": Fault(
         "H07", _HOLD, "A shot disagrees with the model: take shots to rebuild it.", 0.2,
-        ends=_SHOT, returns_s=15.0,
+        ends=_SHOT, returns_s=45.0,
     ),
-    "model doubtful": Fault("H07", _WARN, "A shot is off the model: it is being refitted.", 0.2),
+    "model doubtful": Fault(
+        "H07", _WARN, "A shot is off the model: it is being refitted.", 0.2, returns_s=45.0
+    ),
     "imaging late": Fault("H08", _WARN, "No X-ray shot for a while: check the imager.", 0.1),
     "imaging overdue": Fault(
         "H08", _HOLD, "No X-ray shot for too long: check the imager.", 0.1, returns_s=20.0

@@ -4,6 +4,8 @@ A shot far off a complete model is not believed at once: a cough or a wrong fidu
 model for minutes. It is kept aside and the beam held until others tell: if one from the same part
 of the breath fits the model, the first is dropped; if one is far off too, the target really moved,
 both are taken as a new epoch of the baseline, and one more shot must agree with the rebuilt model.
+Two that are off opposite ways show that no baseline moved but the relation changed: older shots
+are forgotten, and a whole model is made anew while the beam is held.
 A shot from another part of the breath acquits nothing: a model may be right at inhale alone.
 """
 
@@ -63,6 +65,9 @@ class Modelling:
         self._shots: list[Shot] = []
         self._bad_shots = 0
         self._aside: Shot | None = None
+        self._aside_off: Triple = (0.0, 0.0, 0.0)
+        self._anew = False
+        """The relation has changed: the model is being made of new shots alone."""
         self.suspect_phase: float | None = None
         """Which part of the breath the shot kept aside is from; ``None``: none is kept."""
         self._epoch = 0
@@ -75,6 +80,7 @@ class Modelling:
         self._shots.clear()
         self._bad_shots = 0
         self._aside = self.suspect_phase = None
+        self._anew = False
         self._epoch = 0
         self._drift.forget()
         self._surprises.clear()
@@ -129,7 +135,14 @@ class Modelling:
         phase = span.phase(amplitude, velocity)
         if expected is not None and residual is not None and self.complete:
             self._surprises.append(_surprise(residual, expected.variance_mm2))
-        taken.used = self._believe(shot, new, off_mm, phase, taken)
+        if self._anew:
+            self._anew = not self.complete
+            taken.model_wrong = f"the model is made anew, of {len(self._shots)} shots so far"
+            self._shots.append(new)
+            taken.used = True
+        else:
+            off = residual or (0.0, 0.0, 0.0)
+            taken.used = self._believe(shot, new, off, off_mm, phase, taken)
         taken.outputs.append(
             Observation(
                 shot.t_ns,
@@ -180,7 +193,13 @@ class Modelling:
         return max(1.0, sum(self._surprises) / len(self._surprises))
 
     def _believe(
-        self, shot: FiducialShot, new: Shot, off_mm: float, phase: float, taken: Taken
+        self,
+        shot: FiducialShot,
+        new: Shot,
+        off: Triple,
+        off_mm: float,
+        phase: float,
+        taken: Taken,
     ) -> bool:
         """Take a shot among those that count, or put it aside (H07)."""
         settings = self._correlation
@@ -207,8 +226,11 @@ class Modelling:
             f"{name} is {off_mm:.1f} mm off the model, limit {settings.residual_hold_mm:g} mm"
         )
         if aside is None:
-            self._aside, self.suspect_phase = new, phase
+            self._aside, self._aside_off, self.suspect_phase = new, off, phase
             return False
+        if sum(a * b for a, b in zip(off, self._aside_off, strict=True)) <= 0.0:
+            self._anew = True
+            self._shots.clear()
         self._epoch += 1
         self._drift.forget()
         self._surprises.clear()  # the target moved: that says nothing of the variances
