@@ -51,6 +51,22 @@ def test_a_jump_is_told_and_followed():
     assert abs(stamps[-1].t_ns - (exposures[-1] + 50_000_000)) < 500_000
 
 
+@pytest.mark.parametrize("stall_s", [0.2, 0.6, 2.0])
+@pytest.mark.parametrize("rate_hz", [60.0, 100.0])
+def test_a_backlog_read_at_once_after_a_stall_is_no_jump(stall_s, rate_hz):
+    period_ns = 1e9 / rate_hz
+    ticks = range(1200)
+    exposures = [5_000_000_000 + round(k * period_ns) for k in ticks]
+    until = exposures[600] + round(stall_s * 1e9)
+    at = [
+        max(t + 20_000_000, until) if k >= 600 else t + 20_000_000 for k, t in enumerate(exposures)
+    ]
+    clock = Timebase(period_ns, 20_000_000)
+    stamps = [clock.stamp(k, t) for k, t in zip(ticks, at, strict=True)]
+    assert not any(stamp.jumped for stamp in stamps)
+    assert max(abs(s.t_ns - t) for s, t in zip(stamps, exposures, strict=True)) < 500_000
+
+
 def test_missing_ticks_are_bridged():
     ticks, exposures, at = arrivals(1200)
     clock = Timebase(PERIOD_NS, 20_000_000)

@@ -3,6 +3,7 @@
 A two-state Kalman filter (host time at the current tick, length of a tick) follows the arrivals;
 an arrival far from where the line says is late, or the clock jumped. Late ones do not bend the
 line; after `JUMP_AFTER` in a row that agree with each other, the line is started again there.
+A backlog, read all at once after the host was busy, agrees on nothing: it leaves the line as it is.
 Ideas: Klipper's clock synchronisation (secondary clock by regression), Mills' NTP filters.
 """
 
@@ -38,6 +39,7 @@ class Timebase:
         self._p01: float = 0.0
         self._p11: float = 0.0
         self._off_line = 0
+        self._off_line_ns: float = 0.0
         self.last_residual_ns: float = 0.0
 
     @property
@@ -74,6 +76,8 @@ class Timebase:
         self.last_residual_ns = residual
         jumped = False
         if abs(residual) > self._gate_ns:
+            if abs(residual - self._off_line_ns) > self._gate_ns:
+                self._off_line, self._off_line_ns = 0, residual
             self._off_line += 1
             if self._off_line >= JUMP_AFTER:
                 self._start(ticks, arrival_ns)
