@@ -28,7 +28,7 @@ from tracker.live.recording import recorded
 from tracker.live.scheduling import SWITCH_S, prefer
 from tracker.live.self_test import self_test
 from tracker.live.service import Service, new_run_id
-from tracker.live.web.beside import PageServer
+from tracker.live.web.beside import PageServer, console_key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,12 +101,14 @@ def run(args: argparse.Namespace) -> int:
         roles = {role: order.device for role, order in orders.items()}
         run_id = new_run_id()
         service: Service | None = None
+        if configuration.operation.console.start == "child":
+            console_key(configuration)
         if configuration.operation.service.enabled:
             service = Service(configuration, run_id, roles, clock, console.say)
             stack.enter_context(service)
         if configuration.operation.console.start == "child":
-            requests = "" if service is None else service.requests_at
-            stack.enter_context(PageServer(configuration, args.config, requests, console.say))
+            assert service is not None  # console_key saw to it
+            stack.enter_context(PageServer(args.config, service.requests_at, console.say))
         header = make_header(
             configuration.text,
             None,

@@ -20,8 +20,18 @@ ENDING_S = 5.0
 
 
 def console_key(configuration: Configuration) -> Path:
-    """The key the page server speaks with, made and made known where there is none."""
+    """The key the page server speaks with, made and made known where there is none.
+
+    Raises `ConfigurationError` without ``[service]``.
+    """
     operation = configuration.operation
+    if not operation.service.enabled:
+        raise ConfigurationError(
+            [
+                f"{configuration.path}: console.start: needs service.enabled = true; set it, or"
+                " start off"
+            ]
+        )
     path = Path(operation.console.key)
     if not path.exists():
         new_key(Path(operation.service.keys_folder), path.stem, [Role.SERVICE], path)
@@ -29,16 +39,9 @@ def console_key(configuration: Configuration) -> Path:
 
 
 class PageServer:
-    """A context manager around the run; raises `ConfigurationError` without ``[service]``."""
+    """A context manager around the run."""
 
-    def __init__(
-        self, configuration: Configuration, path: Path, requests: str, say: Callable[[str], None]
-    ) -> None:
-        if not configuration.operation.service.enabled:
-            raise ConfigurationError(
-                [f"{path}: console.start: needs service.enabled = true; set it, or start off"]
-            )
-        console_key(configuration)
+    def __init__(self, path: Path, requests: str, say: Callable[[str], None]) -> None:
         self._command = [
             *(sys.executable, "-m", "tracker", "console", str(path)),
             *("--requests", requests, "--parent", str(getpid())),

@@ -62,6 +62,15 @@ export function actions(me) {
     return live && state !== null && state.allowed.includes(name) && me.may[state.session].includes(name);
   };
 
+  const whyNot = (name) => {
+    if (!live) return "this page is not live.";
+    const ever = Object.values(me.may).some((names) => names.includes(name));
+    if (!ever || (state.allowed.includes(name) && !me.may[state.session].includes(name))) {
+      return `not for the role ${me.role}.`;
+    }
+    return `not possible now. ${state.next_step}`;
+  };
+
   const say = (level, text) => {
     mark(answer, "data-level", level);
     mark(answer, "role", level === "alarm" ? "alert" : "status");
@@ -70,7 +79,7 @@ export function actions(me) {
 
   // Asks for confirmation where it matters; stop never does.
   function wish(request) {
-    if (!can(request.name)) return;
+    if (!can(request.name)) { say("info", `${request.label}: ${whyNot(request.name)}`); return; }
     const [title, lines] = CONFIRM[request.name]?.(state) ?? [null, null];
     if (title === null) { closeDialog(); send(request); } else ask(request, title, lines);
   }

@@ -58,8 +58,10 @@ export function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-// Where the target is against where the beam aims, patient frame; null where one is unknown.
+// Where the target is against where the beam aims, patient frame; null where one is unknown, or
+// nothing steers the one to the other.
 export function offTarget(state) {
+  if (state.session !== "TRACKING" && state.session !== "HOLDING") return null;
   if (!state.estimate || !state.actuator_mm) return null;
   return state.estimate.position_mm.map((value, i) => value - state.actuator_mm[i]);
 }

@@ -159,7 +159,7 @@ export function devices() {
   const host = $("devices");
   const title = make("h2", { text: "Devices" });
   const body = make("tbody");
-  const head = ["Device", "Rate", "Latency", "Age", "Loss"].map(
+  const head = ["Device", "Rate", "Latency", "Age", "Loss", "Bad"].map(
     (text, i) => make("th", { scope: "col", class: i ? "n" : null, text }));
   head[1].append(make("small", { text: " Hz" }));
   head[2].append(make("small", { text: " ms" }));
@@ -182,14 +182,15 @@ export function devices() {
         rows.set(device.device, row);
         body.append(row.line);
       }
-      const loses = device.lost_share > LOSS_SHOWN || device.bad > 0;
+      const loses = device.lost_share > LOSS_SHOWN;
+      const talks = device.up && device.role !== "";
       mark(row.line, "data-link", device.up ? (loses ? "loses" : "up") : "down");
       write(row.link, device.up ? "" : "not connected");
       mark(row.line, "title", device.detail || "");
-      const texts = device.up
+      const texts = talks
         ? [number(device.rate_hz, device.rate_hz < 10 ? 1 : 0), number(device.latency_ms, 0),
-          device.age_ms > 99999 ? "–" : number(device.age_ms, 0), number(100 * device.lost_share, 1)]
-        : ["–", "–", "–", "–"];
+          device.age_ms > 99999 ? "–" : number(device.age_ms, 0), number(100 * device.lost_share, 1), String(device.bad)]
+        : ["–", "–", "–", "–", device.role === "" ? "–" : String(device.bad)];
       texts.forEach((text, i) => write(row.cells[i], text));
     }
   };
@@ -197,7 +198,7 @@ export function devices() {
 
 function deviceRow(device) {
   const link = make("small");
-  const cells = [0, 1, 2, 3].map(() => make("td", { class: "n" }));
+  const cells = [0, 1, 2, 3, 4].map(() => make("td", { class: "n" }));
   const line = make("tr", {}, make("th", { scope: "row" },
     make("i", { class: "dot", "aria-hidden": "true" }), make("span", { text: device.device }), link), ...cells);
   return { line, link, cells };

@@ -12,7 +12,7 @@ const LINES = [
   ["Estimate", "estimate", 2.2],
   ["Prediction", "prediction", 1.6],
   ["Demand", "demand", 1.8, [7, 5]],
-  ["Aim of the beam", "actuator", 6],
+  ["Beam aim", "actuator", 6],
 ];
 const WIDE = "rgba(105,219,124,.38)";
 
@@ -23,10 +23,10 @@ export class Strip {
       ...[["Breathing", "surrogate"], ...LINES].map(([text, colour]) => make("li", {},
         make("i", { class: `line ${colour}` }), make("span", { text }))),
       make("li", {}, make("i", { class: "box permitted" }), make("span", { text: "Beam permitted" })));
-    host.append(make("div", { class: "head" }, make("h2", { text: "Breathing and target" }), key));
+    host.append(make("div", { class: "head" }, make("h2", { class: "hidden", text: `Last ${SECONDS} s` }), key));
     this.charts = [];
-    const places = [{ title: "Breathing", words: "amplitude, mm" },
-      ...AXES.map((axis) => ({ title: axis.name, words: `${axis.words}, mm`, axis }))];
+    const places = [{ title: "Breathing", words: "amplitude" },
+      ...AXES.map((axis) => ({ title: axis.name, words: axis.words, axis }))];
     places.forEach((place, i) => this.charts.push(this.chart(host, place, i === places.length - 1)));
     new ResizeObserver(() => this.resize()).observe(host);
     this.forget();
@@ -108,7 +108,7 @@ export class Strip {
       }
       chart.uplot.setData([times, ...data]);
       const last = axis ? rows[rows.length - 1].estimate?.[axis.index] : rows[rows.length - 1].surrogate;
-      write(chart.value, number(last ?? null));
+      write(chart.value, last === null || last === undefined ? "–" : `${number(last)} mm`);
     }
     this.drawn += 1;
   }

@@ -42,7 +42,7 @@ export class Target {
     const { drawing, width, height } = pen(this.canvas);
     const off = offTarget(state);
     const cell = width / 3;
-    const radius = Math.max(10, Math.min(cell / 2 - 20, height / 2 - 30));
+    const radius = Math.max(10, Math.min(cell / 2 - 16, height / 2 - 32));
     VIEWS.forEach((view, i) => this.view(drawing, view, cell * (i + 0.5), height / 2 + 8, radius, off));
     for (const { axis, value } of this.values) {
       const v = off === null ? null : off[axis.index];
@@ -56,7 +56,7 @@ export class Target {
 
   view(d, view, x, y, radius, off) {
     const { tolerance_mm: tolerance, estimate } = this.state;
-    const scale = radius / (1.55 * tolerance);
+    const scale = radius / (1.3 * tolerance);
     const put = (v) => [x + v[view.across] * scale, y - v[view.up] * scale];
     d.font = `13px ${FONT}`;
     d.textAlign = "center";
