@@ -1,9 +1,9 @@
-"""A past session for the page, from its journal: `python -m tracker.live.web.past session FILE`.
+"""A past session for the page, from its journal: `python -m tracker.live.web.past session FILE ""`.
 
 The journal goes through the very picture that the daemon publishes. Ten times a second of the
 session become columns; what changes seldom (session, faults, model, log, devices) becomes lists
-with the time of each change. Written to stdout as JSON packed with gzip; ``report FILE`` writes
-the session's report in its place.
+with the time of each change. Written to stdout as JSON packed with gzip; ``report FILE RUN``
+writes the session's report in its place.
 """
 
 from __future__ import annotations
@@ -130,27 +130,31 @@ def session_of(journal: Journal) -> dict[str, Any]:
     }
 
 
-def report_of(journal: Journal) -> str:
-    """The session's report as HTML."""
+def report_of(journal: Journal, run_id: str = "") -> str:
+    """The session's report as HTML; with ``run_id``, of that run, which still goes on."""
     from tracker.report.command import report_page
     from tracker.report.records import collect
     from tracker.report.summary import about_of, summary_of
 
+    if run_id and journal.header.further.get("run_id") != run_id:
+        raise JournalError(f"{journal.path.name}: is not of this run, which is recorded elsewhere")
     records, digest = collect(journal)
     summary = summary_of(records, about_of(journal, digest))
     notice = f"The journal is not whole: {journal.torn.describe()}." if journal.torn else ""
+    if run_id and journal.torn:
+        notice = "The run still goes on: this is what was recorded up to now."
     return report_page(records, summary, journal.header, notice)
 
 
 def main(arguments: list[str]) -> int:
     """Write what was asked for; 0, or 2 with one line on stderr."""
-    kind, path = arguments
+    kind, path, run_id = arguments
     with contextlib.suppress(OSError):
         os.nice(GIVES_WAY)
     try:
         journal = read_journal(Path(path))
         if kind == "report":
-            data = report_of(journal).encode()
+            data = report_of(journal, run_id).encode()
         else:
             data = msgspec.json.encode(session_of(journal))
     except JournalError as error:

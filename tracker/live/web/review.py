@@ -28,7 +28,7 @@ class Review:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept: dict[tuple[Kind, str, int, int], bytes] = {}
+        self._kept: dict[tuple[object, ...], bytes] = {}
         self._one_at_a_time = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
 
@@ -48,19 +48,23 @@ class Review:
         """A session's report, HTML packed with gzip."""
         return await self._read("report", name)
 
+    async def report_of_run(self, run_id: str) -> bytes:
+        """The report, so far, of a run that goes on, if it is the newest that is recorded here."""
+        return await self._read("report", "last", run_id)
+
     async def close(self) -> None:
         """End a process that is still reading."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
 
-    async def _read(self, kind: Kind, name: str) -> bytes:
+    async def _read(self, kind: Kind, name: str, run_id: str = "") -> bytes:
         path = await asyncio.to_thread(self._path_of, name)
         found = path.stat()
-        key = (kind, path.name, found.st_mtime_ns, found.st_size)
+        key = (kind, path.name, run_id, found.st_mtime_ns, found.st_size)
         async with self._one_at_a_time:
             if key not in self._kept:
-                packed = await self._computed(kind, path)
+                packed = await self._computed(kind, path, run_id)
                 while len(self._kept) >= MOST_KEPT:
                     del self._kept[next(iter(self._kept))]
                 self._kept[key] = packed
@@ -77,13 +81,14 @@ class Review:
             raise ReviewError(f"{name}: its journal is not there any more")
         return path
 
-    async def _computed(self, kind: Kind, path: Path) -> bytes:
+    async def _computed(self, kind: Kind, path: Path, run_id: str) -> bytes:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "tracker.live.web.past",
             kind,
             str(path),
+            run_id,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -283,7 +283,14 @@ async def _session(desk: Desk, name: str) -> web.StreamResponse:
 
 
 async def _report(desk: Desk, name: str) -> web.StreamResponse:
-    packed = await desk.review.report(name)
+    return _as_report(await desk.review.report(name))
+
+
+async def _report_of_run(desk: Desk, run_id: str) -> web.StreamResponse:
+    return _as_report(await desk.review.report_of_run(run_id))
+
+
+def _as_report(packed: bytes) -> web.StreamResponse:
     return web.Response(
         body=packed,
         content_type="text/html",
@@ -313,6 +320,7 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/api/ask", ask),
     ("GET", "/api/sessions", _past(_sessions)),
     ("GET", "/api/sessions/{name}", _past(_session)),
+    ("GET", "/review/run/{name}/report", _past(_report_of_run)),
     ("GET", "/review/{name}/report", _past(_report)),
     ("GET", "/metrics", metrics),
 )

@@ -46,7 +46,8 @@ export function actions(me) {
     return { request, button };
   });
   const after = (from, to) => buttons.slice(from, to).map((each) => each.button);
-  host.append(connected(), ...after(0, 6), answer, ...after(6, 7));
+  const report = make("a", { id: "report", class: "connect", text: "Report", hidden: "" });
+  host.append(connected(), ...after(0, 6), report, answer, ...after(6, 7));
   const mayStop = Object.values(me.may).some((names) => names.includes("stop"));
   let state = null;
   let live = false;
@@ -144,6 +145,8 @@ export function actions(me) {
       const next = state !== null && NEXT[state.session] === request.name && can(request.name);
       button.classList.toggle("next", next);
     }
+    report.hidden = state?.session !== "STOPPED" || !me.pages.includes("review");
+    if (state) mark(report, "href", `/review/run/${state.run_id}/report`);
     const devices = state?.devices ?? [];
     const up = devices.filter((device) => device.up).length;
     const all = devices.length > 0 && up === devices.length;

@@ -23,6 +23,8 @@ export function header(me, current) {
   const pair = (label, ...values) => make("div", { class: "pair" },
     make("span", { class: "label", text: label }), ...values);
   host.append(
+    make("div", { class: "brand" }, make("img", { src: "/static/icon.svg", alt: "", width: "30", height: "30" }),
+      make("span", { text: "tidetrack" }), make("small", { text: "research software, not for treatment" })),
     make("div", { class: "identity" }, pair("Patient", patient), pair("Plan", plan),
       pair("Session", run)),
     make("div", { class: "when" }, pair("Run time", clock), pair("Time", day)),

@@ -1,20 +1,14 @@
 // A past session: the same panels, at the moment the slider says.
 import { $, COLOURS, make, mark, pen, runTime, write } from "./page.js";
+import { header } from "./panels.js";
 import { Room, whoAmI } from "./room.js";
 import { SECONDS } from "./strip.js";
 
 const me = await whoAmI();
-if (me) {
-  const name = new URLSearchParams(location.search).get("session");
-  if (name === null) await choose(); else await open(name);
-}
 
 // The list. ------------------------------------------------------------------------------------
 
 async function choose() {
-  const { header } = await import("./panels.js");
-  header(me, "review");
-  for (const each of document.querySelectorAll(".identity, .when")) each.remove();
   const answer = await fetch("/api/sessions", { cache: "no-store" });
   const told = await answer.json();
   if (!answer.ok) { write($("words"), told.reason); return; }
@@ -40,6 +34,8 @@ async function open(name) {
   const answer = await fetch(`/api/sessions/${encodeURIComponent(name)}`);
   const past = await answer.json();
   if (!answer.ok) { write($("words"), past.reason); return; }
+  $("top").replaceChildren();
+  document.body.classList.remove("choosing");
   $("choose").hidden = true;
   $("past").hidden = $("scrub").hidden = false;
   const room = new Room(me, "review");
@@ -180,4 +176,11 @@ function overview(canvas, past) {
     pending = false;
   });
   d.stroke();
+}
+
+// Last, because the class above must be there first.
+if (me) {
+  header(me, "review");
+  const name = new URLSearchParams(location.search).get("session");
+  if (name === null) await choose(); else await open(name);
 }
