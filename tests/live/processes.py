@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-LIMIT_S = 90.0
+LIMIT_S = 150.0
 
 SOON: dict[str, dict[str, Any]] = {
     "fusion": {"learning_s": 4.0},
@@ -24,7 +24,7 @@ SOON: dict[str, dict[str, Any]] = {
         "extrapolation": 1.0,
     },
     "gating": {"tolerance_mm": 8.0},
-    "room": {"duration_s": 180.0},
+    "room": {"duration_s": 400.0},
     "service": {"enabled": False},
 }
 """A session that is soon ready."""
