@@ -240,6 +240,17 @@ def test_a_torn_ledger_loses_its_last_line_and_nothing_else(tmp_path: Path) -> N
     assert path.read_bytes() == whole
 
 
+def test_what_a_ledger_holds_is_summed_up_without_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Ledger(tmp_path / "so_far.jsonl", head()) as ledger:
+        ledger.add(altered(fault="cough", episodes_5mm_ms=(170,)))
+    command = ["campaign", "--so-far", "--json", str(tmp_path / "so_far.json")]
+    assert main([*command, "--report", str(tmp_path)]) == 1
+    assert "cough:1: longest unsafe episode at 5 mm, ms 170, limit 150" in capsys.readouterr().out
+    assert "| cough | sensors | 1 |" in (tmp_path / "campaign.md").read_text()
+
+
 def test_a_ledger_of_another_campaign_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "campaign.jsonl"
     with Ledger(path, head()):

@@ -20,7 +20,15 @@ from tracker.config import SHIPPED, Configuration, ConfigurationError, load_conf
 from tracker.offline.campaign import kinds
 from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.figures import Tally, digest_of, tally
-from tracker.offline.campaign.ledger import Head, Identity, Ledger, Made, code_sha256, commit
+from tracker.offline.campaign.ledger import (
+    Head,
+    Identity,
+    Ledger,
+    Made,
+    code_sha256,
+    commit,
+    read_ledger,
+)
 from tracker.offline.campaign.page import page
 from tracker.offline.campaign.patients import Archive, load_archive
 from tracker.offline.campaign.replay import replay_command, replay_run
@@ -85,6 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write campaign.html and its table there; with --replay journal and report",
     )
     parser.add_argument(
+        "--so-far", action="store_true", help="run nothing: figures of what the ledger holds"
+    )
+    parser.add_argument(
         "--replay", metavar="FAULT:SEED", help="do one run again, with journal and report"
     )
 
@@ -104,6 +115,10 @@ def run(args: argparse.Namespace) -> int:
     archive = load_archive(args.recordings, needed_s)
     if args.replay is not None:
         return replay_run(args, configuration, archive)
+    out = args.json or (args.report or Path("out")) / "campaign.json"
+    if args.so_far:
+        head, there = read_ledger(out.with_suffix(".jsonl"))
+        return _conclude(args, configuration, list(there.values()), head, out)
     names = runs_of(args)
     head = Head(
         identity=Identity(
@@ -118,7 +133,6 @@ def run(args: argparse.Namespace) -> int:
             recordings=args.recordings.name if args.recordings else "",
         ),
     )
-    out = args.json or (args.report or Path("out")) / "campaign.json"
     with Ledger(out.with_suffix(".jsonl"), head) as ledger:
         _do(args, configuration, archive, names, ledger)
         records = [ledger.records[name] for name in names]

@@ -43,6 +43,34 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     made: Made
 
 
+def read_ledger(path: Path) -> tuple[Head, dict[str, RunRecord]]:
+    """Read what a ledger holds, by name of run; raises `CampaignError` when it is none."""
+    head, records, _ = _whole_lines(path)
+    if head is None:
+        raise CampaignError(f"{path}: is empty; run the campaign first")
+    return head, records
+
+
+def _whole_lines(path: Path) -> tuple[Head | None, dict[str, RunRecord], int]:
+    """Read head and runs, and how many bytes of the file are whole lines."""
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    lines = data[:whole].splitlines()
+    if not lines:
+        return None, {}, 0
+    records: dict[str, RunRecord] = {}
+    try:
+        head = msgspec.json.decode(lines[0], type=Head)
+        for line in lines[1:]:
+            record = msgspec.json.decode(line, type=RunRecord)
+            records[record.name] = record
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise CampaignError(
+            f"{path}: no ledger of a campaign ({error}); name another file with --json"
+        ) from None
+    return head, records, whole
+
+
 class Ledger:
     """The file, and what it holds."""
 
@@ -59,20 +87,9 @@ class Ledger:
 
     def _read(self, path: Path) -> int:
         """Take what is there; how many bytes of it are whole lines."""
-        data = path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        lines = data[:whole].splitlines()
-        if not lines:
+        there, self.records, whole = _whole_lines(path)
+        if there is None:
             return 0
-        try:
-            there = msgspec.json.decode(lines[0], type=Head)
-            for line in lines[1:]:
-                record = msgspec.json.decode(line, type=RunRecord)
-                self.records[record.name] = record
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            raise CampaignError(
-                f"{path}: no ledger of a campaign ({error}); name another file with --json"
-            ) from None
         if there.identity != self.head.identity:
             other = ", ".join(_differences(there.identity, self.head.identity))
             raise CampaignError(
