@@ -20,7 +20,7 @@ pytest.importorskip("optuna")
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    return write_archive(tmp_path / "archive", subjects=5, length_s=40.0)
+    return write_archive(tmp_path / "archive", subjects=7, length_s=40.0)
 
 
 def command(archive: Path, *more: str) -> list[str]:
@@ -37,13 +37,13 @@ def test_it_writes_an_artefact_that_fits_its_room_and_a_page(
     out = archive.parent / "out" / "cv.toml"
     assert main(command(archive, "--trials", "40", "--workers", "2")) == 0
     said = capsys.readouterr()
-    assert "5 recordings of 5 subjects:" in said.out
+    assert "7 recordings of 7 subjects:" in said.out
     assert "0 of 40 trials done" in said.out
     assert "best " in said.err
     artefact = load_artefact(out)
     check_fits(artefact, 300.0, 10.0)
     assert artefact.prediction.predictor == "kalman_cv"
-    assert [fold.subject for fold in artefact.held_out] == [f"patient{n}" for n in range(5)]
+    assert [fold.subject for fold in artefact.held_out] == [f"patient{n}" for n in range(7)]
     assert artefact.scores.loss <= artefact.scores.default_loss * 1.01
     page = out.with_suffix(".html").read_text()
     assert page.count("<svg") == 3

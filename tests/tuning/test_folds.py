@@ -12,15 +12,20 @@ def scores(**losses: float) -> dict[str, Score]:
     return {name: Score(loss, loss, 0.0, 0.0) for name, loss in losses.items()}
 
 
-USUAL = scores(a=1.0, b=1.0, c=1.0)
+SUBJECTS = "abcdefg"
+USUAL = scores(**dict.fromkeys(SUBJECTS, 1.0))
+
+
+def all_but(loss: float, **others: float) -> dict[str, Score]:
+    return scores(**{**dict.fromkeys(SUBJECTS, loss), **others})
 
 
 def test_a_held_out_subject_has_no_say_in_its_own_fold() -> None:
-    trials = {0: USUAL, 1: scores(a=0.1, b=1.2, c=1.2), 2: scores(a=0.9, b=0.9, c=0.9)}
+    trials = {0: USUAL, 1: all_but(1.2, a=0.1), 2: all_but(0.9)}
     folds = {fold.subject: fold for fold in leave_one_out(trials, 0)}
     assert folds["a"].trial == 2  # trial 1 is best for a alone
     assert folds["a"].tuned.loss == 0.9
-    for subject in "abc":  # whatever the held-out score is, the choice stays
+    for subject in SUBJECTS:  # whatever the held-out score is, the choice stays
         twisted = {
             number: {**kept, subject: Score(9.0 * number, 1.0, 1.0, 0.0)}
             for number, kept in trials.items()
@@ -30,19 +35,33 @@ def test_a_held_out_subject_has_no_say_in_its_own_fold() -> None:
 
 
 def test_to_harm_one_weighs_more_than_to_help_another() -> None:
-    harms, helps = scores(a=0.6, b=1.3, c=1.0), scores(a=0.98, b=0.98, c=0.98)
+    harms, helps = all_but(0.9, b=1.1), all_but(0.98)
     assert sum(s.loss for s in harms.values()) < sum(s.loss for s in helps.values())
-    assert merit(harms, USUAL, "abc") > merit(helps, USUAL, "abc")
-    assert choose({0: USUAL, 1: harms, 2: helps}, 0, "abc") == 2
+    assert merit(harms, USUAL, SUBJECTS) > merit(helps, USUAL, SUBJECTS)
+    assert choose({0: USUAL, 1: harms, 2: helps}, 0, SUBJECTS) == 2
+
+
+def test_one_easy_subject_does_not_outvote_the_others() -> None:
+    easy, all_round = all_but(0.99, a=0.1), all_but(0.95)
+    assert merit(all_round, USUAL, SUBJECTS) < merit(easy, USUAL, SUBJECTS)
 
 
 def test_the_default_is_kept_unless_something_is_better() -> None:
-    trials = {3: USUAL, 1: scores(a=1.0, b=1.0, c=1.0), 2: scores(a=1.1, b=1.0, c=1.0)}
-    assert choose(trials, 3, "abc") == 3
+    trials = {3: USUAL, 1: all_but(1.0), 2: all_but(1.0, a=1.1)}
+    assert choose(trials, 3, SUBJECTS) == 3
+
+
+@pytest.mark.parametrize(
+    ("better", "chosen"),
+    [("abcdefg", 1), ("abcdef", 1), ("abcde", 1), ("abcd", 0), ("a", 0)],
+)
+def test_the_default_is_kept_unless_the_subjects_prove_it(better: str, chosen: int) -> None:
+    trials = {0: USUAL, 1: all_but(1.0, **dict.fromkeys(better, 0.9))}
+    assert choose(trials, 0, SUBJECTS) == chosen
 
 
 def test_means_count_who_is_worse_off() -> None:
-    trials = {0: USUAL, 1: scores(a=0.5, b=0.5, c=1.2)}
+    trials = {0: USUAL, 1: all_but(0.5, c=1.2)}
     folds = leave_one_out(trials, 0)
     summed = means(folds)
     assert summed.worse == 1

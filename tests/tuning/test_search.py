@@ -6,6 +6,7 @@ import os
 from collections import deque
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna.storages import InMemoryStorage
@@ -124,7 +125,7 @@ def test_workers_always_have_their_next_task_and_no_more(problem: Problem) -> No
 def test_few_trials_are_spread_over_many_workers(problem: Problem) -> None:
     study = studies.open_study(InMemoryStorage(), problem, 1)
     farm = PaperFarm(50)
-    Search(problem, study, farm, 2).run(nothing)
+    Search(problem, study, farm, 3).run(nothing)  # the default alone, then two at once
     assert farm.most_out == 2 * len(problem.archive.subjects)
 
 
@@ -217,3 +218,23 @@ def test_a_resumed_search_does_not_draw_the_same_again(problem: Problem, tmp_pat
         Search(problem, study, PaperFarm(1), wanted).run(nothing)
     drawn = [tuple(trial.params.values()) for trial in studies.finished(study)]
     assert len(set(drawn)) == 16
+
+
+def test_the_last_trials_lie_between_the_default_and_the_best(problem: Problem) -> None:
+    study = studies.open_study(InMemoryStorage(), problem, 1)
+    Search(problem, study, PaperFarm(1), 40).run(nothing)
+    scale = np.log(list(problem.defaults.values()))
+    whole = [trial for trial in study.trials if trial.value is not None]
+    between = 0
+    for trial in study.trials[-6:]:
+        way = np.log(list(trial.params.values())) - scale
+        earlier = [
+            np.log(list(o.params.values())) - scale for o in whole if o.number < trial.number
+        ]
+        between += any(
+            np.allclose(way, share * other, atol=1e-3)
+            for share in (0.25, 0.5, 0.75, 0.9)
+            for other in earlier
+            if other.any()
+        )
+    assert between >= 3

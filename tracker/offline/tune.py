@@ -206,7 +206,5 @@ class TellProgress:
         """Show how far a search is."""
         best = ""
         if progress.best is not None:
-            best = f"best {progress.best:.4f}"
-            if progress.default is not None:
-                best += f" ({progress.best / progress.default - 1.0:+.1%})"
+            best = f"best {progress.best - 1.0:+.1%}"
         self._bar.update(self._task, completed=progress.finished, total=progress.wanted, best=best)

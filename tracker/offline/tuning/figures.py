@@ -13,21 +13,21 @@ from tracker.report.svg import Frame, axes, dots, figure, line, note, padded, ti
 COMPLETE = TrialState.COMPLETE
 
 
-def history(trials: Sequence[FrozenTrial], default: float) -> str:
-    """Loss of every complete trial by its order, the best so far, and the default's."""
+def history(trials: Sequence[FrozenTrial]) -> str:
+    """Merit of every complete trial by its order, the best so far, and the default's."""
     order = [float(place) for place, trial in enumerate(trials, 1) if trial.state == COMPLETE]
-    losses = [trial.value or 0.0 for trial in trials if trial.state == COMPLETE]
-    best = [min(losses[: place + 1]) for place in range(len(losses))]
-    usual = sorted(losses)[: max(1, int(0.9 * len(losses)))]
-    frame = Frame((0.0, len(trials) + 1.0), padded(min(losses), max(*usual, default)))
-    shown = [min(loss, frame.y[1]) for loss in losses]
+    merits = [trial.value or 1.0 for trial in trials if trial.state == COMPLETE]
+    best = [min(merits[: place + 1]) for place in range(len(merits))]
+    usual = sorted(merits)[: max(1, int(0.9 * len(merits)))]
+    frame = Frame((0.0, len(trials) + 1.0), padded(min(merits), max(*usual, 1.0)))
+    shown = [min(merit, frame.y[1]) for merit in merits]
     parts = [
-        axes(frame, "trial", "loss"),
-        line(frame, list(frame.x), [default, default], "untracked-line"),
+        axes(frame, "trial", "merit"),
+        line(frame, list(frame.x), [1.0, 1.0], "untracked-line"),
         dots(frame, order, shown, 2.4, "trial"),
         line(frame, order, best, "tracked-line"),
     ]
-    return figure(frame, f"loss by trial; the best is {min(losses):.4f}", parts)
+    return figure(frame, f"merit by trial; the best is {min(merits):.4f}", parts)
 
 
 def importance(weights: Mapping[str, float]) -> str:

@@ -5,9 +5,11 @@ other subjects is looked up, and its score of the held-out subject read off. Wha
 itself has seen of that subject (the sampler learns from means over all) remains; the table is
 therefore a little kinder than a new patient will be, and the less so the more subjects there are.
 
-The best trial is the one with the smallest mean loss plus ``CAUTION`` times the mean of what
-subjects lose against the default: parameters that help most patients by harming some are not
-what an archive is tuned for.
+A trial's merit is the mean over subjects of its loss as a share of the default's, with what a
+subject loses counted ``CAUTION`` times more than what it gains, and gains beyond a fifth not
+counted at all: parameters that help some by harming others are not what an archive is tuned for,
+and neither is one easy patient. The best trial is taken only if the subjects it was chosen by
+show, by a signed-rank test, that it is better than the default; otherwise the default is.
 """
 
 from __future__ import annotations
@@ -16,8 +18,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tracker.offline.tuning.objective import Score
+from tracker.offline.tuning.signed_rank import chance
 
-CAUTION = 2.0
+CAUTION = 10.0
+MOST_GAIN = 0.2
+PROOF = 0.05
+"""The default is left only for what has a smaller probability of being chance."""
 
 Scores = Mapping[str, Score]
 
@@ -32,22 +38,27 @@ class Fold(NamedTuple):
 
 
 def merit(scores: Scores, default: Scores, subjects: Iterable[str]) -> float:
-    """What the choice of a trial makes small, over ``subjects``."""
-    losses = [(scores[name].loss, default[name].loss) for name in subjects]
-    mean = sum(loss for loss, _ in losses) / len(losses)
-    worse = sum(max(0.0, loss - usual) for loss, usual in losses) / len(losses)
-    return mean + CAUTION * worse
+    """What the choice of a trial makes small, over ``subjects``; the default's is 1."""
+    ratios = [_ratio(scores[name], default[name]) for name in subjects]
+    counted = [max(ratio, 1.0 - MOST_GAIN) + CAUTION * max(0.0, ratio - 1.0) for ratio in ratios]
+    return sum(counted) / len(counted)
+
+
+def _ratio(score: Score, usual: Score) -> float:
+    return score.loss / max(usual.loss, 1e-12)
 
 
 def choose(trials: Mapping[int, Scores], default: int, subjects: Iterable[str]) -> int:
-    """The best trial over ``subjects``; the default where nothing is better than it."""
+    """The best trial over ``subjects``; the default where nothing is proved better than it."""
     seen = tuple(subjects)
     usual = trials[default]
 
     def key(number: int) -> tuple[float, bool, int]:
         return (merit(trials[number], usual, seen), number != default, number)
 
-    return min(trials, key=key)
+    best = min(trials, key=key)
+    gains = [1.0 - _ratio(trials[best][name], usual[name]) for name in seen]
+    return best if chance(gains) < PROOF else default
 
 
 def leave_one_out(trials: Mapping[int, Scores], default: int) -> list[Fold]:

@@ -13,6 +13,7 @@ from importlib import resources
 from optuna.trial import TrialState
 
 from tracker.offline.tuning import figures
+from tracker.offline.tuning.folds import CAUTION, PROOF
 from tracker.offline.tuning.objective import TAIL_WEIGHT
 from tracker.offline.tuning.result import Result
 from tracker.offline.tuning.study import finished
@@ -60,7 +61,7 @@ def _answer(result: Result) -> str:
     gain = 1.0 - mean.tuned_loss / mean.default_loss
     worse = "none of them is" if mean.worse == 0 else f"{mean.worse} of them {_is(mean.worse)}"
     if result.chosen == result.default:
-        headline = "No trial was better than the default parameters: they are kept"
+        headline = "No trial was proved better than the default parameters: they are kept"
     else:
         headline = (
             f"On a subject not seen, tuning makes the loss <b>{gain:.1%}</b> "
@@ -74,7 +75,9 @@ def _answer(result: Result) -> str:
         "holding still.</p>"
         f'<p class="about">Loss: relative RMS + {TAIL_WEIGHT:g} · relative 99th percentile of the '
         "error, mean over a subject’s recordings. Only predictions are scored; what they are worth "
-        "to a patient, only the closed loop can tell (<code>tidetrack simulate</code>).</p>"
+        "to a patient, only the closed loop can tell (<code>tidetrack simulate</code>). A fold "
+        "whose subjects do not prove the best trial better (signed-rank test, p &lt; "
+        f"{PROOF:g}) keeps the default.</p>"
     )
 
 
@@ -85,20 +88,20 @@ def _is(count: int) -> str:
 def _search(result: Result) -> str:
     trials = finished(result.study)
     given_up = sum(trial.state == TrialState.PRUNED for trial in trials)
-    default = result.study.trials[result.default].value or 0.0
     parts = [
         "<h2>The search</h2>",
         f'<p class="about">{len(trials)} trials; {given_up} of them were given up before all '
         "subjects were paid for, being worse than the best on those seen.</p>",
-        '<div class="two"><figure><h3>Loss of each trial</h3>',
-        figures.history(trials, default),
-        "<figcaption>Dots: trials evaluated on every subject. Line: the best so far. Dashed: the "
-        "default parameters.</figcaption></figure>",
+        '<div class="two"><figure><h3>Merit of each trial</h3>',
+        figures.history(trials),
+        "<figcaption>Mean loss as a share of the default’s, what a subject loses counted "
+        f"{1.0 + CAUTION:g} times. Dots: trials evaluated on every subject. Line: the best so far. "
+        "Dashed: the default parameters.</figcaption></figure>",
     ]
     weights = importances(result.study)
     if weights:
         parts += [
-            "<figure><h3>What the loss depends on</h3>",
+            "<figure><h3>What the merit depends on</h3>",
             figures.importance(weights),
             "<figcaption>Share of each parameter in telling the best tenth of the trials from the "
             "others (PED-ANOVA, Watanabe 2023).</figcaption></figure>",

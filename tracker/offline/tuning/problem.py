@@ -17,6 +17,7 @@ import msgspec
 
 import tracker.core.prediction
 from tracker.offline.tuning.archive import Archive
+from tracker.offline.tuning.folds import CAUTION, MOST_GAIN
 from tracker.offline.tuning.objective import TAIL, TAIL_WEIGHT, Job
 from tracker.offline.tuning.space import Range
 
@@ -49,7 +50,7 @@ class Problem(NamedTuple):
             "rate_hz": self.rate_hz,
             "archive": self.archive.sha256,
             "ranges": {name: list(item) for name, item in sorted(self.ranges.items())},
-            "objective": [TAIL, TAIL_WEIGHT],
+            "objective": [TAIL, TAIL_WEIGHT, CAUTION, MOST_GAIN],
             "kernels": KERNELS_SHA256,
         }
         return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()

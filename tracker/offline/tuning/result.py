@@ -129,7 +129,7 @@ def in_words(result: Result) -> str:
         f"  {mean.default_loss:14.3f}  {mean.tuned_loss:6.3f}"
     )
     if result.chosen == result.default:
-        lines.append("no trial was better than the default parameters: they are kept")
+        lines.append("no trial was proved better than the default parameters: they are kept")
     else:
         changed = ", ".join(
             f"{name} {place.default:g} → {result.parameters[name]:g}"

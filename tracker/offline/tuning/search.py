@@ -14,19 +14,27 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from tracker.offline.tuning import study as studies
 from tracker.offline.tuning.errors import TuningError
 from tracker.offline.tuning.farm import AT_HAND, Farm, Outcome, Task
+from tracker.offline.tuning.folds import merit
 from tracker.offline.tuning.objective import Score
 from tracker.offline.tuning.problem import Problem
 from tracker.offline.tuning.signals import stop_signals
-from tracker.offline.tuning.space import rounded
+from tracker.offline.tuning.signed_rank import chance
+from tracker.offline.tuning.space import between, rounded
 
 MOST_UNDER_WAY = 32
 """Trials at once: beyond, a search that learns from its trials is no better than chance."""
 MOST_FAILED = 10
+GIVE_UP = 0.1
+"""A trial is given up when it is worse than the best with a smaller probability of chance."""
+FEWEST_SEEN = 4
+SHRUNKEN = 0.15
+"""Share of the trials, the last ones, spent on points between the default and the best."""
+_SHARES = (0.5, 0.75, 0.25, 0.9)
 
 
 class Progress(NamedTuple):
@@ -35,7 +43,7 @@ class Progress(NamedTuple):
     finished: int
     wanted: int
     best: float | None
-    default: float | None
+    """Merit of the best trial; the default's is 1."""
     workers: int
 
 
@@ -64,13 +72,15 @@ class Search:
         self._finished = len(studies.finished(study))
         self._out = 0
         self._failed: list[str] = []
-        self._default_loss: float | None = None
-        self._best = studies.best_loss(study)
+        self._default: dict[str, Score] | None = None
+        self._best: tuple[float, dict[str, Score], dict[str, float]] | None = None
+        self._shrunk = 0
         self._beat_s = time.monotonic()
 
     def run(self, tell: Callable[[Progress], None]) -> None:
         """Search. Whatever ends it early, trials under way are given back to the study."""
         self._queue_default()
+        self._recall()
         tell(self._progress())
         try:
             with stop_signals() as stopped:
@@ -94,6 +104,15 @@ class Search:
         if not there and self._problem.defaults not in queued:
             self._study.enqueue_trial(self._problem.defaults)
 
+    def _recall(self) -> None:
+        """Take up what a study that goes on knows of its default and its best trial."""
+        for trial in studies.finished(self._study):
+            if is_default(trial, self._problem):
+                self._default = studies.scores_of(trial)
+        for trial in studies.finished(self._study):
+            if trial.state is TrialState.COMPLETE:
+                self._compare(studies.scores_of(trial), rounded(trial.params, self._problem.ranges))
+
     def _hand_out(self) -> None:
         room = AT_HAND * self._farm.workers() - self._out
         while room > 0:
@@ -107,17 +126,22 @@ class Search:
             room -= 1
 
     def _next_place(self) -> _UnderWay | None:
-        """The trial to evaluate the next subject of: a new one while there may be more."""
+        """The trial to evaluate the next subject of: a new one while there may be more.
+
+        The default comes first and alone, for every other one is compared with it.
+        """
         idle = [item for item in self._under_way.values() if item.to_come and not item.out]
         if idle:
             return idle[0]
         most = min(MOST_UNDER_WAY, AT_HAND * self._farm.workers(), self._wanted - self._finished)
+        most = most if self._default is not None else 1
         if len(self._under_way) < most:
             return self._ask()
         waiting = [item for item in self._under_way.values() if item.to_come]
         return min(waiting, key=lambda item: len(item.out), default=None)
 
     def _ask(self) -> _UnderWay:
+        self._queue_shrunken()
         trial = self._study.ask()
         drawn = {
             name: trial.suggest_float(name, item.low, item.high, log=item.logarithmic)
@@ -149,45 +173,51 @@ class Search:
         return False
 
     def _is_hopeless(self, item: _UnderWay) -> bool:
-        """Ask the pruner whether a trial is worse than the best; the default must be whole.
+        """Whether a trial is worse than the best, on the subjects seen; the default must be whole.
 
-        What a trial has scored so far is kept here and not in the storage: a write for each
-        subject would take longer than many a subject does.
+        The rule of Optuna's ``WilcoxonPruner``: a signed-rank test, and the mean must be worse too.
         """
-        if item.parameters == self._problem.defaults:
+        seen = item.scores
+        if self._best is None or len(seen) < FEWEST_SEEN:
             return False
-        so_far = FrozenTrial(
-            number=item.trial.number,
-            trial_id=-1,
-            state=TrialState.RUNNING,
-            value=None,
-            datetime_start=None,
-            datetime_complete=None,
-            params={},
-            distributions={},
-            user_attrs={},
-            system_attrs={},
-            intermediate_values=self._by_step(item),
-        )
-        return self._study.pruner.prune(self._study, so_far)
-
-    def _by_step(self, item: _UnderWay) -> dict[int, float]:
-        subjects = self._problem.archive.subjects
-        return {subjects.index(name): score.loss for name, score in item.scores.items()}
+        _, best, _ = self._best
+        mean = sum(score.loss for score in best.values()) / len(best)
+        if sum(score.loss for score in seen.values()) / len(seen) <= mean:
+            return False
+        return chance([score.loss - best[name].loss for name, score in seen.items()]) < GIVE_UP
 
     def _finish(self, item: _UnderWay, state: TrialState) -> None:
         kept = {name: list(score) for name, score in sorted(item.scores.items())}
         item.trial.set_user_attr(studies.SCORES, kept)
-        loss = None
+        if item.parameters == self._problem.defaults:
+            self._default = item.scores
+        value = None
         if state is TrialState.COMPLETE:
-            loss = sum(score.loss for score in item.scores.values()) / len(item.scores)
-            if self._best is None or loss < self._best:
-                self._best = loss
-                for step, value in self._by_step(item).items():
-                    item.trial.report(value, step)  # for the pruner to compare others with
-        self._study.tell(item.trial, loss, state)
+            value = self._compare(item.scores, item.parameters)
+        self._study.tell(item.trial, value, state)
         del self._under_way[item.trial.number]
         self._finished += 1
+
+    def _compare(self, scores: dict[str, Score], parameters: dict[str, float]) -> float:
+        """The merit of a complete trial, which may become the best."""
+        assert self._default is not None  # it is the first to finish
+        value = merit(scores, self._default, self._problem.archive.subjects)
+        if self._best is None or value < self._best[0]:
+            self._best = (value, scores, parameters)
+        return value
+
+    def _queue_shrunken(self) -> None:
+        """Near the end, have points between default and best tried: less may harm nobody."""
+        started = self._finished + len(self._under_way)
+        if self._best is None or started < (1.0 - SHRUNKEN) * self._wanted:
+            return
+        _, _, best = self._best
+        if best == self._problem.defaults:
+            return
+        share = _SHARES[self._shrunk % len(_SHARES)]
+        self._shrunk += 1
+        point = between(self._problem.defaults, best, share, self._problem.ranges)
+        self._study.enqueue_trial(point, skip_if_exists=True)
 
     def _fail(self, item: _UnderWay, outcome: Outcome[Score]) -> bool:
         self._study.tell(item.trial, state=TrialState.FAIL)
@@ -203,14 +233,8 @@ class Search:
             studies.beat(self._study)
 
     def _progress(self) -> Progress:
-        if self._default_loss is None:
-            for trial in studies.finished(self._study):
-                if is_default(trial, self._problem):
-                    self._default_loss = trial.value
-                    break
-        return Progress(
-            self._finished, self._wanted, self._best, self._default_loss, self._farm.workers()
-        )
+        best = None if self._best is None else self._best[0]
+        return Progress(self._finished, self._wanted, best, self._farm.workers())
 
 
 def is_default(trial: optuna.trial.FrozenTrial, problem: Problem) -> bool:

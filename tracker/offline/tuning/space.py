@@ -97,3 +97,20 @@ def rounded(parameters: Mapping[str, float], ranges: Mapping[str, Range]) -> dic
         short = min(max(float(f"{value:.{_DIGITS}g}"), place.low), place.high)
         values[name] = place.default if value == place.default else short
     return values
+
+
+def between(
+    start: Mapping[str, float],
+    end: Mapping[str, float],
+    share: float,
+    ranges: Mapping[str, Range],
+) -> dict[str, float]:
+    """The point a ``share`` of the way from ``start`` to ``end``, on each parameter's scale."""
+    values: dict[str, float] = {}
+    for name, place in ranges.items():
+        first, last = start[name], end[name]
+        if place.logarithmic:
+            values[name] = first * (last / first) ** share
+        else:
+            values[name] = first + share * (last - first)
+    return rounded(values, ranges)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import optuna
-from optuna.pruners import WilcoxonPruner
+from optuna.pruners import NopPruner
 from optuna.samplers import TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -43,9 +43,11 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        pruner = WilcoxonPruner(p_threshold=0.1, n_startup_steps=4)
         study = optuna.create_study(
-            storage=storage, study_name=name or problem.name, pruner=pruner, load_if_exists=True
+            storage=storage,
+            study_name=name or problem.name,
+            pruner=NopPruner(),  # `search` gives trials up itself
+            load_if_exists=True,
         )
         # A resumed search must not draw again what it drew before.
         drawn = len(study.get_trials(deepcopy=False))
@@ -115,12 +117,6 @@ def give_back(study: optuna.Study, number: int, parameters: dict[str, Any]) -> N
 def finished(study: optuna.Study) -> list[FrozenTrial]:
     """The trials that count, oldest first."""
     return study.get_trials(deepcopy=False, states=FINISHED)
-
-
-def best_loss(study: optuna.Study) -> float | None:
-    """The smallest loss of a complete trial; ``None`` before there is one."""
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return min((trial.value for trial in complete if trial.value is not None), default=None)
 
 
 def scores_of(trial: FrozenTrial) -> dict[str, Score]:
