@@ -25,7 +25,8 @@ from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.figures import breach_of, digest_of, tally
 from tracker.offline.campaign.ledger import Head, Identity, Ledger, Made
 from tracker.offline.campaign.patients import patient_of
-from tracker.offline.campaign.single import RunRecord, Single
+from tracker.offline.campaign.record import RunRecord
+from tracker.offline.campaign.single import Single
 from tracker.offline.campaign.work import split
 
 SEEDS = Path(__file__).parent.parent / "seeds"

@@ -31,8 +31,8 @@ from tracker.offline.campaign.ledger import (
 )
 from tracker.offline.campaign.page import page
 from tracker.offline.campaign.patients import Archive, load_archive
+from tracker.offline.campaign.record import RunRecord
 from tracker.offline.campaign.replay import replay_command, replay_run
-from tracker.offline.campaign.single import RunRecord
 from tracker.offline.campaign.table import in_words, markdown
 from tracker.offline.campaign.work import RunJob, carry_out
 from tracker.offline.closed_loop import shortest_run_s

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tracker.offline.campaign.kinds import CLEAN
-from tracker.offline.campaign.single import RunRecord
+from tracker.offline.campaign.record import RunRecord
 
 DETECTABLE_MS = 150.0
 IMAGE_ONLY_S = 0.25

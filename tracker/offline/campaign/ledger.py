@@ -15,7 +15,7 @@ import msgspec
 
 import tracker
 from tracker.offline.campaign.errors import CampaignError
-from tracker.offline.campaign.single import RunRecord
+from tracker.offline.campaign.record import RunRecord
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from tracker.offline.campaign.figures import (
 )
 from tracker.offline.campaign.kinds import CLEAN
 from tracker.offline.campaign.ledger import Head
-from tracker.offline.campaign.single import RunRecord
+from tracker.offline.campaign.record import RunRecord
 from tracker.offline.campaign.table import HEAD, cells_of
 from tracker.report import svg
 
