@@ -157,7 +157,8 @@ def _reaction(kept: Kept, troubles: tuple[Trouble, ...], traces: Traces) -> dict
         return found
     onset_ns = round(min(t.mishaps[0].at_s for t in troubles) * 1e9)
     clear_ns = round(max(t.clear_s for t in troubles) * 1e9)
-    raised = next((c for c in kept.faults if c.active and c.t_ns >= onset_ns), None)
+    until_ns = max(_put_down_to_ns(trouble) for trouble in troubles)
+    raised = next((c for c in kept.faults if c.active and onset_ns <= c.t_ns <= until_ns), None)
     if raised is not None:
         found["detected_ms"] = round((raised.t_ns - onset_ns) / 1e6, 1)
         found["detected_by"] = raised.fault
@@ -165,7 +166,7 @@ def _reaction(kept: Kept, troubles: tuple[Trouble, ...], traces: Traces) -> dict
     permitted = traces.permitted[after]
     if not len(after) or not permitted[0]:
         return found
-    off = np.flatnonzero(~permitted)
+    off = np.flatnonzero(~permitted & (traces.t_ns[after] <= until_ns))
     if not len(off):
         return found
     held_ns = int(traces.t_ns[after[off[0]]])
@@ -205,20 +206,19 @@ def _stopped_by(kept: Kept) -> str:
 
 
 def _nuisance(kept: Kept, troubles: tuple[Trouble, ...]) -> tuple[str, ...]:
-    """What began every hold that falls into no mishap and no recovery from one.
-
-    Shots go on telling of what only they can see for as long as the run lasts.
-    """
-    spans = [
-        (t.mishaps[0].at_s, float("inf") if t.image_only else t.clear_s + RECOVERY_S)
-        for t in troubles
-    ]
+    """What began every hold that falls into no mishap and no recovery from one."""
+    spans = [(round(t.mishaps[0].at_s * 1e9), _put_down_to_ns(t)) for t in troubles]
     begun = [c for c in kept.states if c.before == State.TRACKING]
     return tuple(
         _reason(kept, change)
         for change in begun
-        if not any(a <= change.t_ns / 1e9 <= b for a, b in spans)
+        if not any(a <= change.t_ns <= b for a, b in spans)
     )
+
+
+def _put_down_to_ns(trouble: Trouble) -> int:
+    """Until when what happens is put down to a mishap: of what shots alone see, to the end."""
+    return 1 << 62 if trouble.image_only else round((trouble.clear_s + RECOVERY_S) * 1e9)
 
 
 def _in_words(trouble: Trouble) -> str:
