@@ -1,23 +1,42 @@
-"""Lines for a person at the terminal, written by a thread: one that hangs delays no tick."""
+"""Lines for a person at the terminal and for a log, written by a thread: no tick waits for them.
+
+A log has one JSON object a line: when (``wall``, UTC), ``level`` (info, warning, alarm), ``kind``
+(what the line begins with: session, fault, request, …), ``run_id`` and the ``text``.
+"""
 
 from __future__ import annotations
 
+import datetime
 import queue
 import sys
 import threading
+import time
 from types import TracebackType
-from typing import Self, TextIO
+from typing import NamedTuple, Self, TextIO
+
+import msgspec
 
 MOST_WAITING = 500
+LEVELS = {"alarm": "alarm", "warning": "warning", "fault": "warning"}
+"""Level of a line that begins so; any other is info."""
+KINDS = (*LEVELS, "session", "request", "recording", "service", "gateway", "console", "self-test")
+
+
+class _Line(NamedTuple):
+    at_s: float
+    text: str
 
 
 class Console:
     """Use as a context manager; lines beyond what the terminal takes are dropped and counted."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, log: TextIO | None = None) -> None:
+        """``stream`` gets words, ``log`` the same as JSON; without either: the terminal words."""
         self.dropped = 0
-        self._stream = stream or sys.stdout
-        self._lines: queue.Queue[str | None] = queue.Queue()
+        self.run_id = ""
+        self._stream = sys.stdout if stream is None and log is None else stream
+        self._log = log
+        self._lines: queue.Queue[_Line | None] = queue.Queue()
         self._thread = threading.Thread(target=self._write, name="console", daemon=True)
 
     def say(self, line: str) -> None:
@@ -25,7 +44,7 @@ class Console:
         if self._lines.qsize() >= MOST_WAITING:
             self.dropped += 1
         else:
-            self._lines.put(line)
+            self._lines.put(_Line(time.time(), line))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -42,8 +61,36 @@ class Console:
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
-            try:
-                print(line, file=self._stream, flush=self._lines.empty())
-            except OSError:
-                return  # nobody reads any more
-        self._stream.flush()
+            last = self._lines.empty()
+            if self._stream is not None:
+                self._stream = _written(self._stream, line.text, last)
+            if self._log is not None:
+                self._log = _written(self._log, as_json(line.at_s, line.text, self.run_id), last)
+        for stream in (self._stream, self._log):
+            if stream is not None:
+                stream.flush()
+
+
+def as_json(at_s: float, text: str, run_id: str) -> str:
+    """One line of a log."""
+    begin = text.partition(":")[0]
+    kind = begin if begin in KINDS else ""
+    over = kind == "fault" and ": over" in text
+    when = datetime.datetime.fromtimestamp(at_s, datetime.UTC)
+    record = {
+        "wall": when.isoformat(timespec="milliseconds"),
+        "level": "info" if over else LEVELS.get(kind, "info"),
+        "kind": kind,
+        "run_id": run_id,
+        "text": text,
+    }
+    return msgspec.json.encode(record).decode()
+
+
+def _written(stream: TextIO, text: str, flush: bool) -> TextIO | None:
+    """Write a line; a stream that nobody reads any more is written no more."""
+    try:
+        print(text, file=stream, flush=flush)
+    except OSError:
+        return None
+    return stream

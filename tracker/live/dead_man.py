@@ -24,6 +24,7 @@ from tracker.core.watch import MONITOR
 from tracker.live.conditions import CONDITIONS
 from tracker.live.monitor import Watch
 from tracker.live.page import DaemonRecord, MonitorRecord, Page, anonymous_page, named_page
+from tracker.live.scheduling import Elsewhere
 from tracker.operation import Monitor
 from tracker.wires import Modbus
 
@@ -79,8 +80,17 @@ def monitor_environment() -> dict[str, str]:
 class DeadMan:
     """A context manager around the run: it starts the monitor and ends it last."""
 
-    def __init__(self, configuration: Configuration, start_ns: int) -> None:
-        """``start_ns``: the moment of the system's monotonic clock the run counts from."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        start_ns: int,
+        elsewhere: Elsewhere = contextlib.nullcontext,
+    ) -> None:
+        """``start_ns``: the moment of the system's monotonic clock the run counts from.
+
+        ``elsewhere`` is entered around each start of the monitor.
+        """
+        self._elsewhere = elsewhere
         self._settings: Monitor = configuration.operation.monitor
         self._start_ns = start_ns
         self._configuration = configuration
@@ -203,12 +213,13 @@ class DeadMan:
 
     def _start(self) -> None:
         watch = watch_of(self._configuration, str(self._descriptor), os.getpid())
-        self._process = subprocess.Popen(
-            monitor_command(watch),
-            pass_fds=[self._descriptor],
-            stdin=subprocess.DEVNULL,
-            env=monitor_environment(),
-        )
+        with self._elsewhere():
+            self._process = subprocess.Popen(
+                monitor_command(watch),
+                pass_fds=[self._descriptor],
+                stdin=subprocess.DEVNULL,
+                env=monitor_environment(),
+            )
 
     def _start_again(self, at_ns: int) -> None:
         process = self._process

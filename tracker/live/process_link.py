@@ -24,6 +24,7 @@ from tracker.live.device_process import (
     encode,
 )
 from tracker.live.order import Order
+from tracker.live.scheduling import Elsewhere
 
 FINISH_S = 3.0
 _ROOT = Path(__file__).parent.parent.parent
@@ -32,7 +33,14 @@ _ROOT = Path(__file__).parent.parent.parent
 class ProcessLink:
     """Starts the process, passes commands to it and hands over what comes back."""
 
-    def __init__(self, order: Order, clock: Callable[[], int], hand_over: HandOver) -> None:
+    def __init__(
+        self,
+        order: Order,
+        clock: Callable[[], int],
+        hand_over: HandOver,
+        elsewhere: Elsewhere = contextlib.nullcontext,
+    ) -> None:
+        """``elsewhere`` is entered around each start of the process."""
         self.device = order.device
         self.up = False
         self.counts = LinkCounts()
@@ -40,6 +48,7 @@ class ProcessLink:
         self._order = order
         self._clock = clock
         self._hand_over = hand_over
+        self._elsewhere = elsewhere
         self._pipe: socket.socket | None = None
         self._ended: asyncio.Future[None] | None = None
         self._figures: DeviceFigures | None = None
@@ -74,7 +83,7 @@ class ProcessLink:
         self._ended = loop.create_future()
         was_up = False
         with pipe:
-            with theirs:
+            with theirs, self._elsewhere():
                 process = self._start(theirs.fileno())
             self.pid = process.pid
             pipe.send(encode(self._order))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import sys
 from pathlib import Path
@@ -25,7 +24,7 @@ from tracker.live.operators import Nobody, Scripted
 from tracker.live.order import Order, build, orders_of, starting
 from tracker.live.process_link import ProcessLink
 from tracker.live.recording import recorded
-from tracker.live.scheduling import SWITCH_S, prefer
+from tracker.live.scheduling import SWITCH_S, Processor, prefer, run_in_loop
 from tracker.live.self_test import self_test
 from tracker.live.service import Service, new_run_id
 from tracker.live.web.beside import PageServer, console_key
@@ -60,11 +59,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--priority", type=int, default=0, metavar="N", help="SCHED_FIFO priority, where allowed"
     )
+    parser.add_argument("--cpu", type=int, metavar="N", help="keep the loop on this processor")
+    log = parser.add_mutually_exclusive_group()
+    log.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="json: one object a line on standard error, instead of words on standard output",
+    )
+    log.add_argument(
+        "--log-file", type=Path, metavar="FILE", help="append the log there, as JSON, besides"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Check, test, warm up, run, stop in order; 0: told to stop, 1: refused by the self-test."""
     configuration = load_configuration(args.config)
+    processor = Processor(args.cpu)
+    if not processor.known:
+        raise ConfigurationError([f"--cpu {args.cpu}: allowed are {processor.numbers()}"])
     if args.parameters is not None:
         from tracker.build import with_artefact
 
@@ -75,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     for order in orders.values():
         build(order, lambda: 0, lambda event: None)  # what is wrong with one is said now
     with contextlib.ExitStack() as stack:
-        console = stack.enter_context(Console())
+        console = stack.enter_context(_console(args, stack))
         notifier = stack.enter_context(contextlib.closing(Notifier()))
         journal: Path | None = args.journal
         recording: Recording | None = None
@@ -99,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         warm(configuration)
         clock = HostClock()
         roles = {role: order.device for role, order in orders.items()}
-        run_id = new_run_id()
+        run_id = console.run_id = new_run_id()
         service: Service | None = None
         if configuration.operation.console.start == "child":
             console_key(configuration)
@@ -129,11 +142,11 @@ def run(args: argparse.Namespace) -> int:
         def make(role: str, hand_over: HandOver) -> Device:
             order = starting(orders[role], clock)
             if order.apart:
-                return ProcessLink(order, clock, hand_over)
+                return ProcessLink(order, clock, hand_over, processor.elsewhere)
             return build(order, clock, hand_over)
 
         watched = configuration.operation.monitor.start != "off"
-        dead_man = DeadMan(configuration, clock.start_ns) if watched else None
+        dead_man = DeadMan(configuration, clock.start_ns, processor.elsewhere) if watched else None
         with (
             dead_man or contextlib.nullcontext(),
             recorded(journal, header, configuration.operation.records) as (writer, disk),
@@ -160,7 +173,8 @@ def run(args: argparse.Namespace) -> int:
             console.say(f"ready, recording to {journal}")
             notifier.ready()
             notifier.status(f"recording to {journal}")
-            asyncio.run(beside(gateway, daemon.run(args.duration_s)))
+            processor.stay()
+            run_in_loop(beside(gateway, daemon.run(args.duration_s)))
             figures = daemon.figures()
         console.say(describe(figures))
         console.say(str(journal))
@@ -190,6 +204,14 @@ def describe(figures: RunFigures) -> str:
         if device.late_replies is not None:
             lines.append(f"  late replies {device.late_replies} of {device.cycles}")
     return "\n".join(lines)
+
+
+def _console(args: argparse.Namespace, stack: contextlib.ExitStack) -> Console:
+    """Where lines go: the terminal, and a log of JSON lines if one is wanted."""
+    if args.log_file is not None:
+        log = stack.enter_context(args.log_file.open("a", encoding="utf-8"))
+        return Console(sys.stdout, log)
+    return Console(log=sys.stderr) if args.log_format == "json" else Console()
 
 
 def _require_all(path: Path, orders: dict[str, Order]) -> None:
