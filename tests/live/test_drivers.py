@@ -2,7 +2,8 @@
 
 Two whole rooms, each in a process beside its run. OpenIGTLink camera, LSL belt, an imager that
 stores by DICOM and a couch over GCS on TCP; then GigE marker cameras, OpenIGTLink belt and the
-couch on a serial line. The video camera's frames are looked at with its twin alone.
+couch on a serial line. The video camera is looked at with its twin alone, and so are the twins of
+tracker, belt and imager as `tidetrack twin` serves them.
 """
 
 from __future__ import annotations
@@ -162,3 +163,35 @@ def test_a_video_camera_sees_markers_through_opencv(
     assert "FFMPEG, 640 x 512" in camera["identity"]
     assert camera["rate_hz"] == pytest.approx(30.0, rel=0.3)
     assert 0.05 < camera["noise"] < 0.4, "a busy machine loses frames, and they count as noise"
+
+
+def test_twins_of_tracker_belt_and_imager_are_probed(tmp_path: Path) -> None:
+    pytest.importorskip("pylsl", reason="extra lsl is not installed")
+    pytest.importorskip("pynetdicom", reason="extra dicom is not installed")
+    igtl, dicom = free_ports(2)
+    file, out = tmp_path / "probe.toml", tmp_path / "found.json"
+    file.write_text(
+        f"""
+        [wires.camera]
+        driver = "openigtlink"
+        address = "tcp://127.0.0.1:{igtl}"
+        session = {{tools = ["Marker1", "Marker2", "Marker3"]}}
+        [wires.belt]
+        driver = "lsl"
+        session = {{name = "tidetrack belt"}}
+        [wires.imager]
+        driver = "dicom-xray"
+        listen = "127.0.0.1:{dicom}"
+        """
+    )
+    each = (("openigtlink", "--port", igtl), ("lsl",), ("dicom", "--port", dicom))
+    with twins(*each) as places:
+        assert places[1] == "lsl at LSL stream tidetrack belt"
+        assert main(["probe", str(file), "--seconds", "6", "--expose", "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["camera"]["identity"] == "OpenIGTLink 'Marker1', header 1"
+    assert found["camera"]["rate_hz"] == pytest.approx(60.0, rel=0.2)
+    assert found["belt"]["rate_hz"] == pytest.approx(100.0, rel=0.2)
+    assert "'tidetrack belt' (RESP)" in found["belt"]["identity"]
+    assert found["imager"]["samples"] >= 1
+    assert "TWIN tidetrack Twin" in found["imager"]["identity"]
