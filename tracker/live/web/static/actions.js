@@ -24,7 +24,7 @@ const CONFIRM = {
   ]],
   resume: (state) => {
     const latched = state.faults.filter((fault) => fault.latched);
-    return latched.length === 0 ? null : ["Resume after what held the beam?",
+    return latched.length === 0 ? null : ["Resume?",
       latched.map((fault) => `${capital(fault.name)}: ${fault.sentence} ${fault.detail}`)];
   },
   model: (state) => (state.session === "IDLE" ? null

@@ -187,7 +187,7 @@ export function devices() {
       const loses = device.lost_share > LOSS_SHOWN;
       const talks = device.up && device.role !== "";
       mark(row.line, "data-link", device.up ? (loses ? "loses" : "up") : "down");
-      write(row.link, device.up ? "" : "not connected");
+      write(row.link, device.up ? "" : "down");
       mark(row.line, "title", device.detail || "");
       const texts = talks
         ? [number(device.rate_hz, device.rate_hz < 10 ? 1 : 0), number(device.latency_ms, 0),
