@@ -190,7 +190,6 @@ def test_a_monitor_that_dies_costs_the_beam_and_is_started_again(shown: Shown) -
         t for t in recorded(shown, LinkChanged, shown.killed_ns, after_ns) if t.device == "monitor"
     ]
     assert (told[0].up, told[-1].up) == (False, True)
-    assert "silent for" in told[0].detail
 
 
 @pytest.mark.slow
