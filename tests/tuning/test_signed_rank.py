@@ -19,7 +19,12 @@ def test_it_is_scipys(pairs: int) -> None:
     for shift in (-0.4, 0.0, 0.4):
         values = draw.normal(shift, 1.0, pairs)
         method = "exact" if pairs <= 50 else "asymptotic"
-        theirs = wilcoxon(values, alternative="greater", zero_method="zsplit", method=method)
+        theirs = wilcoxon(
+            values,
+            alternative="greater",
+            zero_method="zsplit",
+            method=method,  # pyright: ignore[reportArgumentType] - its stubs lack the newer name
+        )
         assert chance(values.tolist()) == pytest.approx(theirs.pvalue, abs=1e-12)
 
 
