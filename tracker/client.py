@@ -225,6 +225,7 @@ class AsyncClient:
         self._plain = zmq.Context()
         self._context = zmq.asyncio.Context.shadow(self._plain)
         self._turn = asyncio.Lock()
+        self._subscribers: set[zmq.asyncio.Socket] = set()
         try:
             self._dealer: zmq.asyncio.Socket = self._side.connected(
                 self._context, zmq.DEALER, requests
@@ -255,7 +256,9 @@ class AsyncClient:
         """Everything of these topics (default: all) from now on (see `Client.published`)."""
         if self._side.welcome is None:
             await self.hello()
-        with self._side.subscribed(self._context, topics or TOPICS) as subscriber:
+        subscriber = self._side.subscribed(self._context, topics or TOPICS)
+        self._subscribers.add(subscriber)
+        try:
             while True:
                 try:
                     async with asyncio.timeout(silence_s):
@@ -264,13 +267,16 @@ class AsyncClient:
                     text = f"{self._side.requests}: silent for {silence_s:g} s"
                     raise ClientError(text) from None
                 yield _published(parts[1])
+        finally:
+            self._subscribers.discard(subscriber)
+            subscriber.close(0)
 
     def close(self) -> None:
         """Hang up."""
         self._dealer.disable_monitor()
-        self._monitor.close(0)
-        self._context.destroy(linger=0)
-        self._plain.term()
+        for made in (self._monitor, self._dealer, *self._subscribers):
+            made.close(0)
+        self._plain.term()  # the other context is a shadow of this one
 
     async def __aenter__(self) -> Self:
         return self

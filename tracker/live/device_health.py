@@ -55,10 +55,11 @@ class OneDevice:
                 if self._ticks is not None:
                     for _ in range(_missed(self._ticks, sample.ticks)):
                         self._lost.add(now_ns)
+                begun_anew = self._ticks is not None and sample.ticks <= self._ticks
                 self._ticks = sample.ticks
-                if self._timebase is None and self._new_timebase is not None:
-                    self._timebase = self._new_timebase()
-                if self._timebase is not None:
+                if self._new_timebase is not None:
+                    if self._timebase is None or begun_anew:
+                        self._timebase = self._new_timebase()
                     seen = self._timebase.stamp(sample.ticks, now_ns)
                     self._delays.add(now_ns, now_ns - seen.t_ns)
             case FiducialShot():

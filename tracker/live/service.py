@@ -2,7 +2,7 @@
 
 Part of the daemon's loop, at the end of each tick, for a bounded time: a few handshakes, a few
 requests, and every 50 ms the state, encoded once for all. It cannot hold anything up, and what
-goes wrong in it ends the service, not the run.
+goes wrong in it is told and is no trouble of the run's.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Service:
                 self._note_tick(event)
             self._picture.take(event, outputs)
         except Exception as error:
-            self._give_up(error)
+            self._tell_trouble(error)
 
     def turn(self, now_ns: int) -> None:
         """The end of the tick that began at ``now_ns``; never waits and never raises."""
@@ -153,7 +153,7 @@ class Service:
             self._show(self._sockets, now_ns)
             self._hops["service"].add(now_ns, self._clock() - began_ns)
         except Exception as error:  # onlookers are no reason to end a run
-            self._give_up(error)
+            self._tell_trouble(error)
 
     def _note_tick(self, tick: Tick) -> None:
         if self._due_ns is not None:
@@ -166,9 +166,12 @@ class Service:
         if newest_ns is not None:
             self._hops["sample age"].add(tick.t_ns, tick.t_ns - newest_ns)
 
-    def _give_up(self, error: Exception) -> None:
-        self._say(f"warning: the service ends: {type(error).__name__}: {error}")
-        self._close()
+    def _tell_trouble(self, error: Exception) -> None:
+        """A defect of the service; the next tick is another one."""
+        now_ns = self._clock()
+        if now_ns >= self._quiet_until_ns.get("", -1):
+            self._quiet_until_ns[""] = now_ns + QUIET_NS
+            self._say(f"warning: service: {type(error).__name__}: {error}")
 
     def _close(self) -> None:
         if self._sockets is not None:
@@ -203,7 +206,7 @@ class Service:
             self._count(answer, judged.role)
         else:
             answer = msgspec.structs.replace(judged, state=state.value)
-            self._count(answer, None)
+            self._count(answer, None if key is None else key.roles[-1])
             name = "unknown" if key is None else key.name
             self._complain(asked.public, f"request refused, key {name}: {answer.reason}")
         sockets.answer(asked.sender, _encode(answer))
