@@ -1,10 +1,11 @@
 """How sure a prediction is: an error covariance, calibrated online by adaptive conformal inference.
 
 The region is the joint ellipsoid ``e' C^-1 e <= chi2(0.95, channels)`` of the covariance C given
-out with a prediction. Its shape is the exponentially weighted second moment of matured errors;
-its size follows two rules. A fast one widens it as soon as recent errors are larger than the
-usual ones, and after a gap. A slow one is adaptive conformal inference (Gibbs & Candes 2021) on
-the logarithm of the size: every truth outside its region adds ``gain * 0.95``, every one inside
+out with a prediction. Its shape is the exponentially weighted second moment of matured errors, an
+outlier counting as one twice the usual size, so that a cough does not widen it for a minute. Its
+size follows two rules. A fast one widens it as soon as recent errors are larger than the usual
+ones, and after a gap. A slow one is adaptive conformal inference (Gibbs & Candes 2021) on the
+logarithm of the size: every truth outside its region adds ``gain * 0.95``, every one inside
 takes off ``gain * 0.05``, so that over any stretch the share outside can differ from 0.05 by at
 most (bounds of the logarithm) / (gain * number of truths), whatever the errors look like. The
 gain is per second, not per truth, so that a minute is as well balanced at 3 Hz as at 50.
@@ -40,6 +41,10 @@ _MOST_GAIN = 0.7
 _LOG_SIZE_BOUND = 3.0
 _SHAPE_MEMORY_S = 40.0
 _FAST_MEMORY_S = 0.7
+_OUTLIER = 4.0  # of the usual squared error: what is beyond teaches the shape no more than this
+_MOST_FAST = 1e3
+_KNOWN_S = 10.0  # of errors, before there is a usual size,
+_KNOWN_SHARE = 1e-3  # which is at least this share of the recent range
 _AFTER_GAP = 9.0  # variance factor of the first predictions after a gap
 _RANGE_MEMORY_S = 90.0
 _BEYOND_RANGE = 0.5  # of the recent range: predictions farther outside are cut
@@ -145,17 +150,24 @@ def score(stream: Stream, calibration: Calibration, slot: int) -> None:
     level[LOG_SIZE] = min(max(level[LOG_SIZE] + step, -_LOG_SIZE_BOUND), _LOG_SIZE_BOUND)
     expected = 0.0
     found = 0.0
+    least = 0.0
     for channel in range(channels):
+        span = calibration.high[channel] - calibration.low[channel]
+        least += (_KNOWN_SHARE * span) ** 2
         expected += shape[channel, channel]
         found += error[channel] * error[channel]
     if level[SCORED] > 0.0 and expected > 0.0:
         weight = min(1.0, period_s / _FAST_MEMORY_S)
-        level[FAST] += weight * (min(found / expected, 100.0) - level[FAST])
+        level[FAST] += weight * (min(found / expected, _MOST_FAST) - level[FAST])
     level[SCORED] += 1.0
     weight = max(1.0 / level[SCORED], min(1.0, period_s / _SHAPE_MEMORY_S))
+    share = 1.0
+    if level[SCORED] * period_s > _KNOWN_S and expected > least and found > _OUTLIER * expected:
+        share = _OUTLIER * expected / found
     for row in range(channels):
         for column in range(channels):
-            shape[row, column] += weight * (error[row] * error[column] - shape[row, column])
+            product = error[row] * error[column] * share
+            shape[row, column] += weight * (product - shape[row, column])
 
 
 @compiled
