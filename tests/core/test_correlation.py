@@ -9,9 +9,11 @@ from tracker.core import correlation_kernel as kernel
 from tracker.core.correlation import KINDS, Shot
 from tracker.core.correlation import fit as fit_shots
 from tracker.core.fusion import BreathingRange
+from tracker.core.latent import latents_of
 
 S = 1_000_000_000
 BREATHING = BreathingRange(0.0, 5.0, 7.6)
+EXPECTED = [[0.1, -0.2], [0.9, 0.3], [-0.4, 0.5]]
 
 
 def fit(shots, kinds):
@@ -116,7 +118,7 @@ def test_velocity_is_the_derivative_of_position():
 def test_gradients_are_those_of_the_features():
     def at(y, v):
         out = np.zeros((3, kernel.FEATURES))
-        kernel.features(y, v, 0.4, 4.0, 6.0, out)
+        kernel.features(y, v, 0.4, 4.0, 6.0, np.array(EXPECTED), np.array([0.3, -0.2]), out)
         return out
 
     y, v, h = 1.7, -2.3, 1e-6
@@ -148,3 +150,106 @@ def test_phase_coverage_counts_the_parts_of_the_cycle():
 def test_too_little_is_refused_in_a_sentence(shots, what):
     with pytest.raises(ValueError, match=what):
         fit(shots, KINDS)
+
+
+def belly_and_breast(t):
+    phase = 2 * math.pi * t / 4.1
+    return 5.0 * math.sin(phase), 3.0 * math.sin(phase - 0.9 - 0.4 * math.sin(t / 13.0))
+
+
+def seen_from_outside(t):
+    """Two markers, their common amplitude and its speed."""
+    markers, later = belly_and_breast(t), belly_and_breast(t + 0.01)
+    y, z = sum(markers) / 2.0, sum(later) / 2.0
+    return markers, y, (z - y) / 0.01
+
+
+def out_of_step(count=12):
+    made = []
+    for k in range(count):
+        t = 10.0 + 3.3 * k
+        markers, y, v = seen_from_outside(t)
+        belly, breast = markers
+        made.append(Shot(int(t * S), y, v, (0.0, -1.5 * belly, 0.8 * breast), 0, markers))
+    return made
+
+
+def test_markers_out_of_step_are_told_apart():
+    model = fit(out_of_step(), KINDS)
+    assert [axis.kind for axis in model.axes[1:]] == ["pls", "pls"]
+    blind = fit([shot._replace(markers_mm=()) for shot in out_of_step()], KINDS)
+    errors, missed = [], []
+    for t in np.arange(51.0, 60.0, 0.1):
+        markers, y, v = seen_from_outside(t)
+        at = (0.0, -1.5 * markers[0], 0.8 * markers[1])
+        apart = model.apart(y, v, markers)
+        said = model.target_at(int(t * S), y, v, 0.0, 0.0, 0.0, apart).position_mm
+        errors.append(math.dist(said, at))
+        missed.append(math.dist(blind.target_at(int(t * S), y, v, 0, 0, 0).position_mm, at))
+    assert np.sqrt(np.mean(np.square(errors))) < 0.15
+    assert np.sqrt(np.mean(np.square(missed))) > 0.5
+
+
+def test_one_marker_has_no_latent_variables():
+    one = [shot._replace(markers_mm=shot.markers_mm[:1]) for shot in out_of_step()]
+    model = fit(one, KINDS)
+    assert "pls" not in {axis.kind for axis in model.axes}
+    assert not model.apart(1.0, 2.0, (3.0,)).any()
+    with pytest.raises(ValueError, match="no kind of pls"):
+        fit(one, ("pls",))
+
+
+def test_markers_in_step_are_left_to_the_simpler_kinds():
+    shots = [
+        shot._replace(markers_mm=(shot.amplitude_mm, 0.6 * shot.amplitude_mm))
+        for shot in shots_of(linear, count=15)
+    ]
+    assert fit(shots, KINDS).axes[1].kind == "linear"
+
+
+def test_a_marker_gone_astray_leads_no_farther_than_half_the_range():
+    model = fit(out_of_step(), ("pls",))
+    markers, y, v = seen_from_outside(70.0)
+    away = model.apart(y, v, (markers[0] + 500.0, markers[1]))
+    assert np.abs(away).max() == 1.0
+
+
+def test_latent_variables_as_many_as_markers_are_least_squares():
+    draw = np.random.default_rng(5)
+    markers = draw.normal(0.0, [3.0, 2.0], (12, 2))
+    targets = markers @ draw.normal(0.0, 1.0, (2, 3)) + draw.normal(0.0, 0.2, (12, 3))
+    found = latents_of(markers, targets, np.zeros((12, 2))).of(markers)
+    assert np.abs(found).max(axis=0) == pytest.approx([1.0, 1.0])
+    assert found[:, 0] @ found[:, 1] == pytest.approx(0.0, abs=1e-9)
+    design = np.column_stack([np.ones(12), found])
+    plain = np.column_stack([np.ones(12), markers])
+    for target in targets.T:
+        theirs = plain @ np.linalg.lstsq(plain, target, rcond=None)[0]
+        ours = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+        assert ours == pytest.approx(theirs, abs=1e-9)
+
+
+def test_the_first_latent_variable_goes_the_way_of_the_covariance():
+    draw = np.random.default_rng(6)
+    markers = draw.normal(0.0, 50.0, (40, 4))
+    targets = np.column_stack([markers @ [0.5, -1.0, 0.2, 0.0], np.zeros(40), np.zeros(40)])
+    weights = latents_of(markers, targets, np.zeros((40, 2))).weights[:, 0]
+    size = np.sqrt(markers.var(axis=0) + 0.3**2)
+    along = (markers - markers.mean(axis=0)).T @ (targets[:, 0] - targets[:, 0].mean()) / size**2
+    assert abs(weights @ along) == pytest.approx(np.linalg.norm(weights) * np.linalg.norm(along))
+
+
+def test_the_honest_leave_one_out_error_of_latent_variables_is_that_of_refitting():
+    shots = out_of_step(10)
+    model = fit(shots, ("pls",))
+    axis = model.axes[1]
+    errors = []
+    for left_out in shots:
+        others = [shot for shot in shots if shot is not left_out]
+        again = fit(others, ("pls",))
+        apart = again.apart(left_out.amplitude_mm, left_out.velocity_mm_s, left_out.markers_mm)
+        said = again.target_at(
+            left_out.exposed_ns, left_out.amplitude_mm, left_out.velocity_mm_s, 0, 0, 0, apart
+        )
+        errors.append(said.position_mm[1] - left_out.target_mm[1])
+    assert axis.loo_rms_mm == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=0.6, abs=0.05)

@@ -9,7 +9,9 @@ whole is a Gaussian process with a finite basis and is solved exactly (Rasmussen
 
 Kinds: *linear* and *quadratic* in the amplitude y; *dual*, one line for inhaling and one for
 exhaling joined over slow velocities (Seppenwoolde 2007 models hysteresis by two curves);
-*velocity*, linear in y and dy/dt, which is a lag (PMC3701090 uses y(t), y(t - tau)).
+*velocity*, linear in y and dy/dt, which is a lag (PMC3701090 uses y(t), y(t - tau)); *pls*, where
+there are several markers, linear in two latent variables of theirs (`tracker.core.latent`), whose
+leave-one-out errors come from latent variables that have not seen the shot left out either.
 """
 
 from __future__ import annotations
@@ -24,11 +26,14 @@ from numpy.typing import NDArray
 from hal.messages import Triple
 from tracker.core import correlation_kernel as kernel
 from tracker.core.fusion import BreathingRange
+from tracker.core.latent import FEWEST_MARKERS, MOST, Latents, latents_of
 
 Array = NDArray[np.float64]
 
-KINDS: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity")
+KINDS: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity", "pls")
 """Kinds in the order of preference when they fit equally well."""
+
+_NOTHING = np.zeros(MOST)
 
 PHASE_BINS = 8
 """Bins of the breathing cycle."""
@@ -38,6 +43,7 @@ _FEATURES_OF = {
     "quadratic": (0, 1, 2),
     "dual": (0, 1, 4, 5),
     "velocity": (0, 1, 3),
+    "pls": (0, 6, 7),
 }
 """Which of the kernel's features a kind has."""
 _NOISES_MM = (0.2, 0.5, 1.0, 2.0)
@@ -50,7 +56,7 @@ _COST_OF_COMPLEXITY = 0.06
 """Share by which leave-one-out error must fall for each further feature."""
 _PRIOR_MM = 30.0
 """Prior standard deviation of the offset."""
-_PRIORS = (0.0, 2.0, 0.4, 0.4, 0.4, 0.4)
+_PRIORS = (0.0, 2.0, 0.4, 0.4, 0.4, 0.4, 2.0, 2.0)
 """Prior standard deviations of the other features, in units of the observed spread."""
 
 
@@ -63,6 +69,8 @@ class Shot(NamedTuple):
     target_mm: Triple
     epoch: int = 0
     """Counts the jumps of the baseline that shots have confirmed."""
+    markers_mm: tuple[float, ...] = ()
+    """Displacement of each marker along its own breathing direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +79,26 @@ class AxisModel:
 
     kind: str
     beta: Array
-    """Shape (6,): one coefficient a feature, zero for those the kind does not have."""
+    """Shape (8,): one coefficient a feature, zero for those the kind does not have."""
     covariance: Array
-    """Shape (6, 6)."""
+    """Shape (8, 8)."""
     noise_mm: float
     wander_mm2_per_s: float
     loo_rms_mm: float
 
 
-def _fit_axis(kind: str, design: Array, times_s: Array, target: Array, prior: Array) -> AxisModel:
-    """Fit one axis with one kind; noise and wander by leave-one-out predictive density."""
+def _fit_axis(
+    kind: str,
+    design: Array,
+    times_s: Array,
+    target: Array,
+    prior: Array,
+    without: list[Array] | None = None,
+) -> AxisModel:
+    """Fit one axis with one kind; noise and wander by leave-one-out predictive density.
+
+    ``without``: the design as it would be had the features not seen shot i, for each i.
+    """
     n, k = design.shape
     scaled = design[:, 1]
     wiener = np.minimum.outer(times_s - times_s[0], times_s - times_s[0])
@@ -99,6 +117,8 @@ def _fit_axis(kind: str, design: Array, times_s: Array, target: Array, prior: Ar
                 best = (score, noise, wander, errors, inverse)
     assert best is not None
     _, noise, wander, errors, inverse = best
+    if without is not None:
+        errors = _unseen(without, wander**2 * wiener, noise, target, prior)
     # Joint posterior of beta with the wandered baseline and slope at the last shot added in.
     last = wander**2 * wiener[:, -1]
     cross = design * prior**2
@@ -126,6 +146,20 @@ def _fit_axis(kind: str, design: Array, times_s: Array, target: Array, prior: Ar
     )
 
 
+def _unseen(
+    without: list[Array], wandering: Array, noise: float, target: Array, prior: Array
+) -> Array:
+    """Leave-one-out errors where features depend on the shots too."""
+    errors = np.zeros(len(target))
+    for i, design in enumerate(without):
+        slope = 1.0 + _SLOPE_WANDER**2 * np.outer(design[:, 1], design[:, 1])
+        gram = (design * prior**2) @ design.T + wandering * slope
+        others = np.arange(len(target)) != i
+        seen = gram[np.ix_(others, others)] + noise**2 * np.eye(len(target) - 1)
+        errors[i] = target[i] - gram[i, others] @ np.linalg.solve(seen, target[others])
+    return errors
+
+
 class TargetState(NamedTuple):
     """The target by the model: position (mm), velocity (mm/s) and position variance (mm^2)."""
 
@@ -146,10 +180,12 @@ class CorrelationModel:
         shots: int,
         fitted_ns: int,
         inflation: float = 1.0,
+        latents: Latents | None = None,
     ) -> None:
         """Take what `fit` found; ``range_mm`` is the lowest and highest amplitude of the shots.
 
         Variances are larger by the factor ``inflation``, by which shots found them too small.
+        ``latents``: where there were markers enough for them.
         """
         self.axes = axes
         self.scale = scale
@@ -162,13 +198,37 @@ class CorrelationModel:
         spread = [(axis.noise_mm**2, axis.wander_mm2_per_s) for axis in axes]
         self._spread = inflation * np.array(spread)
         self._scale = np.array(scale)
+        used = latents is not None and any(axis.kind == "pls" for axis in axes)
+        self._latents = latents if used else None
+        self._expected = np.zeros((3, MOST)) if latents is None else latents.expected
         self._state = np.zeros(5)
         self._out = np.zeros(9)
 
+    def apart(self, y: float, v: float, markers_mm: tuple[float, ...]) -> Array:
+        """What the markers' latent variables are beside what ``y`` and ``v`` lead to expect."""
+        latents = self._latents
+        if latents is None or len(markers_mm) != len(latents.centre):
+            return _NOTHING
+        u, w = (y - self.scale.middle_mm) / self.scale.half_range_mm, v / self.scale.speed_mm_s
+        expected = latents.expected
+        found = latents.of(np.array(markers_mm))
+        # A marker lost from sight is guessed by fusion, and must not lead far away.
+        return np.clip(found - expected[0] - u * expected[1] - w * expected[2], -1.0, 1.0)
+
     def target_at(
-        self, t_ns: int, y: float, v: float, y_variance: float, v_variance: float, cross: float
+        self,
+        t_ns: int,
+        y: float,
+        v: float,
+        y_variance: float,
+        v_variance: float,
+        cross: float,
+        apart: Array | None = None,
     ) -> TargetState:
-        """Evaluate the model for a surrogate state with its (co)variances."""
+        """Evaluate the model for a surrogate state with its (co)variances.
+
+        ``apart``: of the markers at that moment, or the last known; ``None``: as expected.
+        """
         state = self._state
         state[0], state[1], state[2], state[3], state[4] = y, v, y_variance, v_variance, cross
         kernel.evaluate(  # pyright: ignore[reportUnknownMemberType]
@@ -176,6 +236,8 @@ class CorrelationModel:
             self._covariance,
             self._spread,
             self._scale,
+            self._expected,
+            _NOTHING if apart is None else apart,
             max(0.0, (t_ns - self.fitted_ns) * 1e-9),
             state,
             _SLOPE_WANDER,
@@ -224,8 +286,8 @@ def fit(
     speed = max(float(np.sqrt(np.mean(v**2))) * 1.5, 0.5)
     scale = BreathingRange((low + high) / 2.0, (high - low) / 2.0, speed)
     targets = np.array([s.target_mm for s in shots])
-    every = _design(y, v, scale)
-    axes = [_best_axis(kinds, every, times_s, targets[:, axis]) for axis in range(3)]
+    every, without, latents = _designs(shots, y, v, scale, targets, kinds)
+    axes = [_best_axis(kinds, every, without, times_s, targets[:, axis]) for axis in range(3)]
     return CorrelationModel(
         axes=(axes[0], axes[1], axes[2]),
         scale=scale,
@@ -234,20 +296,50 @@ def fit(
         shots=len(shots),
         fitted_ns=shots[-1].exposed_ns,
         inflation=inflation,
+        latents=latents,
     )
 
 
+def _designs(
+    shots: list[Shot],
+    y: Array,
+    v: Array,
+    scale: BreathingRange,
+    targets: Array,
+    kinds: tuple[str, ...],
+) -> tuple[Array, list[Array], Latents | None]:
+    """Give the features of every shot, and those had latent variables not seen shot i, each i."""
+    every = _design(y, v, scale)
+    counts = {len(shot.markers_mm) for shot in shots}
+    if "pls" not in kinds or len(counts) != 1 or min(counts) < FEWEST_MARKERS:
+        return every, [], None
+    markers = np.array([shot.markers_mm for shot in shots])
+    latents = latents_of(markers, targets, every[:, [1, 3]])
+    every[:, kernel.LATENT :] = latents.of(markers)
+    without: list[Array] = []
+    for i in range(len(shots)):
+        others = np.arange(len(shots)) != i
+        unseen = latents_of(markers[others], targets[others], every[others][:, [1, 3]])
+        design = every.copy()
+        design[:, kernel.LATENT :] = unseen.of(markers)
+        without.append(design)
+    return every, without, latents
+
+
 def _design(y: Array, v: Array, scale: BreathingRange) -> Array:
-    """Give the features of every shot, shape (shots, 6)."""
+    """Give the features of every shot, shape (shots, 8); latent variables zero."""
+    none = np.zeros((3, MOST))
     phi = np.zeros((3, kernel.FEATURES))
     rows: list[Array] = []
     for a, b in zip(y.tolist(), v.tolist(), strict=True):
-        kernel.features(a, b, *scale, phi)  # pyright: ignore[reportUnknownMemberType]
+        kernel.features(a, b, *scale, none, _NOTHING, phi)  # pyright: ignore[reportUnknownMemberType]
         rows.append(phi[0].copy())
     return np.array(rows)
 
 
-def _best_axis(kinds: tuple[str, ...], every: Array, times_s: Array, target: Array) -> AxisModel:
+def _best_axis(
+    kinds: tuple[str, ...], every: Array, without: list[Array], times_s: Array, target: Array
+) -> AxisModel:
     """Fit one axis with every kind there are shots enough for; keep the best by its cost."""
     spread = max(float(target.std()), 0.3)
     priors = spread * np.array(_PRIORS)
@@ -256,9 +348,11 @@ def _best_axis(kinds: tuple[str, ...], every: Array, times_s: Array, target: Arr
     best_cost = math.inf
     for kind in kinds:
         chosen = np.array(_FEATURES_OF[kind])
-        if len(target) < len(chosen) + 2:
+        latent = kind == "pls"
+        if len(target) < len(chosen) + 2 or (latent and not without):
             continue
-        model = _fit_axis(kind, every[:, chosen], times_s, target, priors[chosen])
+        unseen = [design[:, chosen] for design in without] if latent else None
+        model = _fit_axis(kind, every[:, chosen], times_s, target, priors[chosen], unseen)
         cost = model.loo_rms_mm * (1.0 + _COST_OF_COMPLEXITY * (len(chosen) - 2))
         if cost < best_cost:
             best, best_cost = model, cost

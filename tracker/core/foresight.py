@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracker.core.correlation import CorrelationModel, TargetState
 from tracker.core.fusion import BreathingRange, SurrogateFilter
@@ -122,8 +123,10 @@ class Foresight:
             sample[0] = y
             sample[1] = v * VELOCITY_SCALE_S
         elif model is not None:
-            position = model.target_at(t_ns, y, v, 0.0, 0.0, 0.0).position_mm
-            ahead = model.target_at(t_ns, y + v * VELOCITY_SCALE_S, v, 0.0, 0.0, 0.0).position_mm
+            apart = model.apart(y, v, state.markers_mm)
+            position = model.target_at(t_ns, y, v, 0.0, 0.0, 0.0, apart).position_mm
+            later = y + v * VELOCITY_SCALE_S
+            ahead = model.target_at(t_ns, later, v, 0.0, 0.0, 0.0, apart).position_mm
             sample[:3] = position
             sample[3:] = [b - a for a, b in zip(position, ahead, strict=True)]
         else:
@@ -153,10 +156,17 @@ class Foresight:
             ),
         )
 
-    def predict(self, at_ns: int, model: CorrelationModel, now: TargetState) -> TargetState | None:
+    def predict(
+        self,
+        at_ns: int,
+        model: CorrelationModel,
+        now: TargetState,
+        apart: NDArray[np.float64] | None = None,
+    ) -> TargetState | None:
         """Say where the target will be at ``at_ns``; ``None`` while nothing was learned.
 
-        ``now`` is the estimate for the present: its variance is the model's share.
+        ``now`` is the estimate for the present: its variance is the model's share. ``apart``: what
+        the markers now are beside what amplitude and velocity lead to expect; it is taken to last.
         """
         mean, spread = self._mean, self._spread
         if not mean or not math.isfinite(mean[0]):
@@ -172,6 +182,7 @@ class Foresight:
                 spread[0][0] + step * (2.0 * spread[0][1] + step * spread[1][1]),
                 spread[1][1] * s * s,
                 (spread[0][1] + step * spread[1][1]) * s,
+                apart,
             )
         a, b, c = now.variance_mm2
         s = 1.0 / VELOCITY_SCALE_S

@@ -128,7 +128,14 @@ class Modelling:
         self._bad_shots = 0
         taken.judged = True
         amplitude, velocity = breathing.amplitude_mm, breathing.velocity_mm_s
-        new = Shot(shot.ticks, amplitude, velocity, located.position_mm, self._epoch)
+        new = Shot(
+            shot.ticks,
+            amplitude,
+            velocity,
+            located.position_mm,
+            self._epoch,
+            breathing.markers_mm,
+        )
         expected = self._expected(new)
         residual = None if expected is None else _apart(new.target_mm, expected.position_mm)
         off_mm = 0.0 if residual is None or not self.complete else math.hypot(*residual)
@@ -178,9 +185,9 @@ class Modelling:
         """Give what the model says of a shot's moment; ``None`` while there is no model."""
         if self.model is None:
             return None
-        return self.model.target_at(
-            new.exposed_ns, new.amplitude_mm, new.velocity_mm_s, 0.0, 0.0, 0.0
-        )
+        y, v = new.amplitude_mm, new.velocity_mm_s
+        apart = self.model.apart(y, v, new.markers_mm)
+        return self.model.target_at(new.exposed_ns, y, v, 0.0, 0.0, 0.0, apart)
 
     def _inflation(self) -> float:
         """Give by what factor variances were too small for the shots that came after.

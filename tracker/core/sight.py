@@ -60,16 +60,19 @@ class Sight:
         foresight.learn(now_ns, surrogate.filter, surrogate.span, model)
         if model is None:
             return None, None
+        y, v = breathing.amplitude_mm, breathing.velocity_mm_s
+        apart = model.apart(y, v, breathing.markers_mm)
         estimate = model.target_at(
             now_ns,
-            breathing.amplitude_mm,
-            breathing.velocity_mm_s,
+            y,
+            v,
             breathing.amplitude_variance,
             breathing.velocity_variance,
             breathing.cross_variance,
+            apart,
         )
         at_ns = now_ns + self._latency_ns
-        prediction = foresight.predict(at_ns, model, estimate)
+        prediction = foresight.predict(at_ns, model, estimate, apart)
         if prediction is not None:
             self.watch.predicted(at_ns, prediction.position_mm, foresight.ahead(at_ns))
         elif foresight.broken:
