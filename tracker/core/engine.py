@@ -65,7 +65,7 @@ _REPEAT_HOLD_NS = 500_000_000
 _AT_REST: Triple = (0.0, 0.0, 0.0)
 _CALM = ((), ("prediction off",))
 """Faults that hold the beam while predictions are still judged over half a minute."""
-_DOUBTS = frozenset({"surrogate lost", "irregular breathing"})
+_DOUBTS = frozenset({"surrogate lost", "surrogate unsure", "irregular breathing"})
 """Conditions in which nothing is learned of the surrogate: no breath, no shot paired with it."""
 _STANDING = frozenset({"surrogate lost", "loop overrun"})
 """Conditions in which motion is stopped and later begun anew, from where the actuator stands.

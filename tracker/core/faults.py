@@ -98,7 +98,8 @@ FAULTS: Final[dict[str, Fault]] = {
         "H06", _HOLD, "Breathing signal too uncertain: check the markers.", 0.1
     ),
     "extrapolating": Fault(
-        "H06", _HOLD, "Breath outside the modelled range: take a shot there.", 0.1, returns_s=12.0
+        "H06", _HOLD, "Breath outside the modelled range: take a shot there.", 0.1,
+        clear_s=5.0, returns_s=12.0,  # a whole breath within it: sighs come in groups
     ),
     "unusual breathing": Fault(
         "H06", _WARN, "Breathing is unlike that of the modelling: look at the patient.", 1.5
