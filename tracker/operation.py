@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from hal.messages import Triple
+from tracker.core.settings import Settings
 
 
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Common to every section: frozen, named, and no unknown key."""
-
-
-class Records(Section, frozen=True, kw_only=True):
+class Records(Settings, frozen=True, kw_only=True):
     """Where live runs are recorded, and how long they are kept."""
 
     folder: Annotated[str, Meta(min_length=1, max_length=400)] = "sessions"
@@ -36,7 +32,7 @@ class Records(Section, frozen=True, kw_only=True):
     """How often the system is made to put it on the disk itself: what a power cut may cost."""
 
 
-class Monitor(Section, frozen=True, kw_only=True):
+class Monitor(Settings, frozen=True, kw_only=True):
     """The process that watches the daemon and can only take the beam away."""
 
     start: Literal["child", "apart", "off"] = "child"
@@ -55,7 +51,7 @@ class Monitor(Section, frozen=True, kw_only=True):
     """SCHED_FIFO priority, where the system allows it; 0: none."""
 
 
-class SelfTest(Section, frozen=True, kw_only=True):
+class SelfTest(Settings, frozen=True, kw_only=True):
     """What is looked at before a start; whatever fails refuses it."""
 
     seconds: Annotated[float, Meta(ge=1, le=60)] = 3.0
@@ -78,7 +74,7 @@ class SelfTest(Section, frozen=True, kw_only=True):
     """Age of the arrangement check: a morning check counts for the day."""
 
 
-class ConsolePage(Section, frozen=True, kw_only=True):
+class ConsolePage(Settings, frozen=True, kw_only=True):
     """The page the operator looks at: a web server in a process of its own beside the daemon."""
 
     start: Literal["child", "off"] = "off"
@@ -106,7 +102,7 @@ class ConsolePage(Section, frozen=True, kw_only=True):
 LOCAL = r"^tcp://(\*|[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}|\*)$"
 
 
-class Service(Section, frozen=True, kw_only=True):
+class Service(Settings, frozen=True, kw_only=True):
     """Requests from other programs, and the state published to them."""
 
     enabled: bool = False
@@ -126,7 +122,7 @@ class Service(Section, frozen=True, kw_only=True):
     """Messages kept for a subscriber that is slow, about four seconds; it misses the rest."""
 
 
-class Operation(Section, frozen=True, kw_only=True):
+class Operation(Settings, frozen=True, kw_only=True):
     """All of it, one field a section."""
 
     records: Records = Records()

@@ -24,14 +24,13 @@ from hal.rsi.session import RsiSettings
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
 
 
-class Polaris(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="polaris",
+class Wire(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver"
 ):
+    """Common to every wire: it names its driver, and knows no other key than that driver's."""
+
+
+class Polaris(Wire, frozen=True, kw_only=True, tag="polaris"):
     """An NDI tracker: one marker per tool definition, in the order given."""
 
     address: Text
@@ -41,28 +40,14 @@ class Polaris(
     session: PolarisSettings = PolarisSettings()
 
 
-class Bitalino(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="bitalino",
-):
+class Bitalino(Wire, frozen=True, kw_only=True, tag="bitalino"):
     """A BITalino belt."""
 
     address: Text
     session: BitalinoSettings = BitalinoSettings()
 
 
-class OpenIgtlink(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="openigtlink",
-):
+class OpenIgtlink(Wire, frozen=True, kw_only=True, tag="openigtlink"):
     """A tracker or a belt behind an OpenIGTLink server: PLUS, 3D Slicer.
 
     ``session.rate_hz`` is set to that of the section it serves.
@@ -72,14 +57,7 @@ class OpenIgtlink(
     session: IgtlSettings
 
 
-class Lsl(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="lsl",
-):
+class Lsl(Wire, frozen=True, kw_only=True, tag="lsl"):
     """A belt on the Lab Streaming Layer; ``session.rate_hz`` is set to the belt's."""
 
     scope: Scope = "machine"
@@ -88,7 +66,7 @@ class Lsl(
     session: LslSettings = LslSettings()
 
 
-class StereoCamera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StereoCamera(Wire, frozen=True, kw_only=True):
     """Common to marker cameras of two views: how they stand and what they look for."""
 
     calibration: str = ""
@@ -99,14 +77,7 @@ class StereoCamera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """How far apart one exposure's pictures may arrive; 0: half a frame."""
 
 
-class GigeMarkers(
-    StereoCamera,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="gige-markers",
-):
+class GigeMarkers(StereoCamera, frozen=True, kw_only=True, tag="gige-markers"):
     """Two free-running or cable-triggered GigE Vision cameras."""
 
     left: Text
@@ -117,14 +88,7 @@ class GigeMarkers(
     """GenICam features set before the stream starts, in this order, after PixelFormat Mono8."""
 
 
-class VideoMarkers(
-    StereoCamera,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="video-markers",
-):
+class VideoMarkers(StereoCamera, frozen=True, kw_only=True, tag="video-markers"):
     """Two sources OpenCV's VideoCapture opens: local cameras by number, files, URLs."""
 
     left: int | Text
@@ -132,7 +96,7 @@ class VideoMarkers(
     silence_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
 
 
-class StereoXray(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StereoXray(Wire, frozen=True, kw_only=True):
     """Common to X-ray pairs: where sources and panels stand, and the seeds they show."""
 
     calibration: str = ""
@@ -150,14 +114,7 @@ class StereoXray(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     seed_length_mm: Annotated[float, Meta(ge=0, le=30)] = 3.0
 
 
-class XrayPair(
-    StereoXray,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="gige-xray",
-):
+class XrayPair(StereoXray, frozen=True, kw_only=True, tag="gige-xray"):
     """Two software-triggered GigE Vision panels; where they stand, by calibration or as drawn."""
 
     left: Text
@@ -168,14 +125,7 @@ class XrayPair(
     """Trigger received to the middle of the exposure, by the panel's data sheet."""
 
 
-class DicomXray(
-    StereoXray,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="dicom-xray",
-):
+class DicomXray(StereoXray, frozen=True, kw_only=True, tag="dicom-xray"):
     """An imager that stores its radiographs here by DICOM; its own console exposes."""
 
     listen: Text = "127.0.0.1:11112"
@@ -193,14 +143,7 @@ class DicomXray(
     """An exposure longer ago than this on arrival is refused: a wrong clock, or an old picture."""
 
 
-class Rsi(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="rsi",
-):
+class Rsi(Wire, frozen=True, kw_only=True, tag="rsi"):
     """A KUKA robot; limits of its corrections are those of the guard."""
 
     address: Text
@@ -211,42 +154,21 @@ class Rsi(
     session: RsiSettings = RsiSettings()
 
 
-class Gcs(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="gcs",
-):
+class Gcs(Wire, frozen=True, kw_only=True, tag="gcs"):
     """A couch on a PI hexapod."""
 
     address: Text
     session: GcsSettings = GcsSettings()
 
 
-class Modbus(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="modbus",
-):
+class Modbus(Wire, frozen=True, kw_only=True, tag="modbus"):
     """A beam gate on a remote I/O coupler."""
 
     address: Text
     session: GateSettings = GateSettings()
 
 
-class Gateway(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="driver",
-    tag="openigtlink",
-):
+class Gateway(Wire, frozen=True, kw_only=True, tag="openigtlink"):
     """What the run shows to OpenIGTLink clients; no device, and none is obeyed."""
 
     listen: Text = "127.0.0.1:18944"
