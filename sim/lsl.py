@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from hal.messages import BeltSample, Sample
@@ -56,12 +55,7 @@ class LslTwin:
         self._outlet = pylsl.StreamOutlet(info, chunk_size=1, max_buffered=10)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Withdraw it; listeners notice."""
         self._outlet = None
 

@@ -11,7 +11,6 @@ import queue
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import NamedTuple, Self, TextIO
 
 import msgspec
@@ -50,12 +49,7 @@ class Console:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lines.put(None)
         self._thread.join(2.0)
 

@@ -163,12 +163,7 @@ class Daemon:
 
     def request(self, request: Request) -> None:
         """Somebody asks; what follows from it the onlookers are told."""
-        if self._failure is not None:
-            return
-        try:
-            self._handle(request)
-        except Exception as error:
-            self._fail(error)
+        self._take(request)
 
     def blocking(self, trigger: Trigger) -> tuple[str, ...]:
         """Faults for which a start or a resume would be refused now."""
@@ -196,8 +191,6 @@ class Daemon:
             self._fail(error)
 
     def _arrived(self, event: Sample | LinkChanged | RecordingState) -> None:
-        if self._failure is not None:
-            return
         if self._dead_man is not None:
             self._dead_man.arrived(event)
         if isinstance(event, BeamStatus):
@@ -206,6 +199,12 @@ class Daemon:
             self._place_mm = event.position_mm
         elif isinstance(event, LinkChanged):
             self._say(f"{event.device}: {'up' if event.up else 'down'} {event.detail}".rstrip())
+        self._take(event)
+
+    def _take(self, event: Event) -> None:
+        """Handle an event between ticks; a defect that it meets ends the run."""
+        if self._failure is not None:
+            return
         try:
             self._handle(event)
         except Exception as error:

@@ -12,7 +12,6 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import msgspec
@@ -113,13 +112,8 @@ class Service:
         self._known.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._known.__exit__(kind, value, trace)
+    def __exit__(self, *_: object) -> None:
+        self._known.__exit__()
         self._close()
 
     # The daemon's side ------------------------------------------------------------------------

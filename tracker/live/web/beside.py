@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from os import getpid
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tracker.api.keys import new_key
@@ -55,12 +54,7 @@ class PageServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         if self._process is not None:
             self._process.terminate()

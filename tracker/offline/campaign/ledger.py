@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 
@@ -111,12 +110,7 @@ class Ledger:
     def __enter__(self) -> Ledger:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
 
