@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tracker.config import SHIPPED, altered, load_configuration
+from tracker.core.session import State
+
 ROOT = Path(__file__).parent.parent.parent
 LIMIT_S = 150.0
 
@@ -39,6 +42,42 @@ def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list
     finally:
         for each in held:
             each.close()
+
+
+def written(
+    folder: Path,
+    soon: dict[str, dict[str, Any]] = SOON,
+    changes: dict[str, dict[str, Any]] | None = None,
+) -> Path:
+    """The shipped room with wires of its own and a session that is soon ready."""
+    left, right, robot = free_ports(3, socket.SOCK_DGRAM)
+    (gate,) = free_ports(1)
+    wires: dict[str, dict[str, Any]] = {
+        "wires.camera": {"address": f"serial://{folder}/camera"},
+        "wires.belt": {"address": f"serial://{folder}/belt"},
+        "wires.imager": {"left": f"127.0.0.1:{left}", "right": f"127.0.0.1:{right}"},
+        "wires.actuator": {"address": f"udp://:{robot}"},
+        "wires.gate": {"address": f"tcp://127.0.0.1:{gate}"},
+    }
+    configuration = altered(load_configuration(SHIPPED / "room-twin.toml"), soon | wires)
+    for section, keys in (changes or {}).items():
+        configuration = altered(configuration, {section: keys})
+    file = folder / "room.toml"
+    file.write_text(configuration.text)
+    (folder / "rsi-ethernet.xml").write_bytes((SHIPPED / "rsi-ethernet.xml").read_bytes())
+    return file
+
+
+def beam_seconds(enough: int) -> Callable[[str], bool]:
+    """Tells from a run's lines when the beam has been on for so many seconds."""
+    seconds = 0
+
+    def enough_now(line: str) -> bool:
+        nonlocal seconds
+        seconds += f"{State.TRACKING.value}   beam on" in line
+        return seconds >= enough
+
+    return enough_now
 
 
 @contextmanager

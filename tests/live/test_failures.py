@@ -8,6 +8,7 @@ import pytest
 
 from tests.live.failures import FAILURES, Failure
 from tests.live.memory_room import MemoryRoom
+from tests.live.processes import SOON
 from tracker.config import SHIPPED, Configuration, altered, load_configuration, parse_configuration
 from tracker.core.faults import FAULTS, Reaction
 
@@ -18,14 +19,7 @@ CAMERA = {"position_mm": [0.0, -20.0, 1600.0], "rotation_deg": [180.0, 0.0, 0.0]
 COMMON = {
     "camera": CAMERA,
     "room.camera": CAMERA,
-    "fusion": {"learning_s": 4.0},
-    "correlation": {
-        "modelling_shots": 5,
-        "modelling_interval_s": 1.1,
-        "phase_coverage": 0.4,
-        "extrapolation": 1.0,
-    },
-    "gating": {"tolerance_mm": 8.0},
+    **{name: SOON[name] for name in ("fusion", "correlation", "gating")},
     "imager": {"interval_s": 3.0, "warn_s": 5.0, "overdue_s": 7.0},
     "room": {"duration_s": 60.0},
 }

@@ -13,6 +13,7 @@ from hal.events import Event, Tick
 from hal.messages import ActuatorStatus, BeamStatus
 from hal.openigtlink.codec import Packet, StreamReader
 from hal.openigtlink.contents import Sensor, Status, Text, Transform, position_of
+from tests.live.processes import free_ports
 from tracker.config import SHIPPED, ConfigurationError, load_configuration
 from tracker.core.session import State
 from tracker.core.types import (
@@ -30,12 +31,6 @@ NO_COVARIANCE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 MS = 1_000_000
 
 
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
-
-
 async def heard(reader: asyncio.StreamReader, enough: int) -> list[Packet]:
     stream, found = StreamReader(), list[Packet]()
     async with asyncio.timeout(5.0):
@@ -50,7 +45,7 @@ def seen(*each: tuple[Event, Sequence[Output]], first: int = 0) -> list[Packet]:
     """What a client is sent: ``first`` of ``each`` happen before it connects, the rest after."""
 
     async def together() -> list[Packet]:
-        port = free_port()
+        port = free_ports(1)[0]
         said: list[str] = []
         gateway = Gateway(
             Settings(listen=f"127.0.0.1:{port}"), CONTROLLER, HostClock(), said.append
@@ -119,7 +114,7 @@ def test_a_gateway_that_breaks_says_so_once_and_the_run_goes_on() -> None:
 
     async def together() -> None:
         gateway = Gateway(
-            Settings(listen=f"127.0.0.1:{free_port()}"), CONTROLLER, HostClock(), said.append
+            Settings(listen=f"127.0.0.1:{free_ports(1)[0]}"), CONTROLLER, HostClock(), said.append
         )
         async with gateway.open():
             nonsense = ActuatorStatus("couch", 0, (float("nan"), 0.0, 0.0))

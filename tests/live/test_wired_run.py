@@ -7,37 +7,16 @@ over GigE, robot over RSI, gate over Modbus; learning, modelling, tracking with 
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.live.processes import SOON, follow, free_ports, tidetrack
+from tests.live.processes import beam_seconds, follow, tidetrack, written
 from tracker.cli import main
-from tracker.config import SHIPPED, altered, load_configuration
-from tracker.core.session import State
+from tracker.config import SHIPPED
 
 BEAM_SECONDS = 3
 """Seconds of beam on that are enough."""
-
-
-def written(folder: Path) -> Path:
-    """The shipped room with wires of the test's own and a session that is soon ready."""
-    left, right, robot = free_ports(3, socket.SOCK_DGRAM)
-    (gate,) = free_ports(1)
-    changes: dict[str, dict[str, Any]] = {
-        **SOON,
-        "wires.camera": {"address": f"serial://{folder}/camera"},
-        "wires.belt": {"address": f"serial://{folder}/belt"},
-        "wires.imager": {"left": f"127.0.0.1:{left}", "right": f"127.0.0.1:{right}"},
-        "wires.actuator": {"address": f"udp://:{robot}"},
-        "wires.gate": {"address": f"tcp://127.0.0.1:{gate}"},
-    }
-    file = folder / "room.toml"
-    file.write_text(altered(load_configuration(SHIPPED / "room-twin.toml"), changes).text)
-    (folder / "rsi-ethernet.xml").write_bytes((SHIPPED / "rsi-ethernet.xml").read_bytes())
-    return file
 
 
 def children_of(pid: int) -> set[int]:
@@ -52,18 +31,11 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     file = written(tmp_path)
     journal, truth = tmp_path / "live.mcap", tmp_path / "truth.mcap"
     figures = tmp_path / "figures.json"
-    seconds = 0
-
-    def beam_was_on(line: str) -> bool:
-        nonlocal seconds
-        seconds += f"{State.TRACKING.value}   beam on" in line
-        return seconds >= BEAM_SECONDS
-
     with tidetrack("room", file, "--truth", truth, "--priority", 10) as room:
         follow(room, lambda line: line.startswith("ready"))
         options = ("--journal", journal, "--figures", figures, "--operator", "auto")
         with tidetrack("run", file, *options, "--no-self-test") as run:
-            follow(run, beam_was_on)
+            follow(run, beam_seconds(BEAM_SECONDS))
             children = children_of(run.pid)
             assert len(children) == 4, "robot, imager, recorder and monitor are processes"
         assert run.returncode == 0

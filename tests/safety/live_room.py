@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import bisect
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tracker.config import SHIPPED, altered, load_configuration
+from tests.live.processes import written as wired_room
 from tracker.journal import read_journal
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -39,37 +38,9 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 
 
-def free_ports(count: int, kind: socket.SocketKind) -> list[int]:
-    """Ports nobody has just now."""
-    held = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
-
-
 def written(folder: Path, changes: dict[str, dict[str, Any]] | None = None) -> Path:
-    """The shipped room with wires of its own and a session that is soon ready."""
-    left, right, robot = free_ports(3, socket.SOCK_DGRAM)
-    (gate,) = free_ports(1, socket.SOCK_STREAM)
-    wires: dict[str, dict[str, Any]] = {
-        "wires.camera": {"address": f"serial://{folder}/camera"},
-        "wires.belt": {"address": f"serial://{folder}/belt"},
-        "wires.imager": {"left": f"127.0.0.1:{left}", "right": f"127.0.0.1:{right}"},
-        "wires.actuator": {"address": f"udp://:{robot}"},
-        "wires.gate": {"address": f"tcp://127.0.0.1:{gate}"},
-    }
-    shipped = load_configuration(SHIPPED / "room-twin.toml")
-    configuration = altered(shipped, QUICK | wires)
-    for section, keys in (changes or {}).items():
-        configuration = altered(configuration, {section: keys})
-    file = folder / "room.toml"
-    file.write_text(configuration.text)
-    (folder / "rsi-ethernet.xml").write_bytes((SHIPPED / "rsi-ethernet.xml").read_bytes())
-    return file
+    """The shipped room with wires of its own and a session that is ready at once."""
+    return wired_room(folder, QUICK, changes)
 
 
 class Process:
