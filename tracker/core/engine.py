@@ -39,11 +39,12 @@ from tracker.core.faults import FAULTS, Calm, FaultBook, Reaction
 from tracker.core.foresight import Foresight
 from tracker.core.frames import PatientPoint
 from tracker.core.fusion import BreathingState
-from tracker.core.guard import Guard, as_sent
+from tracker.core.guard import Guard
 from tracker.core.identity import differences
 from tracker.core.imaging import Imaging
 from tracker.core.keepout import KeepOutVolumes
 from tracker.core.modelling import Modelling
+from tracker.core.motion import KEEP_OUT, REFUSED, Aim, Motion
 from tracker.core.session import State, Trigger
 from tracker.core.settings import Controller
 from tracker.core.sight import Seen, Sight
@@ -60,7 +61,6 @@ from tracker.core.types import (
 )
 from tracker.core.watch import MONITOR, Conditions, Watch
 
-_LONGEST_GAP_NS = 100_000_000
 _REPEAT_HOLD_NS = 500_000_000
 _AT_REST: Triple = (0.0, 0.0, 0.0)
 _CALM = ((), ("prediction off",))
@@ -89,11 +89,9 @@ class Engine:
         self._surrogate = Surrogate(settings)
         self._modelling = Modelling(settings)
         self._sight = Sight(settings, foresight)
-        self._steering = steering
-        self._guard = guard
+        self._motion = Motion(steering, guard, KeepOutVolumes(settings.keepout))
         self._imaging = Imaging(settings)
         self._watch = Watch(settings)
-        self._keepout = KeepOutVolumes(settings.keepout)
         self._faults = FaultBook(settings.gating.regular_breaths)
         self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
         self._couch = self._track if settings.actuator.kind == "couch" else None
@@ -102,9 +100,7 @@ class Engine:
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
         self._lease_ns = round(settings.gate.lease_ms * 1e6)
         self._resume_ns = round(settings.session.resume_after_s * 1e9)
-        self._moving = False
         self._held_ns = -1
-        self._demanded_ns = -1
         self._clear_since_ns = -1
         self._conditions: Conditions = {}
         self._retake = False
@@ -298,9 +294,9 @@ class Engine:
     def _end(self, now: int, before: State) -> list[Output]:
         """Leave the beam off and the actuator still."""
         out: list[Output] = [self._hold(now)]
-        if self._moving or before in _STEERING_STATES:
+        if self._motion.moving or before in _STEERING_STATES:
             out.append(SendStop(now, self._settings.actuator.device))
-        self._moving = False
+        self._motion.moving = False
         if self._state is State.IDLE:
             out.extend(self._faults.clear(now))
             self._watch.refusal = self._watch.actuator_anew = ""
@@ -402,7 +398,7 @@ class Engine:
         if self._sight.astray:
             found["prediction off"] = self._sight.astray
         wanted = None
-        if self._moving and prediction is not None and estimate is not None:
+        if self._motion.moving and prediction is not None and estimate is not None:
             wanted = self._in_room(prediction.position_mm)
             watch.off_target.aimed(now + self._latency_ns, wanted)
             here = self._track.at(now)
@@ -436,55 +432,33 @@ class Engine:
     def _steer(
         self, now: int, prediction: TargetState | None, blind: bool, out: list[Output]
     ) -> None:
-        """Send the next demand past the guard; without sight of the target, stand still."""
-        if blind or prediction is None or "keep-out" in self._faults:
-            self._stand_still(now, out)
-            return
-        if self._moving and now - self._demanded_ns > _LONGEST_GAP_NS:
-            self._stand_still(now, out)  # the way since the last demand is unknown: begin anew
-            return
-        if not self._moving:
-            position = self._track.newest_mm
-            if position is None:
-                return
-            self._moving = True
-            self._demanded_ns = now
+        """Send the next demand; without sight of the target, stand still."""
+        aim = None
+        if not blind and prediction is not None and KEEP_OUT not in self._faults:
+            aim = Aim(
+                self._in_room(prediction.position_mm), self._in_room(prediction.velocity_mm_s)
+            )
+        step = self._motion.step(now, aim, self._track.newest_mm)
+        device = self._settings.actuator.device
+        if step.began:
             self._watch.forget_motion()
             self._sight.watch.forget()
-            self._steering.start(now, position)
-            self._guard.start(now, position)
-            return
-        demand = as_sent(
-            self._steering.toward(
-                now, self._in_room(prediction.position_mm), self._in_room(prediction.velocity_mm_s)
-            )
-        )
-        near = self._keepout.judge(self._track.newest_mm or demand, demand, self._steering.velocity)
-        if near is not None:
-            self._conditions["keep-out"] = near
+        if step.demand_mm is not None:
+            self._watch.demanded(now, step.demand_mm)
+            out.append(SendDemand(now, device, step.demand_mm))
+        if step.fault:
+            if step.fault == REFUSED:
+                self._watch.refusal = step.detail
+            self._conditions[step.fault] = step.detail
             out.extend(self._faults.update(now, self._conditions, self._calm()))
-            self._stand_still(now, out)
+        if step.stop:
+            out.append(SendStop(now, device))
+        if step.fault:
             self._advance_session(now, out)
-            return
-        refusal = self._guard.judge(now, demand)
-        if refusal is not None:
-            self._watch.refusal = refusal
-            self._conditions["demand refused"] = refusal
-            out.extend(self._faults.update(now, self._conditions, self._calm()))
-            out.extend(self._change(now, Trigger.FAULT_STOP))
-            return
-        self._demanded_ns = now
-        self._watch.demanded(now, demand)
-        out.append(SendDemand(now, self._settings.actuator.device, demand))
-
-    def _stand_still(self, now: int, out: list[Output]) -> None:
-        if self._moving:
-            self._moving = False
-            out.append(SendStop(now, self._settings.actuator.device))
 
     def _permit(self, now: int, out: list[Output]) -> None:
         """Renew the beam's lease, or say again that it is held."""
-        if self._state is State.TRACKING and self._moving and self._watch.settled:
+        if self._state is State.TRACKING and self._motion.moving and self._watch.settled:
             until = now + self._lease_ns
             self._watch.permitted(now, until)
             out.append(SendPermit(now, self._settings.gate.device, until))
