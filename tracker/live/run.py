@@ -11,8 +11,8 @@ import msgspec
 
 from hal.clock import HostClock
 from tracker.catalogue import Recording
-from tracker.config import ConfigurationError, load_configuration
-from tracker.journal import JournalError, make_header
+from tracker.config import Configuration, ConfigurationError, load_configuration
+from tracker.journal import Header, JournalError, make_header
 from tracker.live.console import Console
 from tracker.live.daemon import Daemon, RunFigures
 from tracker.live.dead_man import DeadMan
@@ -74,38 +74,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, test, warm up, run, stop in order; 0: told to stop, 1: refused by the self-test."""
-    configuration = load_configuration(args.config)
+    configuration, orders = _checked(args)
     processor = Processor(args.cpu)
     if not processor.known:
         raise ConfigurationError([f"--cpu {args.cpu}: allowed are {processor.numbers()}"])
-    if args.parameters is not None:
-        from tracker.build import with_artefact
-
-        configuration = with_artefact(configuration, args.parameters)
-    orders = orders_of(configuration)
-    refuse_other_latency(configuration)
-    _require_all(args.config, orders)
-    for order in orders.values():
-        build(order, lambda: 0, lambda event: None)  # what is wrong with one is said now
     with contextlib.ExitStack() as stack:
         console = stack.enter_context(_console(args, stack))
         notifier = stack.enter_context(contextlib.closing(Notifier()))
-        journal: Path | None = args.journal
-        recording: Recording | None = None
-        if journal is None:
-            recording = stack.enter_context(Recording(Path(configuration.operation.records.folder)))
-            journal = recording.new(args.config.stem)
-            for died in recording.died:
-                console.say(f"warning: {died.name} {died.ending}")
-        if journal.exists():
-            raise JournalError(f"{journal}: exists already, nothing was written; name another file")
-        if not args.no_self_test:
-            findings = self_test(configuration, orders, journal.parent)
-            for finding in findings:
-                console.say(finding.line())
-            if not all(finding.passed for finding in findings):
-                console.say("start refused by the self-test")
-                return 1
+        journal, recording = _journal(args, configuration, console, stack)
+        if not args.no_self_test and not _fit(configuration, orders, journal.parent, console):
+            return 1
         console.say("warming up")
         from tracker.offline.warm import warm  # with it come numpy and the compiler
 
@@ -113,27 +91,8 @@ def run(args: argparse.Namespace) -> int:
         clock = HostClock()
         roles = {role: order.device for role, order in orders.items()}
         run_id = console.run_id = new_run_id()
-        service: Service | None = None
-        if configuration.operation.console.start == "child":
-            console_key(configuration)
-        if configuration.operation.service.enabled:
-            service = Service(configuration, run_id, roles, clock, console.say)
-            stack.enter_context(service)
-        if configuration.operation.console.start == "child":
-            assert service is not None  # console_key saw to it
-            stack.enter_context(PageServer(args.config, service.requests_at, console.say))
-        header = make_header(
-            configuration.text,
-            None,
-            {
-                "run": "live",
-                "trace": "live",
-                "config": str(args.config),
-                "monotonic_start_ns": str(clock.start_ns),
-                "self_test": "not done" if args.no_self_test else "passed",
-                "run_id": run_id,
-            },
-        )
+        service = _service(args, configuration, run_id, roles, clock, console, stack)
+        header = _header(args, configuration, clock, run_id)
         if recording is not None:
             recording.begin(journal, header)
         sys.setswitchinterval(SWITCH_S)
@@ -151,22 +110,20 @@ def run(args: argparse.Namespace) -> int:
             dead_man or contextlib.nullcontext(),
             recorded(journal, header, configuration.operation.records) as (writer, disk),
         ):
-            operator = Scripted() if args.operator == "auto" else Nobody()
             gateway = gateway_of(configuration, clock, console.say)
-            onlookers = [each.take for each in (gateway, service) if each is not None]
             daemon = Daemon(
                 configuration,
                 writer,
                 clock,
                 roles,
                 make,
-                operator,
+                Scripted() if args.operator == "auto" else Nobody(),
                 console.say,
                 after_tick=(notifier.alive, *(() if service is None else (service.turn,))),
                 when_stopping=(notifier.stopping,),
                 dead_man=dead_man,
                 disk=disk,
-                onlookers=onlookers,
+                onlookers=[each.take for each in (gateway, service) if each is not None],
             )
             if service is not None:
                 service.serves(daemon.request, daemon.end, daemon.blocking, disk)
@@ -214,8 +171,89 @@ def _console(args: argparse.Namespace, stack: contextlib.ExitStack) -> Console:
     return Console(log=sys.stderr) if args.log_format == "json" else Console()
 
 
-def _require_all(path: Path, orders: dict[str, Order]) -> None:
+def _checked(args: argparse.Namespace) -> tuple[Configuration, dict[str, Order]]:
+    """The configuration and its devices, once everything in them is right."""
+    configuration = load_configuration(args.config)
+    if args.parameters is not None:
+        from tracker.build import with_artefact
+
+        configuration = with_artefact(configuration, args.parameters)
+    orders = orders_of(configuration)
+    refuse_other_latency(configuration)
     needed = ("camera", "imager", "actuator", "gate")
-    missing = [f"{path}: wires.{role}: missing; add it" for role in needed if role not in orders]
+    missing = [f"{args.config}: wires.{r}: missing; add it" for r in needed if r not in orders]
     if missing:
         raise ConfigurationError(missing)
+    for order in orders.values():
+        build(order, lambda: 0, lambda event: None)  # what is wrong with one is said now
+    return configuration, orders
+
+
+def _journal(
+    args: argparse.Namespace,
+    configuration: Configuration,
+    console: Console,
+    stack: contextlib.ExitStack,
+) -> tuple[Path, Recording | None]:
+    """Where to record, and the folder's catalogue unless a file of its own was named."""
+    journal: Path | None = args.journal
+    recording: Recording | None = None
+    if journal is None:
+        recording = stack.enter_context(Recording(Path(configuration.operation.records.folder)))
+        journal = recording.new(args.config.stem)
+        for died in recording.died:
+            console.say(f"warning: {died.name} {died.ending}")
+    if journal.exists():
+        raise JournalError(f"{journal}: exists already, nothing was written; name another file")
+    return journal, recording
+
+
+def _fit(
+    configuration: Configuration, orders: dict[str, Order], folder: Path, console: Console
+) -> bool:
+    """Whether the self-test passes; every finding is said."""
+    findings = self_test(configuration, orders, folder)
+    for finding in findings:
+        console.say(finding.line())
+    passed = all(finding.passed for finding in findings)
+    if not passed:
+        console.say("start refused by the self-test")
+    return passed
+
+
+def _service(
+    args: argparse.Namespace,
+    configuration: Configuration,
+    run_id: str,
+    roles: dict[str, str],
+    clock: HostClock,
+    console: Console,
+    stack: contextlib.ExitStack,
+) -> Service | None:
+    """Requests and published state, and the page's server beside them, as configured."""
+    page = configuration.operation.console.start == "child"
+    if page:
+        console_key(configuration)
+    if not configuration.operation.service.enabled:
+        return None
+    service = stack.enter_context(Service(configuration, run_id, roles, clock, console.say))
+    if page:
+        stack.enter_context(PageServer(args.config, service.requests_at, console.say))
+    return service
+
+
+def _header(
+    args: argparse.Namespace, configuration: Configuration, clock: HostClock, run_id: str
+) -> Header:
+    return make_header(
+        configuration.text,
+        None,
+        {
+            "run": "live",
+            "trace": "live",
+            "config": str(args.config),
+            "monotonic_start_ns": str(clock.start_ns),
+            "self_test": "not done" if args.no_self_test else "passed",
+            "run_id": run_id,
+        },
+    )
