@@ -142,7 +142,7 @@ class Fusion(Settings, frozen=True, kw_only=True):
 class Correlation(Settings, frozen=True, kw_only=True):
     """The model from surrogate to target."""
 
-    models: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity", "pls")
+    models: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity")
     modelling_shots: Annotated[int, Meta(ge=4, le=15)] = 8
     """Shots before the model may steer."""
     modelling_interval_s: Annotated[float, Meta(ge=0.5, le=30)] = 2.5
