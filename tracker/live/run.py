@@ -18,13 +18,14 @@ from tracker.live.daemon import Daemon, RunFigures
 from tracker.live.dead_man import DeadMan
 from tracker.live.device import Device, HandOver
 from tracker.live.gateway import beside, gateway_of
+from tracker.live.loop import run_in_loop
 from tracker.live.measured import refuse_other_latency
 from tracker.live.notify import Notifier
 from tracker.live.operators import Nobody, Scripted
 from tracker.live.order import Order, build, orders_of, starting
 from tracker.live.process_link import ProcessLink
 from tracker.live.recording import recorded
-from tracker.live.scheduling import SWITCH_S, Processor, prefer, run_in_loop
+from tracker.live.scheduling import SWITCH_S, Processor, prefer
 from tracker.live.self_test import self_test
 from tracker.live.service import Service, new_run_id
 from tracker.live.web.beside import PageServer, console_key

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 SWITCH_S = 0.001
 """How long another thread may keep the interpreter from the loop."""
@@ -64,18 +62,3 @@ class Processor:
     def numbers(self) -> str:
         """Those there are, for people."""
         return ", ".join(map(str, sorted(self._all)))
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Give uvloop's loop where it is installed, which it is not everywhere; else asyncio's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-def run_in_loop(coroutine: Coroutine[Any, Any, None]) -> None:
-    """As `asyncio.run`, in the fastest loop there is."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(coroutine)
