@@ -235,7 +235,13 @@ class Stand:
         self.took_s = 0.0
 
     def run(self, *acts: tuple[float, Callable[[Recorder], object]], seconds: float = 5.0) -> None:
-        """Run it and do each act at its time."""
+        """Run it and do each act at its time, counted from the first tick."""
+        timers: list[asyncio.TimerHandle] = []
+
+        def after_tick(now_ns: int) -> None:
+            if not timers:
+                loop = asyncio.get_running_loop()
+                timers.extend(loop.call_later(at_s, act, recorder) for at_s, act in acts)
 
         def make(role: str, hand_over: HandOver) -> FakeDevice:
             self.devices[role] = FakeDevice(ROLES[role], hand_over)
@@ -251,12 +257,11 @@ class Stand:
                 make,
                 Nobody(),
                 self.said.append,
+                after_tick=(after_tick,),
                 disk=disk,
             )
 
             async def together() -> None:
-                loop = asyncio.get_running_loop()
-                timers = [loop.call_later(at_s, act, recorder) for at_s, act in acts]
                 try:
                     await daemon.run(seconds)
                 finally:
