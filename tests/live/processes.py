@@ -80,6 +80,12 @@ def beam_seconds(enough: int) -> Callable[[str], bool]:
     return enough_now
 
 
+def children_of(pid: int) -> set[int]:
+    """The processes another has started and not yet taken leave of."""
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return {int(text) for text in found.read_text().split()} if found.exists() else set()
+
+
 @contextmanager
 def tidetrack(*arguments: object) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(

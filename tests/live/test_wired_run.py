@@ -11,17 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.processes import beam_seconds, follow, tidetrack, written
+from tests.live.processes import beam_seconds, children_of, follow, tidetrack, written
 from tracker.cli import main
 from tracker.config import SHIPPED
 
 BEAM_SECONDS = 3
 """Seconds of beam on that are enough."""
-
-
-def children_of(pid: int) -> set[int]:
-    found = Path(f"/proc/{pid}/task/{pid}/children")
-    return {int(text) for text in found.read_text().split()} if found.exists() else set()
 
 
 @pytest.mark.slow
