@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,12 @@ def beam_seconds(enough: int) -> Callable[[str], bool]:
 
 
 def children_of(pid: int) -> set[int]:
-    """The processes another has started and not yet taken leave of."""
-    found = Path(f"/proc/{pid}/task/{pid}/children")
-    return {int(text) for text in found.read_text().split()} if found.exists() else set()
+    """The processes that any thread of another has started and not yet taken leave of."""
+    found: set[int] = set()
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it has ended meanwhile
+            found.update(map(int, thread.read_text().split()))
+    return found
 
 
 @contextmanager

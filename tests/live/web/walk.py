@@ -1,0 +1,258 @@
+"""An operator's walk through a session in a real browser, on a real room and a real run.
+
+    python -m tests.live.web.walk docs/images       # the pictures of the operator's guide, anew
+
+Every stage is reached through what is on the page, by mouse or by key, as a person would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.live.processes import children_of, follow, free_ports, tidetrack, written
+from tracker.api.schema import Role
+from tracker.config import altered, load_configuration
+from tracker.live.web.tokens import new_token
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LARGE, SMALL = (1920, 1080), (1366, 768)
+NOBODY_SEEN_AT_S = (40.0, 70.0, 100.0, 130.0)
+"""When camera and belt fall silent, by the room's clock: whichever comes first while tracking."""
+LONG_MS = 60_000.0
+
+
+class Stand(NamedTuple):
+    """A room, a run and its page server."""
+
+    address: str
+    token: str
+    run: subprocess.Popen[str]
+
+    @property
+    def page_server(self) -> int:
+        """Its process."""
+        for pid in children_of(self.run.pid):
+            if b"console" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return pid
+        raise AssertionError("the run has no page server")
+
+
+@contextlib.contextmanager
+def stand(folder: Path) -> Iterator[Stand]:
+    """Everything a person at the console needs, in processes of its own."""
+    file = written(folder)
+    requests, publish, port = free_ports(3)
+    silent = [
+        {"kind": "loss", "on": on, "at_s": at_s, "duration_s": 3.0}
+        for at_s in NOBODY_SEEN_AT_S
+        for on in ("camera", "belt")
+    ]
+    changes: dict[str, dict[str, Any]] = {
+        "session": {"patient_id": "TWIN-042", "resume": "operator"},
+        "room": {"mishaps": silent},
+        "records": {"folder": str(folder / "sessions")},
+        "service": {
+            "enabled": True,
+            "requests": f"tcp://127.0.0.1:{requests}",
+            "publish": f"tcp://127.0.0.1:{publish}",
+            "keys_folder": str(folder / "keys"),
+        },
+        "console": {
+            "start": "child",
+            "port": port,
+            "key": str(folder / "keys" / "console.key"),
+            "tokens": str(folder / "tokens"),
+        },
+    }
+    file.write_text(altered(load_configuration(file), changes).text)
+    token = new_token(folder / "tokens", "anna", Role.OPERATOR, 1)
+    with tidetrack("room", file, "--truth", folder / "truth.mcap", "--priority", 10) as room:
+        follow(room, lambda line: line.startswith("ready"))
+        with tidetrack("run", file, "--no-self-test") as run:
+            lines = follow(run, lambda line: line.startswith("console: http"))
+            with _read(run), _read(room):
+                yield Stand(lines[-1].removeprefix("console: "), token, run)
+
+
+@contextlib.contextmanager
+def browser(folder: Path) -> Iterator[Any]:
+    """A page of Debian's Chromium with a profile of its own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(folder / "profile"),
+            executable_path=str(CHROMIUM),
+            args=ARGUMENTS,
+            viewport={"width": LARGE[0], "height": LARGE[1]},
+        )
+        try:
+            yield context.pages[0]
+        finally:
+            context.close()
+
+
+def stages(page: Any, at: Stand, look_s: float = 2.0) -> Iterator[str]:
+    """Go from login to report; gives the name of each stage once it is reached.
+
+    ``look_s``: how long tracking is looked at before a picture is taken of it.
+    """
+    page.goto(at.address)
+    seen(page, "#token")
+    yield "login"
+    page.fill("#token", at.token)
+    page.keyboard.press("Enter")
+    seen(page, "body:not(.stale)")
+    seen(page, "#connect[data-all=yes]")
+    yield "idle"
+    press(page, "F2", "#do-model", "#state:text('Modelling')")
+    seen(page, "#state:text('Ready')")
+    seen(page, "#do-start:enabled")
+    yield "ready"
+    press(page, "F4", "#do-start", "#dialog:visible")
+    yield "confirm"
+    while page.locator("#state:text('Tracking')").count() == 0:
+        press(page, "F4", "#do-start", "#dialog:visible")
+        press(page, "Enter", "#dialog:visible .go", "#dialog:not(:visible)")
+        page.wait_for_timeout(300)
+    seen(page, "[data-beam=permitted]")
+    page.wait_for_timeout(1e3 * look_s)
+    yield "tracking"
+    seen(page, "#faults li:has-text('Surrogate lost')")
+    seen(page, "#state:text('Holding')")
+    yield "held"
+    press(page, "F9", "#do-resume", "#state:text('Tracking')")
+    seen(page, "[data-beam=permitted]")
+    yield "resumed"
+    page.click("#do-hold")
+    seen(page, "#faults li:has-text('Operator hold')")
+    press(page, "F9", "#do-resume", "#dialog:visible")
+    yield "resume-confirm"
+    page.click("#dialog .go")
+    seen(page, "#dialog:not(:visible)")
+    page.keyboard.press("F10")
+    seen(page, "#state:text('Stopped')")
+    yield "stopped"
+    for name, pid in (("stale-page", at.page_server), ("stale-daemon", at.run.pid)):
+        with frozen(pid):
+            seen(page, "body.stale")
+            yield name
+        seen(page, "body:not(.stale)")
+    page.click("#report")
+    seen(page, "h1")
+    yield "report"
+    page.goto(f"{at.address}/follow")
+    seen(page, "body:not(.stale)")
+    yield "follow"
+    page.goto(f"{at.address}/review")
+    seen(page, "#sessions a")
+    yield "review-list"
+    page.click("#sessions tbody a >> nth=0")
+    seen(page, "#past #state:text('Tracking')")
+    page.keyboard.press("Tab")
+    yield "review"
+    page.click("text=Log out")
+    seen(page, "#token")
+    yield "logged-out"
+
+
+def seen(page: Any, selector: str) -> None:
+    """Wait until something is on the page."""
+    page.locator(selector).first.wait_for(state="attached", timeout=LONG_MS)
+
+
+def press(page: Any, key: str, button: str, until: str) -> None:
+    """Press a key once its button is enabled, again while it did nothing, until it did.
+
+    What may be asked for can change between a look and a key, for a machine as for a person.
+    """
+    began_s = time.monotonic()
+    while True:
+        if page.locator(until).count():
+            return
+        if page.locator(f"{button}:enabled").count():
+            page.keyboard.press(key)
+            page.wait_for_timeout(400)
+        page.wait_for_timeout(50)
+        assert time.monotonic() - began_s < LONG_MS / 1e3, f"{key} leads to no {until}"
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process stands still meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def pictures(page: Any, folder: Path) -> Callable[[str], None]:
+    """Gives what takes a picture of a stage in both sizes."""
+
+    def take(stage: str) -> None:
+        for width, height in (SMALL, LARGE):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(150)
+            page.screenshot(path=str(folder / f"console-{stage}-{width}.png"))
+
+    return take
+
+
+@contextlib.contextmanager
+def _read(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Take its lines meanwhile, or its pipe is full."""
+    import threading
+
+    lines: list[str] = []
+    stdout = process.stdout
+    assert stdout is not None
+    thread = threading.Thread(target=lambda: lines.extend(stdout), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(15.0)
+        thread.join(5.0)
+
+
+SHOWN = ("ready", "tracking", "held", "stale-page", "follow", "review")
+"""Stages in the operator's guide."""
+
+
+def main(folder: Path) -> int:
+    """Take the guide's pictures."""
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
+        stand(Path(name)) as at,
+        browser(Path(name)) as page,
+    ):
+        for stage in stages(page, at, look_s=8.0):
+            if stage in SHOWN:
+                page.screenshot(path=str(folder / f"console-{stage}.png"))
+                print(f"{time.strftime('%H:%M:%S')} {stage}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
