@@ -189,8 +189,12 @@ class Surrogate:
         gating = self._settings.gating
         orientation = self._settings.session.orientation
         couch_at = FixedPoint(*offset)
+        learned, last = self._learned, self._last_positions
         positions: list[Triple | None] = []
         dt = (t_ns - self._last_exposure_ns) * 1e-9
+        comparable = len(last) if 0.0 < dt < 0.1 else 0
+        # Camera noise alone makes sqrt(6) sigma / dt; it is not breathing.
+        noise = 4.0 * 2.45 * self._camera.noise_mm / dt if comparable else 0.0
         for index, marker in enumerate(frame.markers_mm):
             if marker is None:
                 positions.append(None)
@@ -200,9 +204,8 @@ class Surrogate:
                 return None
             fixed = self._pose.to_fixed(CameraPoint(*marker))
             position = table_to_patient(fixed_to_table(fixed, couch_at), orientation)
-            if index < len(self._learned):
-                rest = self._learned[index][0]
-                distance = math.dist(position, rest)
+            if index < len(learned):
+                distance = math.dist(position, learned[index][0])
                 if distance > gating.envelope_mm:
                     self.bad = (
                         frame.t_ns,
@@ -210,18 +213,14 @@ class Surrogate:
                         f"limit {gating.envelope_mm:g} mm",
                     )
                     return None
-            if index < len(self._last_positions) and 0.0 < dt < 0.1:
-                before = self._last_positions[index]
-                if before is not None:
-                    # Camera noise alone makes sqrt(6) sigma / dt; it is not breathing.
-                    noise = 4.0 * 2.45 * self._camera.noise_mm / dt
-                    speed = math.dist(position, before) / dt
-                    if speed > gating.speed_mm_s + noise:
-                        self.fast = (
-                            frame.t_ns,
-                            f"marker {index + 1} at {speed:.0f} mm/s, "
-                            f"limit {gating.speed_mm_s:g} mm/s",
-                        )
+            before = last[index] if index < comparable else None
+            if before is not None:
+                speed = math.dist(position, before) / dt
+                if speed > gating.speed_mm_s + noise:
+                    self.fast = (
+                        frame.t_ns,
+                        f"marker {index + 1} at {speed:.0f} mm/s, limit {gating.speed_mm_s:g} mm/s",
+                    )
             positions.append(position)
         self._last_positions = positions
         self._last_exposure_ns = t_ns
