@@ -4,6 +4,9 @@ import { header } from "./panels.js";
 import { Room, whoAmI } from "./room.js";
 import { SECONDS } from "./strip.js";
 
+// A session opens at the first moment of beam that has this much tracking behind it.
+const SETTLED_MS = 10000;
+
 const me = await whoAmI();
 
 // The list. ------------------------------------------------------------------------------------
@@ -136,7 +139,8 @@ function scrubber(past, show) {
   const draw = () => overview(picture, past);
   new ResizeObserver(draw).observe(picture);
   const tracked = past.changes.session.find(([, state]) => state === "TRACKING");
-  const start = tracked ? times.findIndex((t) => t >= tracked[0] + 20000) : -1;
+  const start = tracked
+    ? times.findIndex((t, i) => t >= tracked[0] + SETTLED_MS && past.columns.permitted[i]) : -1;
   if (past.torn) mark($("scrub"), "title", past.torn);
   go(start < 0 ? last : start);
 }
