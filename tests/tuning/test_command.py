@@ -102,7 +102,6 @@ def test_interrupted_it_keeps_what_is_finished_and_goes_on(archive: Path) -> Non
         (["--predictor", "kalman_vc"], "no such predictor; did you mean kalman_cv?"),
         (["--range", "agility=5"], "--range agility=5: not understood"),
         (["--storage", "mysql://x/y"], "--storage mysql://x/y: unknown kind mysql; give a file"),
-        (["--storage", "grpc://x"], "--storage grpc://x: needs host and port"),
         (["--storage", "."], "--storage .: is a directory; name a file in it"),
         (["--dask", "somewhere"], "--dask somewhere: not an address; write it like tcp://HOST"),
         (["--dask", "tcp://127.0.0.1:9"], "--dask tcp://127.0.0.1:9: Connection refused"),

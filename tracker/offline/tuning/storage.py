@@ -1,18 +1,16 @@
-"""Where a study is kept: a file beside the artefact, a database, or Optuna's gRPC proxy."""
+"""Where a study is kept: a file beside the artefact, or a database."""
 
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 
-import optuna
-from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from tracker.offline.tuning.errors import TuningError
 
-KINDS = "a file name, sqlite:///FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT"
+KINDS = "a file name, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 
 def study_file(out: Path) -> Path:
@@ -26,8 +24,6 @@ def open_storage(where: str | None, out: Path) -> BaseStorage:
         file = study_file(out) if where is None else Path(where)
         return _in_file(file)
     kind, _, rest = where.partition("://")
-    if kind == "grpc":
-        return _at_proxy(where, rest)
     if kind in ("postgresql", "postgres"):
         return _in_database(where, f"postgresql+psycopg://{rest}")
     if kind == "sqlite" or kind.startswith("postgresql+"):
@@ -68,26 +64,3 @@ def _in_database(where: str, url: str) -> BaseStorage:
     except (SQLAlchemyError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise TuningError(f"--storage {where}: cannot be opened: {reason}") from None
-
-
-def _at_proxy(where: str, rest: str) -> BaseStorage:
-    host, _, port = rest.rstrip("/").rpartition(":")
-    if not host or not port.isdigit():
-        raise TuningError(f"--storage {where}: needs host and port; write grpc://HOST:13000")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = GrpcStorageProxy(host=host, port=int(port))
-            storage.wait_server_ready(timeout=10)
-            return storage
-    except ModuleNotFoundError:
-        raise TuningError(
-            f"--storage {where}: needs the Python packages grpcio and protobuf; "
-            "pip install grpcio protobuf"
-        ) from None
-    except Exception as error:
-        if type(error).__name__ not in ("RpcError", "ConnectionError", "TimeoutError"):
-            raise
-        raise TuningError(
-            f"--storage {where}: no proxy answers there; start optuna's run_grpc_proxy_server"
-        ) from None
