@@ -59,6 +59,15 @@ class Leader(NamedTuple):
     offset_y: int
     padding_x: int
 
+    def __str__(self) -> str:
+        at = f"{self.offset_x}, {self.offset_y}"
+        return f"{self.width} x {self.height} from {at} in 0x{self.pixel_format:08x}"
+
+    @property
+    def region(self) -> tuple[int, ...]:
+        """What must stay as calibrated: format, size, place on the sensor, padding."""
+        return self[1:]
+
     @property
     def picture_bytes(self) -> int:
         """How many bytes of picture follow; raises for formats that cannot be read."""

@@ -99,7 +99,8 @@ class Reassembly:
         self._newest: int | None = None
         self._turns = 0
         self._clock: tuple[int, int] | None = None
-        self._size: int | None = None
+        self._like: Leader | None = None
+        """Of the first picture: what region of the sensor all are."""
 
     @property
     def wake_ns(self) -> int | None:
@@ -165,10 +166,8 @@ class Reassembly:
             leader = decode_leader(content)
             if leader.picture_bytes > self.piece_bytes * MOST_PACKETS:
                 raise ProtocolError(f"GVSP image of {leader.picture_bytes} bytes: too many packets")
-            if self._size not in (None, leader.picture_bytes):
-                raise ProtocolError(
-                    f"GVSP image of {leader.picture_bytes} bytes, {self._size} before"
-                )
+            if self._like is not None and leader.region != self._like.region:
+                raise ProtocolError(f"GVSP image of {leader}, {self._like} before")
             if picture.leader is not None and picture.leader != leader:
                 picture.spoiled = "two leaders that differ"
             picture.leader = leader
@@ -188,8 +187,8 @@ class Reassembly:
 
     def _expected_last(self, picture: _Open) -> int | None:
         """The trailer's number, from the leader or from the picture before."""
-        size = self._size if picture.leader is None else picture.leader.picture_bytes
-        return None if size is None else -(-size // self.piece_bytes) + 1
+        leader = picture.leader or self._like
+        return None if leader is None else -(-leader.picture_bytes // self.piece_bytes) + 1
 
     def _ask(self, picture: _Open, now_ns: int) -> None:
         """Ask for what is missing, ranges together."""
@@ -254,7 +253,7 @@ class Reassembly:
             return BadSample(
                 self.device, now_ns, "inconsistent frame", f"block {picture.block}: {why}"
             )
-        self._size = leader.picture_bytes
+        self._like = leader
         last = picture.last or 0
         data = b"".join([picture.pieces[n] for n in range(1, last)])
         size = BYTES_PER_PIXEL[leader.pixel_format]

@@ -196,3 +196,15 @@ def test_fifty_thousand_malformed_packets_make_no_frame_and_no_crash() -> None:
         if step % 50 == 0:
             settled(assembly, step * 1000)
         assembly.wanted.clear()
+
+
+def test_a_region_of_the_sensor_that_changed_makes_no_picture() -> None:
+    """Every point in it would lie elsewhere than calibrated."""
+    assembly = made()
+    assert isinstance(fed(assembly, sent(1))[0], Frame)
+    moved = Leader(6000, MONO8, 40, 30, 8, 0, 0)
+    said = fed(assembly, packets_of(2, moved, PICTURE.tobytes(), PACKET_BYTES)) + settled(assembly)
+    assert said
+    assert all(isinstance(item, BadSample) for item in said)
+    assert "40 x 30 from 8, 0" in said[0].value
+    assert "40 x 30 from 0, 0" in said[0].value
