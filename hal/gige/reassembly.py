@@ -100,7 +100,8 @@ class Reassembly:
         self._turns = 0
         self._clock: tuple[int, int] | None = None
         self._like: Leader | None = None
-        """Of the first picture: what region of the sensor all are."""
+        """What region of the sensor all pictures are of: the first one that came twice."""
+        self._sure = False
 
     @property
     def wake_ns(self) -> int | None:
@@ -166,8 +167,10 @@ class Reassembly:
             leader = decode_leader(content)
             if leader.picture_bytes > self.piece_bytes * MOST_PACKETS:
                 raise ProtocolError(f"GVSP image of {leader.picture_bytes} bytes: too many packets")
-            if self._like is not None and leader.region != self._like.region:
-                raise ProtocolError(f"GVSP image of {leader}, {self._like} before")
+            before = self._like
+            if before is not None and leader.region != before.region:
+                self._like = before if self._sure else leader
+                raise ProtocolError(f"GVSP image of {leader}, {before} before")
             if picture.leader is not None and picture.leader != leader:
                 picture.spoiled = "two leaders that differ"
             picture.leader = leader
@@ -253,6 +256,7 @@ class Reassembly:
             return BadSample(
                 self.device, now_ns, "inconsistent frame", f"block {picture.block}: {why}"
             )
+        self._sure = self._like is not None
         self._like = leader
         last = picture.last or 0
         data = b"".join([picture.pieces[n] for n in range(1, last)])

@@ -21,7 +21,11 @@ CONTROL, STREAM = 0, 1
 _PACKET_BYTES = 576
 _PICTURE = np.arange(30 * 40, dtype=np.uint16).astype(np.uint8).reshape(30, 40)
 _LEADER = Leader(5000, MONO8, 40, 30, 0, 0, 0)
-_BEFORE = packets_of(2, _LEADER, _PICTURE.tobytes(), _PACKET_BYTES)
+_BEFORE = [
+    packet
+    for block in (1, 2)
+    for packet in packets_of(block, _LEADER, _PICTURE.tobytes(), _PACKET_BYTES)
+]
 _PACKETS = packets_of(3, _LEADER, _PICTURE.tobytes(), _PACKET_BYTES)
 _SETTINGS = GigeSettings(device="camera", host="10.0.0.9")
 _WHO = codec.Identity("twin", "one", "1", "SN1", "", "10.0.0.9", "020000000001")
@@ -47,7 +51,7 @@ def _answered(answer: bytes) -> bool:
 
 
 def _completed(number: int, packet: bytes) -> bool:
-    """Whether a second picture that lacks this one packet comes about with it."""
+    """Whether a third picture that lacks this one packet comes about with it."""
     assembly = Reassembly("camera", _PACKET_BYTES, 1_000_000_000)
     for each in _BEFORE:
         assembly.receive(each, 0)
