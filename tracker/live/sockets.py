@@ -117,8 +117,8 @@ class Sockets:
         made.zap_domain = DOMAIN
         made.maxmsgsize = most_bytes
         made.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        # Not ZeroMQ's own heartbeat: libzmq 4.3.5 aborts the process when one falls due for a client
-        # that hung up with requests waiting (libzmq issue 4364). TCP finds the dead as well.
+        # Not ZeroMQ's own heartbeat: libzmq 4.3.5 aborts the process when one falls due for a
+        # client that hung up with requests waiting (libzmq issue 4364). TCP finds the dead too.
         made.setsockopt(zmq.TCP_KEEPALIVE, 1)
         made.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S)
         made.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.web.walk import CHROMIUM, browser, pictures, stages, stand
+from tests.live.web.walk import CHROMIUM, browser, pictures, stages, stand_with_mishaps
 
 pytest.importorskip("playwright", reason="no playwright: install the dev extra")
 pytestmark = [
@@ -31,7 +31,7 @@ NOTE_STALENESS = """() => {
 
 def test_a_session_from_login_to_report(tmp_path: Path) -> None:
     errors: list[str] = []
-    with stand(tmp_path) as at, browser(tmp_path) as page:
+    with stand_with_mishaps(tmp_path) as at, browser(tmp_path) as page:
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         take = pictures(page, tmp_path)

@@ -10,18 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from tests.live.processes import children_of, follow, free_ports, tidetrack, written
-from tracker.api.schema import Role
-from tracker.config import altered, load_configuration
-from tracker.live.web.tokens import new_token
+from tests.live.web.stand import Stand, stand
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -40,27 +36,9 @@ NOBODY_SEEN_AT_S = (40.0, 70.0, 100.0, 130.0)
 LONG_MS = 60_000.0
 
 
-class Stand(NamedTuple):
-    """A room, a run and its page server."""
-
-    address: str
-    token: str
-    run: subprocess.Popen[str]
-
-    @property
-    def page_server(self) -> int:
-        """Its process."""
-        for pid in children_of(self.run.pid):
-            if b"console" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                return pid
-        raise AssertionError("the run has no page server")
-
-
 @contextlib.contextmanager
-def stand(folder: Path) -> Iterator[Stand]:
-    """Everything a person at the console needs, in processes of its own."""
-    file = written(folder)
-    requests, publish, port = free_ports(3)
+def stand_with_mishaps(folder: Path) -> Iterator[Stand]:
+    """A session in which nobody is seen for some seconds, and a person resumes."""
     silent = [
         {"kind": "loss", "on": on, "at_s": at_s, "duration_s": 3.0}
         for at_s in NOBODY_SEEN_AT_S
@@ -69,28 +47,9 @@ def stand(folder: Path) -> Iterator[Stand]:
     changes: dict[str, dict[str, Any]] = {
         "session": {"patient_id": "TWIN-042", "resume": "operator"},
         "room": {"mishaps": silent},
-        "records": {"folder": str(folder / "sessions")},
-        "service": {
-            "enabled": True,
-            "requests": f"tcp://127.0.0.1:{requests}",
-            "publish": f"tcp://127.0.0.1:{publish}",
-            "keys_folder": str(folder / "keys"),
-        },
-        "console": {
-            "start": "child",
-            "port": port,
-            "key": str(folder / "keys" / "console.key"),
-            "tokens": str(folder / "tokens"),
-        },
     }
-    file.write_text(altered(load_configuration(file), changes).text)
-    token = new_token(folder / "tokens", "anna", Role.OPERATOR, 1)
-    with tidetrack("room", file, "--truth", folder / "truth.mcap", "--priority", 10) as room:
-        follow(room, lambda line: line.startswith("ready"))
-        with tidetrack("run", file, "--no-self-test") as run:
-            lines = follow(run, lambda line: line.startswith("console: http"))
-            with _read(run), _read(room):
-                yield Stand(lines[-1].removeprefix("console: "), token, run)
+    with stand(folder, changes) as at:
+        yield at
 
 
 @contextlib.contextmanager
@@ -218,24 +177,6 @@ def pictures(page: Any, folder: Path) -> Callable[[str], None]:
     return take
 
 
-@contextlib.contextmanager
-def _read(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Take its lines meanwhile, or its pipe is full."""
-    import threading
-
-    lines: list[str] = []
-    stdout = process.stdout
-    assert stdout is not None
-    thread = threading.Thread(target=lambda: lines.extend(stdout), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(15.0)
-        thread.join(5.0)
-
-
 SHOWN = ("ready", "tracking", "held", "stale-page", "follow", "review")
 """Stages in the operator's guide."""
 
@@ -244,7 +185,7 @@ def main(folder: Path) -> int:
     """Take the guide's pictures."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
-        stand(Path(name)) as at,
+        stand_with_mishaps(Path(name)) as at,
         browser(Path(name)) as page,
     ):
         for stage in stages(page, at, look_s=8.0):
