@@ -34,7 +34,7 @@ STEPS: Final[dict[State, tuple[str, str]]] = {
         "{sentence}",
     ),
     State.STOPPED: (
-        "The session is over: a physicist resets it for the next one.",
+        "The session is over: read its report. For the next one start a new run, or have it reset.",
         "{sentence}",
     ),
 }  # fmt: skip
