@@ -2,6 +2,7 @@
 #   make demo   a tracked patient and its report        make check  lint, types, import contracts
 #   make test   all checks and tests                    make lock   renew locks/ after pyproject.toml
 #   make safety the safety case: every requirement has its tests, and they pass
+#   make coverage  the tests again, slower, and which lines they reach
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -12,16 +13,23 @@ INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation --use-pep
 LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --no-strip-extras \
           --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-.PHONY: demo test check safety lock clean
+.PHONY: demo test coverage check safety lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/runtime.stamp
 	$(BIN)/tidetrack demo
 
 # What keeps real time has the machine to itself; all else shares two cores.
+SHARED = -m "not realtime" -n 2 --dist worksteal
+ALONE  = -m realtime
+
 test: check $(VENV)/peers.stamp
-	$(BIN)/python -m pytest --cov --cov-report= -m "not realtime" -n 2 --dist worksteal
-	$(BIN)/python -m pytest --cov --cov-append --cov-report=term -m realtime
+	$(BIN)/python -m pytest $(SHARED)
+	$(BIN)/python -m pytest $(ALONE)
+
+coverage: $(VENV)/peers.stamp
+	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=
+	$(BIN)/python -m pytest $(ALONE) --cov --cov-append --cov-report=term
 
 safety: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.safety.case
