@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.live.processes import children_of, follow, free_ports, tidetrack, written
+from tests.live.processes import SOON, children_of, follow, free_ports, tidetrack, written
 from tracker.api.schema import Role
 from tracker.config import altered, load_configuration
 from tracker.live.web.tokens import new_token
@@ -51,9 +51,12 @@ class Stand(NamedTuple):
         return found
 
 
-def configured(folder: Path, changes: Changes | None = None) -> Path:
-    """The shipped room with wires, keys, tokens, ports and sessions of its own."""
-    file = written(folder)
+def configured(folder: Path, changes: Changes | None = None, *, soon: bool = True) -> Path:
+    """The shipped room with wires, keys, tokens, ports and sessions of its own.
+
+    ``soon``: a session that is soon ready; else all else is as it is shipped.
+    """
+    file = written(folder, SOON if soon else {"service": {"enabled": False}})
     requests, publish, port = free_ports(3)
     ours: dict[str, dict[str, Any]] = {
         "records": {"folder": str(folder / "sessions")},
@@ -77,10 +80,14 @@ def configured(folder: Path, changes: Changes | None = None) -> Path:
 
 @contextlib.contextmanager
 def stand(
-    folder: Path, changes: Changes | None = None, options: Sequence[object] = ()
+    folder: Path,
+    changes: Changes | None = None,
+    options: Sequence[object] = (),
+    *,
+    soon: bool = True,
 ) -> Iterator[Stand]:
     """Start everything, with so many options for the run; ended by SIGTERM, in order."""
-    file = configured(folder, changes)
+    file = configured(folder, changes, soon=soon)
     token = new_token(folder / "tokens", PERSON, Role.OPERATOR, 1)
     requests = load_configuration(file).operation.service.requests
     figures = ("--figures", folder / FIGURES)
