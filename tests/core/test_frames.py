@@ -34,20 +34,20 @@ POINT = (3.0, 20.0, 300.0)
     ],
 )
 def test_orientation_of_the_patient(orientation, patient):
-    assert table_to_patient(TablePoint(*POINT), orientation) == PatientPoint(*patient)
-    assert patient_to_table(PatientPoint(*patient), orientation) == TablePoint(*POINT)
+    assert table_to_patient(TablePoint(POINT), orientation) == PatientPoint(patient)
+    assert patient_to_table(PatientPoint(patient), orientation) == TablePoint(POINT)
 
 
 def test_every_orientation_is_right_handed():
     axes = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)]
     for orientation in ("HFS", "HFP", "FFS", "FFP"):
-        signs = [table_to_patient(TablePoint(*a), orientation)[i] for i, a in enumerate(axes)]
+        signs = [table_to_patient(TablePoint(a), orientation)[i] for i, a in enumerate(axes)]
         assert signs[0] * signs[1] * signs[2] == 1.0
 
 
 def test_couch_motion_is_taken_away():
-    couch = FixedPoint(0.5, -4.0, 7.0)
-    assert fixed_to_table(FixedPoint(*POINT), couch) == TablePoint(2.5, 24.0, 293.0)
+    couch = FixedPoint((0.5, -4.0, 7.0))
+    assert fixed_to_table(FixedPoint(POINT), couch) == TablePoint((2.5, 24.0, 293.0))
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_couch_motion_is_taken_away():
     ],
 )
 def test_rotation_turns_about_x_then_y_then_z(angles, turned):
-    pose = CameraPose(rotation(angles), FixedPoint(0.0, 0.0, 0.0))
-    assert pose.to_fixed(CameraPoint(*POINT)) == pytest.approx(turned)
+    pose = CameraPose(rotation(angles), FixedPoint((0.0, 0.0, 0.0)))
+    assert pose.to_fixed(CameraPoint(POINT)) == pytest.approx(turned)
 
 
 def about(axis, angle_deg, vector):
@@ -81,7 +81,7 @@ def test_rotation_is_three_turns_in_their_planes(angles):
         expected = about(axis, angles[axis], expected)
     pose = CameraPose.of((10.0, -200.0, 1500.0), angles)
     moved = tuple(a + b for a, b in zip(expected, (10.0, -200.0, 1500.0), strict=True))
-    assert pose.to_fixed(CameraPoint(*POINT)) == pytest.approx(moved)
+    assert pose.to_fixed(CameraPoint(POINT)) == pytest.approx(moved)
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_rotation_is_three_turns_in_their_planes(angles):
     ],
 )
 def test_where_head_face_and_left_hand_are(orientation, head, face, left_hand):
-    assert patient_to_table(PatientPoint(0, 1, 0), orientation) == TablePoint(*head)
-    assert patient_to_table(PatientPoint(0, 0, 1), orientation) == TablePoint(*face)
-    assert patient_to_table(PatientPoint(1, 0, 0), orientation) == TablePoint(*left_hand)
+    assert patient_to_table(PatientPoint((0, 1, 0)), orientation) == TablePoint(head)
+    assert patient_to_table(PatientPoint((0, 0, 1)), orientation) == TablePoint(face)
+    assert patient_to_table(PatientPoint((1, 0, 0)), orientation) == TablePoint(left_hand)
 
 
 def test_camera_pose_turns_then_moves():
     pose = CameraPose.of((10.0, -2000.0, 1500.0), (90.0, 0.0, 0.0))
-    assert pose.to_fixed(CameraPoint(0.0, 0.0, 0.0)) == FixedPoint(10.0, -2000.0, 1500.0)
-    assert pose.to_fixed(CameraPoint(*POINT)) == pytest.approx((13.0, -2300.0, 1520.0))
+    assert pose.to_fixed(CameraPoint((0.0, 0.0, 0.0))) == FixedPoint((10.0, -2000.0, 1500.0))
+    assert pose.to_fixed(CameraPoint(POINT)) == pytest.approx((13.0, -2300.0, 1520.0))
 
 
 def test_rotation_matrices_are_orthonormal():

@@ -26,7 +26,7 @@ REST = (0.0, 0.0, 0.0)
     ],
 )
 def test_which_way_to_move(kind, orientation, wanted):
-    assert wanted_position(kind, PatientPoint(1.0, 2.0, 3.0), orientation) == wanted
+    assert wanted_position(kind, PatientPoint((1.0, 2.0, 3.0)), orientation) == wanted
     assert aimed_at(kind, wanted, orientation) == (1.0, 2.0, 3.0)
 
 

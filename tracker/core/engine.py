@@ -426,7 +426,7 @@ class Engine:
     def _in_room(self, vector: Triple) -> Triple:
         """Turn a target position or velocity into that of the actuator."""
         return wanted_position(
-            self._settings.actuator.kind, PatientPoint(*vector), self._settings.session.orientation
+            self._settings.actuator.kind, PatientPoint(vector), self._settings.session.orientation
         )
 
     def _steer(

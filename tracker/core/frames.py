@@ -3,13 +3,14 @@
 Frames follow IEC 61217. *Fixed*: origin at the isocentre, +X to the right of a person facing the
 gantry, +Y toward the gantry, +Z up. *Table*: axes of the fixed frame, moving with the couch.
 *Patient*: +X left, +Y superior, +Z anterior, moving with the couch. *Camera*: the camera's own.
-A position's frame is its type, so a value in the wrong frame is a type error.
+A position is a triple in millimetres and its frame is its type, so a value in the wrong frame is a
+type error; at run time nothing is wrapped, since every marker of every frame comes through here.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NewType
 
 from hal.messages import Triple
 
@@ -17,37 +18,14 @@ Orientation = Literal["HFS", "HFP", "FFS", "FFP"]
 Rows = tuple[Triple, Triple, Triple]
 
 
-class FixedPoint(NamedTuple):
-    """A position in the fixed frame."""
-
-    x_mm: float
-    y_mm: float
-    z_mm: float
-
-
-class TablePoint(NamedTuple):
-    """A position relative to the table top."""
-
-    x_mm: float
-    y_mm: float
-    z_mm: float
-
-
-class PatientPoint(NamedTuple):
-    """A position in the patient: left, superior, anterior."""
-
-    left_mm: float
-    superior_mm: float
-    anterior_mm: float
-
-
-class CameraPoint(NamedTuple):
-    """A position in the camera's own frame."""
-
-    x_mm: float
-    y_mm: float
-    z_mm: float
-
+FixedPoint = NewType("FixedPoint", Triple)
+"""A position in the fixed frame."""
+TablePoint = NewType("TablePoint", Triple)
+"""A position relative to the table top."""
+PatientPoint = NewType("PatientPoint", Triple)
+"""A position in the patient: left, superior, anterior."""
+CameraPoint = NewType("CameraPoint", Triple)
+"""A position in the camera's own frame."""
 
 _PATIENT_SIGNS: dict[Orientation, Triple] = {
     "HFS": (1.0, 1.0, 1.0),
@@ -89,7 +67,7 @@ class CameraPose(NamedTuple):
     @staticmethod
     def of(position_mm: Triple, rotation_deg: Triple) -> CameraPose:
         """Build a pose from a position in the fixed frame and three angles."""
-        return CameraPose(rotation(rotation_deg), FixedPoint(*position_mm))
+        return CameraPose(rotation(rotation_deg), FixedPoint(position_mm))
 
     def to_fixed(self, point: CameraPoint) -> FixedPoint:
         """Bring a camera position into the fixed frame."""
@@ -97,22 +75,22 @@ class CameraPose(NamedTuple):
         (a, b, c), (d, e, f), (g, h, i) = self.rows
         ox, oy, oz = self.origin
         return FixedPoint(
-            a * x + b * y + c * z + ox, d * x + e * y + f * z + oy, g * x + h * y + i * z + oz
+            (a * x + b * y + c * z + ox, d * x + e * y + f * z + oy, g * x + h * y + i * z + oz)
         )
 
 
 def fixed_to_table(point: FixedPoint, couch: FixedPoint) -> TablePoint:
     """Take away the couch's displacement."""
-    return TablePoint(point[0] - couch[0], point[1] - couch[1], point[2] - couch[2])
+    return TablePoint((point[0] - couch[0], point[1] - couch[1], point[2] - couch[2]))
 
 
 def table_to_patient(point: TablePoint, orientation: Orientation) -> PatientPoint:
     """Turn table axes into left, superior, anterior."""
     sx, sy, sz = _PATIENT_SIGNS[orientation]
-    return PatientPoint(sx * point[0], sy * point[1], sz * point[2])
+    return PatientPoint((sx * point[0], sy * point[1], sz * point[2]))
 
 
 def patient_to_table(point: PatientPoint, orientation: Orientation) -> TablePoint:
     """Turn left, superior, anterior into table axes."""
     sx, sy, sz = _PATIENT_SIGNS[orientation]
-    return TablePoint(sx * point[0], sy * point[1], sz * point[2])
+    return TablePoint((sx * point[0], sy * point[1], sz * point[2]))

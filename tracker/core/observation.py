@@ -42,14 +42,14 @@ def locate(
         return f"{len(shot.fiducials_mm)} fiducials reported, {len(plan_mm)} planned"
     planned: list[Triple] = []
     seen: list[Triple] = []
-    couch = FixedPoint(*couch_mm)
+    couch = FixedPoint(couch_mm)
     for index, (fiducial, plan) in enumerate(zip(shot.fiducials_mm, plan_mm, strict=True)):
         if fiducial is None:
             continue
         if not is_finite(fiducial):
             return f"fiducial {index + 1} is at {fiducial}"
         planned.append(plan)
-        seen.append(table_to_patient(fixed_to_table(FixedPoint(*fiducial), couch), orientation))
+        seen.append(table_to_patient(fixed_to_table(FixedPoint(fiducial), couch), orientation))
     if len(seen) < min(_FEWEST, len(plan_mm)):
         return f"{len(seen)} of {len(plan_mm)} fiducials found, at least {_FEWEST} needed"
     p, q = np.array(planned), np.array(seen)

@@ -34,7 +34,7 @@ def wanted_position(kind: str, target: PatientPoint, orientation: Orientation) -
 def aimed_at(kind: str, position_mm: Triple, orientation: Orientation) -> PatientPoint:
     """Say which target the beam meets when the actuator is there: `wanted_position` undone."""
     x, y, z = position_mm
-    point = TablePoint(-x, -y, -z) if kind == "couch" else TablePoint(x, y, z)
+    point = TablePoint((-x, -y, -z)) if kind == "couch" else TablePoint((x, y, z))
     return table_to_patient(point, orientation)
 
 

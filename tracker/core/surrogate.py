@@ -188,7 +188,7 @@ class Surrogate:
             offset = at
         gating = self._settings.gating
         orientation = self._settings.session.orientation
-        couch_at = FixedPoint(*offset)
+        couch_at = FixedPoint(offset)
         learned, last = self._learned, self._last_positions
         positions: list[Triple | None] = []
         dt = (t_ns - self._last_exposure_ns) * 1e-9
@@ -202,7 +202,7 @@ class Surrogate:
             if not is_finite(marker):
                 self.bad = (frame.t_ns, f"{frame.device}: marker {index + 1} is {marker}")
                 return None
-            fixed = self._pose.to_fixed(CameraPoint(*marker))
+            fixed = self._pose.to_fixed(CameraPoint(marker))
             position = table_to_patient(fixed_to_table(fixed, couch_at), orientation)
             if index < len(learned):
                 distance = math.dist(position, learned[index][0])

@@ -163,7 +163,7 @@ async def _seen(configuration: Configuration, count: int, seconds: float) -> lis
     means: list[Triple] = []
     for index in range(count):
         places = [
-            pose.to_fixed(CameraPoint(*place))
+            pose.to_fixed(CameraPoint(place))
             for frame in frames
             if len(frame.markers_mm) == count and (place := frame.markers_mm[index]) is not None
         ]

@@ -125,7 +125,7 @@ class Gateway:
         return self._publication.state("Session", t_ns, code, self._state, _ascii(reason))
 
     def _on_table(self, position_mm: Triple) -> Triple:
-        x, y, z = patient_to_table(PatientPoint(*position_mm), self._orientation)
+        x, y, z = patient_to_table(PatientPoint(position_mm), self._orientation)
         return (float(x), float(y), float(z))
 
 

@@ -75,7 +75,7 @@ def orders_of(configuration: Configuration) -> dict[str, Order]:
     planned = tuple(
         (float(x), float(y), float(z))
         for x, y, z in (
-            patient_to_table(PatientPoint(*place), orientation)
+            patient_to_table(PatientPoint(place), orientation)
             for place in controller.imager.fiducials_mm
         )
     )

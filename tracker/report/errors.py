@@ -58,7 +58,7 @@ def errors_of(records: Records, orientation: Orientation) -> Errors | None:
         return None
     t_ns = truth[:, 0]
     target = truth[:, 1:4]
-    signs = np.array(table_to_patient(TablePoint(1.0, 1.0, 1.0), orientation))
+    signs = np.array(table_to_patient(TablePoint((1.0, 1.0, 1.0)), orientation))
     tracked = (truth[:, 4:7] - truth[:, 7:10]) * signs
     estimate = _interpolated(records.estimate, t_ns)
     predicted = _interpolated(records.prediction[:, 1:], t_ns)
