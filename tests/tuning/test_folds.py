@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.offline.tuning.folds import choose, leave_one_out, means, merit
+from tracker.offline.tuning.folds import Scores, Trial, choose, leave_one_out, means, merit
 from tracker.offline.tuning.objective import Score
 
 
@@ -20,15 +20,23 @@ def all_but(loss: float, **others: float) -> dict[str, Score]:
     return scores(**{**dict.fromkeys(SUBJECTS, loss), **others})
 
 
+def tried(*scored: Scores, away: tuple[float, ...] = ()) -> dict[int, Trial]:
+    """Trials by number, the default first; unless said, all others are as far from it."""
+    return {
+        number: Trial(kept, away[number] if away else float(number > 0))
+        for number, kept in enumerate(scored)
+    }
+
+
 def test_a_held_out_subject_has_no_say_in_its_own_fold() -> None:
-    trials = {0: USUAL, 1: all_but(1.2, a=0.1), 2: all_but(0.9)}
+    trials = tried(USUAL, all_but(1.2, a=0.1), all_but(0.9))
     folds = {fold.subject: fold for fold in leave_one_out(trials, 0)}
     assert folds["a"].trial == 2  # trial 1 is best for a alone
     assert folds["a"].tuned.loss == 0.9
     for subject in SUBJECTS:  # whatever the held-out score is, the choice stays
         twisted = {
-            number: {**kept, subject: Score(9.0 * number, 1.0, 1.0, 0.0)}
-            for number, kept in trials.items()
+            number: Trial({**scores, subject: Score(9.0 * number, 1.0, 1.0, 0.0)}, away)
+            for number, (scores, away) in trials.items()
         }
         again = {fold.subject: fold.trial for fold in leave_one_out(twisted, 0)}
         assert again[subject] == folds[subject].trial
@@ -38,7 +46,7 @@ def test_to_harm_one_weighs_more_than_to_help_another() -> None:
     harms, helps = all_but(0.9, b=1.1), all_but(0.98)
     assert sum(s.loss for s in harms.values()) < sum(s.loss for s in helps.values())
     assert merit(harms, USUAL, SUBJECTS) > merit(helps, USUAL, SUBJECTS)
-    assert choose({0: USUAL, 1: harms, 2: helps}, 0, SUBJECTS) == 2
+    assert choose(tried(USUAL, harms, helps), 0, SUBJECTS) == 2
 
 
 def test_one_easy_subject_does_not_outvote_the_others() -> None:
@@ -47,8 +55,8 @@ def test_one_easy_subject_does_not_outvote_the_others() -> None:
 
 
 def test_the_default_is_kept_unless_something_is_better() -> None:
-    trials = {3: USUAL, 1: all_but(1.0), 2: all_but(1.0, a=1.1)}
-    assert choose(trials, 3, SUBJECTS) == 3
+    trials = tried(USUAL, all_but(1.0), all_but(1.0, a=1.1))
+    assert choose(trials, 0, SUBJECTS) == 0
 
 
 @pytest.mark.parametrize(
@@ -56,12 +64,29 @@ def test_the_default_is_kept_unless_something_is_better() -> None:
     [("abcdefg", 1), ("abcdef", 1), ("abcde", 1), ("abcd", 0), ("a", 0)],
 )
 def test_the_default_is_kept_unless_the_subjects_prove_it(better: str, chosen: int) -> None:
-    trials = {0: USUAL, 1: all_but(1.0, **dict.fromkeys(better, 0.9))}
+    trials = tried(USUAL, all_but(1.0, **dict.fromkeys(better, 0.9)))
     assert choose(trials, 0, SUBJECTS) == chosen
 
 
+@pytest.mark.parametrize(("worst", "chosen"), [(1.0, 1), (1.009, 1), (1.011, 0), (1.3, 0)])
+def test_what_costs_one_subject_more_than_a_hundredth_is_not_taken(
+    worst: float, chosen: int
+) -> None:
+    trials = tried(USUAL, all_but(0.8, d=worst))
+    assert choose(trials, 0, SUBJECTS) == chosen
+
+
+def test_of_nearly_equal_gains_the_one_nearest_to_the_default_is_taken() -> None:
+    best, nearer, too_little = all_but(0.9), all_but(0.92), all_but(0.95)
+    away = (0.0, 0.5, 0.3, 0.1)
+    assert choose(tried(USUAL, best, nearer, too_little, away=away), 0, SUBJECTS) == 2
+    assert choose(tried(USUAL, best, too_little, nearer, away=away), 0, SUBJECTS) == 3
+    harmful = all_but(0.5, a=1.1)  # its gain sets no measure for the others either
+    assert choose(tried(USUAL, harmful, nearer, too_little, away=away), 0, SUBJECTS) == 2
+
+
 def test_means_count_who_is_worse_off() -> None:
-    trials = {0: USUAL, 1: all_but(0.5, c=1.2)}
+    trials = tried(USUAL, all_but(0.5, c=1.2))
     folds = leave_one_out(trials, 0)
     summed = means(folds)
     assert summed.worse == 1

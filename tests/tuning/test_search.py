@@ -94,7 +94,7 @@ def states(study: optuna.Study) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 50])
-def test_it_ends_with_the_wanted_number_and_finds_the_bottom(
+def test_it_ends_with_the_wanted_number_and_finds_what_is_better(
     problem: Problem, workers: int
 ) -> None:
     study = studies.open_study(InMemoryStorage(), problem, 1)
@@ -105,9 +105,10 @@ def test_it_ends_with_the_wanted_number_and_finds_the_bottom(
     assert states(study)["PRUNED"] > 5, "no bad trial was given up early"
     assert len(set(farm.done)) == len(farm.done), "a subject was evaluated twice"
     result = result_of(problem, study)
-    assert result.parameters["history_s"] == pytest.approx(2.0, abs=0.7)
     assert result.default == 0
-    assert result.means.tuned_loss < result.means.default_loss
+    # The default, 4, is far up the bowl; taken is what has most of the gain and is near to it.
+    assert 1.4 < result.parameters["history_s"] < 3.6
+    assert result.means.tuned_loss < 0.9 * result.means.default_loss
     assert result.means.worse == 0
     artefact = artefact_of(result)
     assert artefact.prediction.parameters == result.parameters

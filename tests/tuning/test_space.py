@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from tracker.core.prediction.registry import METHODS, parameter_record
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.space import COSTS_TIME, REACH, ranges_of, rounded
+from tracker.offline.tuning.space import COSTS_TIME, REACH, away, ranges_of, rounded
 
 TUNABLE = [name for name in METHODS if name != "hold"]
 
@@ -66,3 +68,17 @@ def test_values_are_short_and_stay_inside_and_the_default_is_exact() -> None:
     assert values["memory_s"] == 123.46
     assert values["history_s"] == 3.12344
     assert values["penalty"] == ranges["penalty"].default
+
+
+def test_away_counts_each_parameter_on_its_own_scale() -> None:
+    ranges = ranges_of("rls", ["history_s=2:7"])
+    defaults = {name: place.default for name, place in ranges.items()}
+    assert away(defaults, ranges) == 0.0
+    assert not ranges["history_s"].logarithmic
+    assert ranges["memory_s"].logarithmic
+    linear = {**defaults, "history_s": 7.0}
+    assert away(linear, ranges) == pytest.approx((7.0 - 4.0) / 5.0 / math.sqrt(len(ranges)))
+    place = ranges["memory_s"]
+    up, down = ({**defaults, "memory_s": place.default * by} for by in (2.0, 0.5))
+    assert away(up, ranges) == pytest.approx(away(down, ranges))
+    assert away(up, ranges) < away({**up, "history_s": 7.0}, ranges)

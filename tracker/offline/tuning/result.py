@@ -12,11 +12,11 @@ import optuna
 from tracker.artefact import FORMAT, Artefact, Dataset, HeldOut, Tuned, Versions
 from tracker.artefact import Scores as MeanScores
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.folds import Fold, Means, choose, leave_one_out, means
+from tracker.offline.tuning.folds import Fold, Means, Trial, choose, leave_one_out, means
 from tracker.offline.tuning.objective import Score, steps_ahead
 from tracker.offline.tuning.problem import KERNELS_SHA256, Problem
 from tracker.offline.tuning.search import is_default
-from tracker.offline.tuning.space import rounded
+from tracker.offline.tuning.space import away, rounded
 from tracker.offline.tuning.study import finished, whole
 
 
@@ -43,12 +43,14 @@ def result_of(problem: Problem, study: optuna.Study) -> Result:
     if default is None:
         raise TuningError(f"study {study.study_name}: the default has not been tried; run it again")
     trials = whole(study, problem.archive.subjects)
-    chosen = choose(trials, default, problem.archive.subjects)
-    drawn = next(trial.params for trial in done if trial.number == chosen)
-    folds = leave_one_out(trials, default)
-    return Result(
-        problem, study, default, chosen, rounded(drawn, problem.ranges), trials, folds, means(folds)
-    )
+    tried = {trial.number: rounded(trial.params, problem.ranges) for trial in done}
+    known = {
+        number: Trial(scores, away(tried[number], problem.ranges))
+        for number, scores in trials.items()
+    }
+    chosen = choose(known, default, problem.archive.subjects)
+    folds = leave_one_out(known, default)
+    return Result(problem, study, default, chosen, tried[chosen], trials, folds, means(folds))
 
 
 def artefact_of(result: Result) -> Artefact:

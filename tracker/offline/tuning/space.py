@@ -10,6 +10,7 @@ take is for the room to say, not for the archive.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -114,3 +115,15 @@ def between(
         else:
             values[name] = first + share * (last - first)
     return rounded(values, ranges)
+
+
+def away(parameters: Mapping[str, float], ranges: Mapping[str, Range]) -> float:
+    """How far from the defaults: root mean square of shares of the ranges, each on its scale."""
+    shares: list[float] = []
+    for name, place in ranges.items():
+        value = parameters[name]
+        if place.logarithmic:
+            shares.append(math.log(value / place.default) / math.log(place.high / place.low))
+        else:
+            shares.append((value - place.default) / (place.high - place.low))
+    return math.sqrt(sum(share * share for share in shares) / len(shares))
