@@ -13,7 +13,7 @@ from importlib import resources
 from optuna.trial import TrialState
 
 from tracker.offline.tuning import figures
-from tracker.offline.tuning.folds import CAUTION, PROOF
+from tracker.offline.tuning.folds import CAUTION, ENOUGH, HARM, PROOF
 from tracker.offline.tuning.objective import TAIL_WEIGHT
 from tracker.offline.tuning.result import Result
 from tracker.offline.tuning.study import finished
@@ -61,7 +61,7 @@ def _answer(result: Result) -> str:
     gain = 1.0 - mean.tuned_loss / mean.default_loss
     worse = "none of them is" if mean.worse == 0 else f"{mean.worse} of them {_is(mean.worse)}"
     if result.chosen == result.default:
-        headline = "No trial was proved better than the default parameters: they are kept"
+        headline = "No trial was proved better than the default, and harmless: it is kept"
     else:
         headline = (
             f"On a subject not seen, tuning makes the loss <b>{gain:.1%}</b> "
@@ -71,13 +71,14 @@ def _answer(result: Result) -> str:
         f"<h1>{headline}</h1>"
         f'<p class="lead">Relative RMS {mean.default_rms:.3f} with the defaults, '
         f"{mean.tuned_rms:.3f} tuned, as the mean over {count} subjects, each scored with the "
-        f"parameters the other {count - 1} chose; {worse} more than 1 % worse off. 1 is as bad as "
-        "holding still.</p>"
+        f"parameters the other {count - 1} chose; {worse} more than {HARM:.0%} worse off. 1 is "
+        "as bad as holding still.</p>"
         f'<p class="about">Loss: relative RMS + {TAIL_WEIGHT:g} · relative 99th percentile of the '
         "error, mean over a subject’s recordings. Only predictions are scored; what they are worth "
-        "to a patient, only the closed loop can tell (<code>tidetrack simulate</code>). A fold "
-        "whose subjects do not prove the best trial better (signed-rank test, p &lt; "
-        f"{PROOF:g}) keeps the default.</p>"
+        "to a patient, only the closed loop can tell (<code>tidetrack simulate</code>). Taken is "
+        f"what costs none of the choosing subjects more than {HARM:.0%} and they prove better "
+        f"(signed-rank test, p &lt; {PROOF:g}): of that, the nearest to the default with "
+        f"{ENOUGH:.0%} of the largest gain. A fold with none such keeps the default.</p>"
     )
 
 

@@ -131,7 +131,7 @@ def in_words(result: Result) -> str:
         f"  {mean.default_loss:14.3f}  {mean.tuned_loss:6.3f}"
     )
     if result.chosen == result.default:
-        lines.append("no trial was proved better than the default parameters: they are kept")
+        lines.append("no trial was proved better than the default, and harmless: it is kept")
     else:
         changed = ", ".join(
             f"{name} {place.default:g} → {result.parameters[name]:g}"
