@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tracker.core.faults import FAULTS
+from tracker.core.faults import FAULTS, Reaction
 from tracker.core.session import State
 
 STEPS: Final[dict[State, tuple[str, str]]] = {
@@ -42,7 +42,7 @@ STEPS: Final[dict[State, tuple[str, str]]] = {
 
 
 def next_step(state: State, against: Sequence[str], devices_down: Sequence[str]) -> str:
-    """Give the sentence: of the state, of a device that is missing, or of the first fault."""
+    """Give the sentence: of the state, of a device that is missing, or of the fault in front."""
     free, otherwise = STEPS[state]
     if state is State.IDLE:
         names = ", ".join(devices_down)
@@ -51,4 +51,10 @@ def next_step(state: State, against: Sequence[str], devices_down: Sequence[str])
         against = [name for name in against if name != "model missing"]  # that is what is done
     if not against:
         return free
-    return otherwise.format(sentence=FAULTS[against[0]].sentence)
+    return otherwise.format(sentence=FAULTS[min(against, key=_rank)].sentence)
+
+
+def _rank(name: str) -> tuple[bool, str]:
+    """What stops comes first; then by hazard, as they are counted along the way of a sample."""
+    fault = FAULTS[name]
+    return (fault.reaction is not Reaction.STOP, fault.hazard)

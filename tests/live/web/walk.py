@@ -49,7 +49,8 @@ def stand_with_mishaps(folder: Path) -> Iterator[Stand]:
         "session": {"patient_id": "TWIN-042", "resume": "operator"},
         "room": {"mishaps": silent},
     }
-    with stand(folder, changes) as at:
+    # With priority, as by the unit: late by 30 ms, the monitor is first, and latches the gate.
+    with stand(folder, changes, ("--priority", 20)) as at:
         yield at
 
 
@@ -187,8 +188,8 @@ def pictures(page: Any, folder: Path) -> Callable[[str], None]:
     return take
 
 
-SHOWN = ("ready", "tracking", "held", "stale-page", "follow", "review")
-"""Stages in the operator's guide."""
+SHOWN = ("ready", "tracking", "held", "stale-page", "review")
+"""Stages in the operator's guide; the follow view is seen while tracking, in a tab of its own."""
 
 
 def main(folder: Path) -> int:
@@ -198,11 +199,27 @@ def main(folder: Path) -> int:
         stand_with_mishaps(Path(name)) as at,
         browser(Path(name)) as page,
     ):
+        page.set_viewport_size({"width": SMALL[0], "height": SMALL[1]})
+        follow: Any = None
         for stage in stages(page, at, look_s=8.0):
+            if stage == "idle":
+                follow = page.context.new_page()
+                follow.set_viewport_size({"width": SMALL[0], "height": SMALL[1]})
+                follow.goto(f"{at.address}/follow")
+                page.bring_to_front()
+            elif stage == "tracking":
+                _picture(follow, folder, "follow")
+                follow.close()
             if stage in SHOWN:
-                page.screenshot(path=str(folder / f"console-{stage}.png"))
-                print(f"{time.strftime('%H:%M:%S')} {stage}", flush=True)
+                _picture(page, folder, stage)
     return 0
+
+
+def _picture(page: Any, folder: Path, stage: str) -> None:
+    page.evaluate("document.activeElement?.blur()")
+    page.wait_for_timeout(300)
+    page.screenshot(path=str(folder / f"console-{stage}.png"))
+    print(f"{time.strftime('%H:%M:%S')} {stage}", flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ export function header(me, current) {
   return (state) => {
     write(patient, state.patient_id || "not named");
     write(plan, state.plan_id || "not named");
-    write(run, state.run_id.slice(0, 8));
+    // A run's identity is known by its beginning, a recorded session's name by when it began.
+    write(run, state.run_id.includes("-") ? state.run_id.slice(-15) : state.run_id.slice(0, 8));
     mark(run, "title", state.run_id);
     write(clock, runTime(state.t_ns));
     write(day, timeOfDay(state.t_ns, state));
@@ -104,6 +105,8 @@ export function hero() {
 // Faults: reason, since when, what to do. ------------------------------------------------------
 
 const REACTION = { STOP: "Stops", HOLD: "Holds beam", REFUSE_START: "Refuses start", WARN: "Warns" };
+// As in the daemon's next step: the hazards are counted along the way of a sample, so that the
+// first of them is nearest to what is behind the others.
 const RANK = { STOP: 0, HOLD: 1, REFUSE_START: 2, WARN: 3 };
 
 export function faults() {
@@ -115,7 +118,8 @@ export function faults() {
   const shown = new Map();
   return (state) => {
     const active = [...state.faults].sort(
-      (a, b) => RANK[a.reaction] - RANK[b.reaction] || b.since_ns - a.since_ns);
+      (a, b) => RANK[a.reaction] - RANK[b.reaction] || a.hazard.localeCompare(b.hazard)
+        || b.since_ns - a.since_ns);
     write(title, active.length ? `Faults · ${active.length}` : "Faults");
     none.hidden = active.length > 0;
     list.hidden = active.length === 0;
