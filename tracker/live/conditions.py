@@ -95,7 +95,8 @@ def judge(
         return Finding(STAYS_ON, over_ms)
     if silent_ms > limits.heartbeat_ms:
         return Finding(SILENT, silent_ms)
-    if blind_ms > limits.surrogate_ms:
+    # Once the controller holds for it, the read-back follows within a few rounds; see STAYS_ON.
+    if permitted and blind_ms > limits.surrogate_ms:
         return Finding(BLIND, blind_ms)
     if outside_mm > 0.0:
         return Finding(ASTRAY, outside_mm)
