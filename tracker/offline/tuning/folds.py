@@ -12,14 +12,17 @@ an archive is tuned for, and neither is one easy patient.
 
 What is taken in the end is more careful still, for the best of many trials looks better than it
 is. Only a trial counts by which no subject loses more than ``HARM``, and which a signed-rank test
-proves better than the default; of these, the one nearest to the default that has ``ENOUGH`` of
-the largest gain. Where there is none, the default is kept.
+proves better than the default; taken is the one nearest to the default that has ``ENOUGH`` of
+the largest gain. And that is taken only if the choice bears being made without each of its own
+subjects in turn: where the one left out would have lost more than ``HARM``, the default is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from tracker.offline.tuning.objective import Score
 from tracker.offline.tuning.signed_rank import chance
@@ -32,6 +35,7 @@ HARM = 0.01
 """The default is left only for what costs no subject a larger share of its loss."""
 ENOUGH = 0.75
 """Share of the largest gain that will do, if it is to be had nearer to the default."""
+_NOTHING = 1e-9
 
 Scores = Mapping[str, Score]
 
@@ -68,29 +72,60 @@ def _gain(ratios: Sequence[float]) -> float:
     return sum(min(1.0 - ratio, MOST_GAIN) for ratio in ratios) / len(ratios)
 
 
-def choose(trials: Mapping[int, Trial], default: int, subjects: Iterable[str]) -> int:
-    """The trial to take, by ``subjects`` alone; the default where none is proved better than it."""
-    seen = tuple(subjects)
-    usual = trials[default].scores
-    gains: dict[int, float] = {}
-    for number, trial in trials.items():
-        ratios = _ratios(trial.scores, usual, seen)
-        gain = _gain(ratios)
-        if gain <= 0.0 or max(ratios) > 1.0 + HARM:
-            continue
-        if chance([1.0 - ratio for ratio in ratios]) < PROOF:
-            gains[number] = gain
-    enough = ENOUGH * max(gains.values(), default=0.0)
-    near = (number for number, gain in gains.items() if gain >= enough)
-    return min(near, key=lambda number: (trials[number].away, number), default=default)
+class _Table:
+    """All trials' losses as shares of the default's: a row for each trial, a column a subject."""
+
+    def __init__(self, trials: Mapping[int, Trial], default: int) -> None:
+        usual = trials[default].scores
+        self.numbers = list(trials)
+        self.subjects = list(usual)
+        self.default = self.numbers.index(default)
+        rows = [_ratios(trial.scores, usual, self.subjects) for trial in trials.values()]
+        self._ratios = np.array(rows, np.float64)
+        self._gains = np.minimum(1.0 - self._ratios, MOST_GAIN)
+        self.harmed = self._ratios > 1.0 + HARM
+        self._sums = self._gains.sum(axis=1)
+        self._harms = self.harmed.sum(axis=1)
+        away = [(trials[number].away, number) for number in self.numbers]
+        self._nearest_first = sorted(range(len(away)), key=away.__getitem__)
+
+    def choose(self, *left: int) -> int:
+        """The row taken by all subjects but those left out; the default's where none is."""
+        row = self._nearest(left)
+        for subject in range(len(self.subjects)):
+            if row == self.default:
+                break
+            if subject not in left and self.harmed[self._nearest((*left, subject)), subject]:
+                row = self.default
+        return row
+
+    def _nearest(self, left: tuple[int, ...]) -> int:
+        out = list(left)
+        gains = self._sums - self._gains[:, out].sum(axis=1)
+        counts = (gains > _NOTHING) & (self._harms == self.harmed[:, out].sum(axis=1))
+        enough = ENOUGH * float(gains[counts].max(initial=0.0))
+        for row in self._nearest_first:
+            if counts[row] and gains[row] >= enough - _NOTHING and self._is_proved(row, out):
+                return row
+        return self.default
+
+    def _is_proved(self, row: int, out: list[int]) -> bool:
+        gains = 1.0 - np.delete(self._ratios[row], out)
+        return chance(gains.tolist()) < PROOF
+
+
+def choose(trials: Mapping[int, Trial], default: int) -> int:
+    """The trial to take; the default where none is proved better than it and harmless."""
+    table = _Table(trials, default)
+    return table.numbers[table.choose()]
 
 
 def leave_one_out(trials: Mapping[int, Trial], default: int) -> list[Fold]:
     """A fold for each subject, in the order of the default's scores."""
-    usual = trials[default].scores
+    table, usual = _Table(trials, default), trials[default].scores
     folds: list[Fold] = []
-    for held_out in usual:
-        number = choose(trials, default, [name for name in usual if name != held_out])
+    for place, held_out in enumerate(table.subjects):
+        number = table.numbers[table.choose(place)]
         folds.append(Fold(held_out, number, trials[number].scores[held_out], usual[held_out]))
     return folds
 

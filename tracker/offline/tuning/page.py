@@ -78,7 +78,8 @@ def _answer(result: Result) -> str:
         "to a patient, only the closed loop can tell (<code>tidetrack simulate</code>). Taken is "
         f"what costs none of the choosing subjects more than {HARM:.0%} and they prove better "
         f"(signed-rank test, p &lt; {PROOF:g}): of that, the nearest to the default with "
-        f"{ENOUGH:.0%} of the largest gain. A fold with none such keeps the default.</p>"
+        f"{ENOUGH:.0%} of the largest gain. Without such, or where a choice made without one of "
+        f"its own subjects would have cost that one more than {HARM:.0%}, the default is kept.</p>"
     )
 
 

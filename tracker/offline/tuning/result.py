@@ -48,7 +48,7 @@ def result_of(problem: Problem, study: optuna.Study) -> Result:
         number: Trial(scores, away(tried[number], problem.ranges))
         for number, scores in trials.items()
     }
-    chosen = choose(known, default, problem.archive.subjects)
+    chosen = choose(known, default)
     folds = leave_one_out(known, default)
     return Result(problem, study, default, chosen, tried[chosen], trials, folds, means(folds))
 
