@@ -115,11 +115,13 @@ def measure(folder: Path, seconds: float, options: Sequence[object]) -> LongRun:
     with stand(folder, changes, options, soon=False) as at, browser(folder) as page:
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        browser_itself = page.context.new_cdp_session(page)
         begin(page, at)
         began_s = time.monotonic()
         for number in itertools.count(1):
             passed_s = time.monotonic() - began_s
-            heap_mb = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
+            browser_itself.send("HeapProfiler.collectGarbage")
+            heap_mb = browser_itself.send("Runtime.getHeapUsage")["usedSize"] / 1e6
             memory.append(Memory(passed_s, {**resident(at), "page's heap": heap_mb}))
             if passed_s >= seconds:
                 break
