@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from hal.messages import Triple
 from tracker.core.frames import (
     CameraPoint,
     CameraPose,
@@ -112,3 +113,9 @@ def test_rotation_matrices_are_orthonormal():
     for a, b in itertools.product(range(3), repeat=2):
         dot = sum(rows[a][k] * rows[b][k] for k in range(3))
         assert dot == pytest.approx(1.0 if a == b else 0.0)
+
+
+def test_each_frame_has_a_type_of_its_own_of_three_numbers() -> None:
+    types = (FixedPoint, TablePoint, PatientPoint, CameraPoint)
+    assert [each.__supertype__ for each in types] == [Triple] * 4
+    assert len({each.__name__ for each in types}) == 4
