@@ -106,13 +106,15 @@ class LongRun(NamedTuple):
         return "\n".join(lines)
 
 
-def measure(folder: Path, seconds: float, options: Sequence[object]) -> LongRun:
-    """A session of so many seconds with beam."""
+def measure(
+    folder: Path, seconds: float, options: Sequence[object], *, soon: bool = False
+) -> LongRun:
+    """A session of so many seconds with beam; ``soon``: after a model of a few shots."""
     changes: dict[str, dict[str, Any]] = {"room": {"duration_s": seconds + 120.0}}
     errors: list[str] = []
     memory: list[Memory] = []
     stale = 0
-    with stand(folder, changes, options, soon=False) as at, browser(folder) as page:
+    with stand(folder, changes, options, soon=soon) as at, browser(folder) as page:
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         browser_itself = page.context.new_cdp_session(page)
