@@ -111,6 +111,7 @@ def stages(page: Any, at: Stand, look_s: float = 2.0) -> Iterator[str]:
     seen(page, "#state:text('Stopped')")
     yield "stopped"
     for name, pid in (("stale-page", at.page_server), ("stale-daemon", at.run.pid)):
+        page.evaluate("window.frozenAt = Date.now()")
         with frozen(pid):
             seen(page, "body.stale")
             yield name
