@@ -16,6 +16,7 @@ leave-one-out errors come from latent variables that have not seen the shot left
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -48,6 +49,8 @@ _FEATURES_OF = {
 """Which of the kernel's features a kind has."""
 _NOISES_MM = (0.2, 0.5, 1.0, 2.0)
 _WANDERS_MM_PER_ROOT_S = (0.02, 0.1, 0.25)
+_CHOICES = np.array([*itertools.product(_NOISES_MM, _WANDERS_MM_PER_ROOT_S)])[:, :, None, None]
+"""Every noise with every wander, shape (12, 2, 1, 1)."""
 _SLOPE_WANDER = 0.5
 """The slope's wander (mm at the end of the range) as a share of the baseline's."""
 _JUMP_S = 900.0
@@ -104,19 +107,14 @@ def _fit_axis(
     wiener = np.minimum.outer(times_s - times_s[0], times_s - times_s[0])
     wandering = wiener * (1.0 + _SLOPE_WANDER**2 * np.outer(scaled, scaled))
     spread = (design * prior**2) @ design.T
-    best: tuple[float, float, float, Array, Array] | None = None
-    for noise in _NOISES_MM:
-        for wander in _WANDERS_MM_PER_ROOT_S:
-            gram = spread + wander**2 * wandering + noise**2 * np.eye(n)
-            inverse = np.asarray(np.linalg.inv(gram), dtype=np.float64)
-            variances = 1.0 / np.diag(inverse)
-            errors: Array = (inverse @ target) * variances
-            # Rewards honest variances, not only small errors.
-            score = float(np.sum(errors**2 / variances + np.log(variances)))
-            if best is None or score < best[0]:
-                best = (score, noise, wander, errors, inverse)
-    assert best is not None
-    _, noise, wander, errors, inverse = best
+    grams = spread + _CHOICES[:, 1] ** 2 * wandering + _CHOICES[:, 0] ** 2 * np.eye(n)
+    inverses = np.asarray(np.linalg.inv(grams), dtype=np.float64)
+    variances = 1.0 / np.diagonal(inverses, axis1=1, axis2=2)
+    left_out: Array = (inverses @ target) * variances
+    # Rewards honest variances, not only small errors.
+    best = int(np.argmin(np.sum(left_out**2 / variances + np.log(variances), axis=1)))
+    noise, wander = _CHOICES[best, :, 0, 0].tolist()
+    errors, inverse = left_out[best], inverses[best]
     if without is not None:
         errors = _unseen(without, wander**2 * wiener, noise, target, prior)
     # Joint posterior of beta with the wandered baseline and slope at the last shot added in.

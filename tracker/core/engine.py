@@ -95,6 +95,10 @@ class Engine:
         self._faults = FaultBook(settings.gating.regular_breaths)
         self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
         self._couch = self._track if settings.actuator.kind == "couch" else None
+        self._signs = wanted_position(
+            settings.actuator.kind, PatientPoint((1.0, 1.0, 1.0)), settings.session.orientation
+        )
+        """Patient and room differ in the signs of their axes alone."""
         self._state: State = State.IDLE
         self._tick_ns = round(1.5e9 / settings.timing.tick_hz)
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
@@ -336,14 +340,15 @@ class Engine:
         )
         if self._modelling.model is not None:
             self._watch.target(found, prediction)
-        self._judge_motion(found, now, estimate, prediction)
+        aim = None if prediction is None else self._aim(prediction)
+        self._judge_motion(found, now, estimate, aim)
         self._watch.gate(found, now)
         self._conditions = found
         if found or self._faults.any:
             out.extend(self._faults.update(now, found, self._calm()))
         self._advance_session(now, out)
         if self._state in _STEERING_STATES:
-            self._steer(now, prediction, not _STANDING.isdisjoint(found), out)
+            self._steer(now, aim if _STANDING.isdisjoint(found) else None, out)
         self._permit(now, out)
         return out
 
@@ -391,15 +396,15 @@ class Engine:
         found: Conditions,
         now: int,
         estimate: TargetState | None,
-        prediction: TargetState | None,
+        aim: Aim | None,
     ) -> None:
         """Judge prediction, actuator and what is between beam and target, while in motion."""
         watch = self._watch
         if self._sight.astray:
             found["prediction off"] = self._sight.astray
         wanted = None
-        if self._motion.moving and prediction is not None and estimate is not None:
-            wanted = self._in_room(prediction.position_mm)
+        if self._motion.moving and aim is not None and estimate is not None:
+            wanted = aim.position_mm
             watch.off_target.aimed(now + self._latency_ns, wanted)
             here = self._track.at(now)
             if here is not None:
@@ -425,19 +430,16 @@ class Engine:
 
     def _in_room(self, vector: Triple) -> Triple:
         """Turn a target position or velocity into that of the actuator."""
-        return wanted_position(
-            self._settings.actuator.kind, PatientPoint(vector), self._settings.session.orientation
-        )
+        (x, y, z), (a, b, c) = vector, self._signs
+        return (a * x, b * y, c * z)
 
-    def _steer(
-        self, now: int, prediction: TargetState | None, blind: bool, out: list[Output]
-    ) -> None:
+    def _aim(self, prediction: TargetState) -> Aim:
+        return Aim(self._in_room(prediction.position_mm), self._in_room(prediction.velocity_mm_s))
+
+    def _steer(self, now: int, aim: Aim | None, out: list[Output]) -> None:
         """Send the next demand; without sight of the target, stand still."""
-        aim = None
-        if not blind and prediction is not None and KEEP_OUT not in self._faults:
-            aim = Aim(
-                self._in_room(prediction.position_mm), self._in_room(prediction.velocity_mm_s)
-            )
+        if KEEP_OUT in self._faults:
+            aim = None
         step = self._motion.step(now, aim, self._track.newest_mm)
         device = self._settings.actuator.device
         if step.began:

@@ -92,10 +92,14 @@ class Steering:
         distance = wanted - (p + flow * dt)
         apart = abs(distance)
         closing = min(0.5 * self._bandwidth * apart, math.sqrt(self._acceleration * apart))
-        aim = flow + math.copysign(closing, distance)
-        aim = min(self._speed, max(-self._speed, aim))
+        aim = _within(flow + math.copysign(closing, distance), self._speed)
         # A step longer than the response would overshoot; then the aim is taken at once.
-        reach = self._acceleration * dt
         change = min(1.0, 2.0 * self._bandwidth * dt) * (aim - v)
-        v += min(reach, max(-reach, change))
+        v += _within(change, self._acceleration * dt)
         return p + v * dt, v
+
+
+def _within(value: float, limit: float) -> float:
+    if value > limit:
+        return limit
+    return -limit if value < -limit else value

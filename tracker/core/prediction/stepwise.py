@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.core.prediction.calibration import answer
+from tracker.core.prediction.compiled import entry
 from tracker.core.prediction.protocol import Matrix, Prediction, Vector
 from tracker.core.prediction.stream import NEWEST, NOT_FINITE
 
@@ -54,7 +55,7 @@ class CompiledPredictor:
         self._state = state
         self._channels = channels
         self._horizon_ns = horizon_ns
-        self._step = method.step
+        self._step = entry(method.step, parameters, state, 0, np.zeros(channels))
 
     @property
     def channels(self) -> int:
