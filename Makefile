@@ -10,8 +10,7 @@ BIN    := $(VENV)/bin
 # of its own (python3-venv); the pip of PYTHON installs into it.
 PIP     = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation --use-pep517
-LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --no-strip-extras \
-          --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --no-strip-extras
 
 .PHONY: demo test coverage check safety lock clean
 .DEFAULT_GOAL := demo
@@ -77,6 +76,7 @@ lock: $(VENV)/dev.stamp
 	@mkdir -p build && sed 's/\[[a-z]*\]==/==/' locks/dev.lock >build/dev.constraints
 	$(LOCK) -c build/dev.constraints --extra peers --extra dicom --extra lsl -o locks/peers.lock \
 	  pyproject.toml
+	sed -i -e '/^--/d' -e '/./,$$!d' locks/*.lock  # where packages were looked up is nobody's affair
 
 clean:
 	rm -rf $(VENV) out build *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache
