@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from hal.events import Identity
+from tracker.config import SHIPPED, load_configuration
+from tracker.core.actuator_track import ActuatorTrack
 from tracker.core.breaths import Breaths
 from tracker.core.drift import Drift
 from tracker.core.foresight import Ahead
@@ -20,6 +22,7 @@ from tracker.core.novelty import Novelty
 from tracker.core.off_target import OffTarget
 from tracker.core.prediction_watch import PredictionWatch
 from tracker.core.settings import Box, Controller, Gating, KeepOut, Prediction, Sphere
+from tracker.core.watch import Watch
 
 S = 1_000_000_000
 TICK = 10_000_000
@@ -174,6 +177,62 @@ def test_markers_that_part_and_breaths_far_out_are(apart_mm, scale):
         novelty.take(state(k, apart_mm, rng, scale), (1.2, 0.8), learning=False)
         found.append(novelty.found)
     assert any(found)
+
+
+def test_markers_that_part_make_the_amplitude_unsure():
+    novelty, rng = learned_novelty()
+    novelty.take(state(0, 0.0, rng), (1.2, 0.8), learning=False)
+    usual = [novelty.scatter_mm2(state(k, 0.0, rng), (1.2, 0.8)) for k in range(400)]
+    assert sum(map(bool, usual)) <= 4
+    assert max(usual) < 0.1**2  # of three standard deviations, what is left over
+    parted = novelty.scatter_mm2(state(0, 4.0, rng), (1.2, 0.8))
+    # y of two markers with weights a / sum of a squared, each 4 mm off
+    assert parted == pytest.approx(16.0 * (1.2**2 + 0.8**2) / (1.2**2 + 0.8**2) ** 2, rel=0.1)
+
+
+def test_deep_and_fast_breaths_may_part_the_markers_farther():
+    novelty, rng = learned_novelty()
+    novelty.take(state(0, 0.0, rng), (1.2, 0.8), learning=False)
+    at_rest = novelty.scatter_mm2(state(0, 0.6, rng), (1.2, 0.8))
+    deep = novelty.scatter_mm2(state(20, 0.6, rng, scale=8.0), (1.2, 0.8))
+    assert at_rest > 0.0
+    assert deep == 0.0
+
+
+# After a stop (H13) -----------------------------------------------------------------------------
+
+
+def halted(creeps_mm):
+    """What is said of a couch stopped 4 mm short of its demand, which then creeps."""
+    controller = load_configuration(SHIPPED / "couch.toml").controller
+    watch, track = Watch(controller), ActuatorTrack(0)
+    said = set()
+    for k in range(300):
+        now = k * TICK
+        demand = min(0.2 * k, 20.0)
+        if k < 100:
+            watch.demanded(now, (0.0, demand, 0.0))
+        if k == 100:
+            watch.stopped(now)
+        creep = creeps_mm if k >= 200 else 0.0
+        track.add(now, (0.0, max(demand - 4.0, 0.0) + creep, 0.0))
+        found = {}
+        if k >= 100:
+            watch.actuator(found, now, track, None)
+        said |= found.keys()
+    return said
+
+
+def test_a_stopped_couch_is_not_held_to_demands_it_was_told_to_forget():
+    assert halted(0.0) == set()
+
+
+@pytest.mark.parametrize(
+    ("creeps_mm", "said"),
+    [(1.5, {"actuator off demand"}), (4.0, {"actuator off demand", "actuator runaway"})],
+)
+def test_but_it_must_stay_where_it_stopped(creeps_mm, said):
+    assert halted(creeps_mm) == said
 
 
 # Predictions (H11) ------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ def test_clients_many_and_bad_disturb_no_tracking(tmp_path: Path) -> None:
     load = measure(tmp_path, 5.0, 1, (200, 50), ("--priority", 20))
     assert [each for each in load.wrong() if "held" not in each] == [], load.describe()
     if load.whole.holds:
-        others = [fault for fault in load.whole.faults if not any(name in fault for name in STALLED)]
+        others = [
+            fault for fault in load.whole.faults if not any(name in fault for name in STALLED)
+        ]
         assert others == [], load.describe()
     assert load.ratio <= 2.0 or load.beset.quantile_ms(0.99) < BUSY_MS, load.describe()
     kinds = {seen["kind"]: seen for seen in load.clients}

@@ -299,6 +299,7 @@ class Engine:
         """Leave the beam off and the actuator still."""
         out: list[Output] = [self._hold(now)]
         if self._motion.moving or before in _STEERING_STATES:
+            self._watch.stopped(now)
             out.append(SendStop(now, self._settings.actuator.device))
         self._motion.moving = False
         if self._state is State.IDLE:
@@ -454,6 +455,7 @@ class Engine:
             self._conditions[step.fault] = step.detail
             out.extend(self._faults.update(now, self._conditions, self._calm()))
         if step.stop:
+            self._watch.stopped(now)
             out.append(SendStop(now, device))
         if step.fault:
             self._advance_session(now, out)

@@ -106,7 +106,13 @@ class Surrogate:
         past = self._past
         if past and t_ns < past[-1].t_ns:
             return _between(past, t_ns)
-        return self._filter.state_at(t_ns)
+        state = self._filter.state_at(t_ns)
+        if state is None:
+            return None
+        scatter = self.novelty.scatter_mm2(state, self._amplitudes)
+        if scatter == 0.0:
+            return state
+        return state._replace(amplitude_variance=state.amplitude_variance + scatter)
 
     @property
     def span(self) -> BreathingRange | None:

@@ -43,6 +43,12 @@ class Watch:
         self._settings = settings
         self._stale_ns = round(settings.fusion.stale_ms * 1e6)
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
+        actuator = settings.actuator
+        self._braked_ns = round(
+            _LATEST * self._latency_ns + 1e9 * actuator.speed_mm_s / actuator.acceleration_mm_s2
+        )
+        """How long after a stop couch or robot must stand."""
+        self._stopped_ns = -1
         self._demands: deque[tuple[int, Triple]] = deque(maxlen=256)
         self._off_since_ns = -1
         self.off_target = OffTarget(settings.gating)
@@ -88,7 +94,7 @@ class Watch:
         self.settled = False
         self._demands.clear()
         self.off_target.forget()
-        self._off_since_ns = -1
+        self._off_since_ns = self._stopped_ns = -1
 
     def forget_model(self) -> None:
         """What shots said of an earlier model no longer counts."""
@@ -99,6 +105,12 @@ class Watch:
     def demanded(self, t_ns: int, position_mm: Triple) -> None:
         """Remember a demand that was sent."""
         self._demands.append((t_ns, position_mm))
+
+    def stopped(self, t_ns: int) -> None:
+        """Couch or robot was told to stop: no demand counts any more, only that it stays."""
+        self._demands.clear()
+        self._off_since_ns = -1
+        self._stopped_ns = t_ns
 
     def loop(self, found: Conditions, lateness_ns: int) -> None:
         """Judge how late the tick came (H16)."""
@@ -260,6 +272,9 @@ class Watch:
                 f"no position for {_SILENT_NS / 1e6:.0f} ms" if position else "no position yet"
             )
             return
+        if 0 <= self._stopped_ns < track.newest_ns - self._braked_ns:
+            self._stopped_ns = -1
+            self._demands.append((track.newest_ns - self._latency_ns, position))
         if not self._demands:
             return
         error = self._behind(track.newest_ns, position)
