@@ -72,7 +72,7 @@ class SurrogateFilter:
         self.markers = markers
         size = 2 * markers + 2
         rate = camera.rate_hz + (belt.rate_hz if belt.enabled else 0.0)
-        capacity = max(16, math.ceil(rate * fusion.history_ms / 1000.0))
+        capacity = kernel.ROOM * max(16, math.ceil(rate * fusion.history_ms / 1000.0))
         self._times = np.zeros(capacity, np.int64)
         self._kinds = np.zeros(capacity, np.int64)
         self._data = np.zeros((capacity, markers))

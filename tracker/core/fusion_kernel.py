@@ -21,12 +21,17 @@ from numba import njit
 MARKERS = 0
 BELT = 1
 
+ROOM = 4
+"""Times the buffer's length that its arrays have."""
+
 COUNT = 0
-"""Index in ``meta``: how many entries the buffer holds (in time order from index 0)."""
+"""Index in ``meta``: behind the buffer's last entry (they lie in time order)."""
 REJECTED = 1
 """Index in ``meta``: components gated out when the newest measurement was first applied."""
 APPLIED = 2
 """Index in ``meta``: components applied then."""
+FIRST = 3
+"""Index in ``meta``: the buffer's first entry."""
 
 COMMON, OWN, MARKER_VARIANCE, BELT_VARIANCE, GAIN_WALK, OFFSET_WALK, GATE = range(7)
 """Indices in ``params``; after them follow N amplitudes a_i and N weights w_i."""
@@ -133,25 +138,27 @@ def insert(times, kinds, data, states, covariances, meta, params, markers, t_ns,
     """Put a measurement in at its own time; False when it is older than all the buffer holds.
 
     The buffer's first entry is the anchor: its state is kept, its measurement never applied
-    again. When the buffer is full the oldest entry goes and the next becomes the anchor.
+    again. When the buffer is full the oldest entry goes and the next becomes the anchor. It walks
+    through arrays of ``ROOM`` times its length, and is moved back when it has come to their end.
     """
-    count = meta[0]
+    first, count = meta[3], meta[0]
     at = count
-    while at > 0 and times[at - 1] > t_ns:
+    while at > first and times[at - 1] > t_ns:
         at -= 1
-    if at == 0:
+    full = (count - first) * ROOM == times.size
+    if at == first + full or at == first:
         return False
+    first += full
     if count == times.size:
-        for k in range(count - 1):
-            times[k] = times[k + 1]
-            kinds[k] = kinds[k + 1]
-            data[k] = data[k + 1]
-            states[k] = states[k + 1]
-            covariances[k] = covariances[k + 1]
-        count -= 1
-        at -= 1
-        if at == 0:
-            return False
+        for k in range(first, count):
+            times[k - first] = times[k]
+            kinds[k - first] = kinds[k]
+            data[k - first] = data[k]
+            states[k - first] = states[k]
+            covariances[k - first] = covariances[k]
+        count -= first
+        at -= first
+        first = 0
     for k in range(count, at, -1):
         times[k] = times[k - 1]
         kinds[k] = kinds[k - 1]
@@ -168,7 +175,7 @@ def insert(times, kinds, data, states, covariances, meta, params, markers, t_ns,
         apply(states[k], covariances[k], kinds[k], data[k], params, markers, meta)
         if k == at:
             rejected, applied = meta[1], meta[2]
-    meta[0], meta[1], meta[2] = count, rejected, applied
+    meta[0], meta[1], meta[2], meta[3] = count, rejected, applied, first
     return True
 
 
@@ -180,9 +187,9 @@ def read(times, states, covariances, meta, params, markers, t_ns, out):
     before the buffer.
     """
     at = meta[0] - 1
-    while at >= 0 and times[at] > t_ns:
+    while at >= meta[3] and times[at] > t_ns:
         at -= 1
-    if at < 0:
+    if at < meta[3]:
         return False
     x = states[at].copy()
     p = covariances[at].copy()

@@ -94,6 +94,13 @@ class Imaging:
             self._waiting_for = 0
             self.unanswered += 1
         since_ns = now_ns - self._asked_ns if self._asked_ns >= 0 else 1 << 62
+        if modelling:
+            first_ns, last_ns = self._modelling_ns, 2 * self._modelling_ns
+        else:
+            last_ns = (self._drift_ns if self.drifting else self._interval_ns) - self._took_ns
+            first_ns = last_ns - min(_PATIENCE_NS, last_ns // 3)
+        if since_ns < first_ns and not (rebuild or self.asap or suspect_phase is not None):
+            return None
         here = -1
         if breathing is not None and span is not None:
             phase = span.phase(breathing.amplitude_mm, breathing.velocity_mm_s)
@@ -102,11 +109,6 @@ class Imaging:
             here = int(phase * PHASE_BINS)
         elif modelling:
             return None
-        if modelling:
-            first_ns, last_ns = self._modelling_ns, 2 * self._modelling_ns
-        else:
-            last_ns = (self._drift_ns if self.drifting else self._interval_ns) - self._took_ns
-            first_ns = last_ns - min(_PATIENCE_NS, last_ns // 3)
         fresh = here not in self._seen and since_ns >= first_ns
         overdue = since_ns >= last_ns
         soon = rebuild and since_ns >= _REBUILD_S * 1e9

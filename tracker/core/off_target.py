@@ -33,7 +33,7 @@ class OffTarget:
     def forget(self) -> None:
         """Motion starts anew."""
         self._aims: deque[tuple[int, Triple]] = deque(maxlen=256)
-        self._variance = [0.0, 0.0, 0.0]
+        self._variance: Triple = (0.0, 0.0, 0.0)
         self._last_ns = -1
         self._over_since_ns = -1
         self.offset_mm = math.inf
@@ -47,8 +47,7 @@ class OffTarget:
     @property
     def variance_mm2(self) -> Triple:
         """The actuator's share of the error region, per axis of the fixed frame."""
-        a, b, c = self._variance
-        return (a, b, c)
+        return self._variance
 
     def aimed(self, at_ns: int, wanted_mm: Triple) -> None:
         """Remember where the actuator was predicted to be needed at a moment."""
@@ -64,9 +63,12 @@ class OffTarget:
             aim = self._aims.popleft()[1]
         if aim is not None and beam:
             share = min(1.0, dt / _MEMORY_S)
-            for axis in range(3):
-                square = (position_mm[axis] - aim[axis]) ** 2
-                self._variance[axis] += share * (square - self._variance[axis])
+            (px, py, pz), (ax, ay, az), (a, b, c) = position_mm, aim, self._variance
+            self._variance = (
+                a + share * ((px - ax) ** 2 - a),
+                b + share * ((py - ay) ** 2 - b),
+                c + share * ((pz - az) ** 2 - c),
+            )
         error = math.hypot(self.offset_mm, self.residual_mm)
         over = beam and error > self._gating.persistent_mm
         if not over:

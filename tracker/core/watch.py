@@ -310,7 +310,7 @@ class Watch:
         """Distance of a measured position from the nearest demand it may be answering.
 
         An actuator is no pure delay: sped up and slowed down it answers earlier and later than
-        one latency. ``None`` while no demand is old enough to be answered.
+        one latency. Of those near enough the oldest does. ``None`` while none is old enough.
         """
         demands = self._demands
         oldest_ns = t_ns - round(_LATEST * self._latency_ns)
@@ -319,13 +319,15 @@ class Watch:
             demands.popleft()
         if not demands or demands[0][0] > t_ns - self._latency_ns:
             return None
-        nearest = math.inf
+        near, nearest = self._settings.actuator.follow_error_mm, math.inf
         for at_ns, demand in demands:
             if at_ns > newest_ns:
                 break
             apart = math.dist(demand, position)
             if apart < nearest:  # a call of min() would double what this costs each tick
                 nearest = apart
+                if nearest <= near:
+                    break
         return nearest
 
     def gate(self, found: Conditions, now_ns: int) -> None:
