@@ -41,7 +41,7 @@ def follow(
     velocity: Floats,
     start: int,
     stop: int,
-    demand: Floats,
+    demand: Triple,
     braking: bool,
     limits: Floats,
     state: NDArray[np.uint8],
@@ -98,7 +98,7 @@ class Actuator:
         """Position at every millisecond, shape (steps, 3); valid up to what was asked for."""
         self._velocity = np.zeros(3)
         self._step = 0
-        self._demand = np.zeros(3)
+        self._demand: Triple = (0.0, 0.0, 0.0)
         self._braking = False
         self._queue: deque[tuple[int, int, Triple]] = deque()
         self._limits = np.array(
@@ -124,8 +124,11 @@ class Actuator:
             self._queue.clear()
             self._queue.append((self._grid(command.t_ns), BRAKE, (0.0, 0.0, 0.0)))
             return
-        lag_ms = sum(m.size for m in self._lags if trouble.is_active(m, command.t_ns))
-        step = self._grid(command.t_ns + self._delay_ns + round(max(lag_ms, 0.0) * 1e6))
+        takes_ns = self._delay_ns
+        if self._lags:
+            lag_ms = sum(m.size for m in self._lags if trouble.is_active(m, command.t_ns))
+            takes_ns += round(max(lag_ms, 0.0) * 1e6)
+        step = self._grid(command.t_ns + takes_ns)
         if self._queue:
             step = max(step, self._queue[-1][0])
         self._queue.append((step, FOLLOW, command.position_mm))
@@ -151,16 +154,18 @@ class Actuator:
 
     def run_to(self, step: int) -> None:
         """Work out the motion up to a step of the millisecond grid, at most to the end."""
+        if step <= self._step:
+            return
         step = min(step, self._last)
+        queue = self._queue
         while self._step < step:
             until = step
-            if self._queue:
-                if self._queue[0][0] <= self._step:
-                    _, mode, position = self._queue.popleft()
+            if queue:
+                if queue[0][0] <= self._step:
+                    _, mode, self._demand = queue.popleft()
                     self._braking = mode == BRAKE
-                    self._demand[:] = position
                     continue
-                until = min(step, self._queue[0][0])
+                until = min(step, queue[0][0])
             follow(
                 self.positions, self._velocity, self._step, until, self._demand, self._braking,
                 self._limits, self._state, self._runaway,

@@ -62,10 +62,10 @@ class Camera:
         self._exchanged = frozenset(np.flatnonzero(exchanged).tolist())
         for mishap in trouble.of(mishaps, "camera", "occlusion"):
             seen[trouble.active(mishap, times), mishap.which] = np.nan
-        self._seen = seen.reshape(len(times), -1)
+        self._seen = seen
         self._to_camera: list[list[float]] = turned.T.tolist()
         self._block = -1
-        self._rows: list[list[float]] = []
+        self._rows: list[list[list[float]]] = []
         self._next = 0
         self.due_ns = plan.arrival_ns[0]
 
@@ -88,7 +88,6 @@ class Camera:
         if block != self._block:
             self._block = block
             self._rows = self._seen[block * BLOCK : (block + 1) * BLOCK].tolist()
-        seen = self._rows[row]
         dx = dy = dz = 0.0
         if couch is not None:
             x, y, z = couch.position_at(self._plan.exposure_ns[number])
@@ -99,5 +98,5 @@ class Camera:
         factor = self._plan.factor[number]
         return tuple(
             (factor * (x + dx), factor * (y + dy), factor * (z + dz)) if x == x else None
-            for x, y, z in zip(seen[::3], seen[1::3], seen[2::3], strict=True)
+            for x, y, z in self._rows[row]
         )

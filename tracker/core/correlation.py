@@ -199,7 +199,6 @@ class CorrelationModel:
         used = latents is not None and any(axis.kind == "pls" for axis in axes)
         self._latents = latents if used else None
         self._expected = np.zeros((3, MOST)) if latents is None else latents.expected
-        self._state = np.zeros(5)
         self._out = np.zeros(9)
 
     def apart(self, y: float, v: float, markers_mm: tuple[float, ...]) -> Array:
@@ -227,8 +226,6 @@ class CorrelationModel:
 
         ``apart``: of the markers at that moment, or the last known; ``None``: as expected.
         """
-        state = self._state
-        state[0], state[1], state[2], state[3], state[4] = y, v, y_variance, v_variance, cross
         kernel.evaluate(  # pyright: ignore[reportUnknownMemberType]
             self._beta,
             self._covariance,
@@ -237,7 +234,11 @@ class CorrelationModel:
             self._expected,
             _NOTHING if apart is None else apart,
             max(0.0, (t_ns - self.fitted_ns) * 1e-9),
-            state,
+            y,
+            v,
+            y_variance,
+            v_variance,
+            cross,
             _SLOPE_WANDER,
             self._out,
         )

@@ -49,15 +49,17 @@ def features(y, v, middle, half_range, speed, expected, apart, out):
 
 
 @njit(cache=True)
-def evaluate(beta, covariance, spread, scale, expected, apart, age_s, state, slope_wander, out):
+def evaluate(
+    beta, covariance, spread, scale, expected, apart, age_s, y, v, yy, vv, yv, slope_wander, out
+):
     """Write position, velocity and variance of three axes to ``out`` (9,).
 
     ``beta`` (3, 8) and ``covariance`` (3, 8, 8) of each axis; ``spread`` (3, 2) its noise variance
     and the growth of its baseline's per second; ``scale`` middle, half range, speed; ``expected``
-    and ``apart`` as in ``features``; ``state`` y, v, var y, var v, cov(y, v).
+    and ``apart`` as in ``features``; ``yy``, ``vv``, ``yv``: var y, var v, cov(y, v).
     """
     phi = np.empty((3, 8))
-    features(state[0], state[1], scale[0], scale[1], scale[2], expected, apart, phi)
+    features(y, v, scale[0], scale[1], scale[2], expected, apart, phi)
     grown = 1.0 + (slope_wander * phi[0, 1]) ** 2
     for axis in range(3):
         value, slope_y, slope_v, own = 0.0, 0.0, 0.0, 0.0
@@ -71,8 +73,8 @@ def evaluate(beta, covariance, spread, scale, expected, apart, age_s, state, slo
                 row += covariance[axis, i, j] * phi[0, j]
             own += phi[0, i] * row
         own += spread[axis, 0] + spread[axis, 1] * age_s * grown
-        own += slope_y * slope_y * state[2] + slope_v * slope_v * state[3]
-        own += 2.0 * slope_y * slope_v * state[4]
+        own += slope_y * slope_y * yy + slope_v * slope_v * vv
+        own += 2.0 * slope_y * slope_v * yv
         out[axis] = value
-        out[3 + axis] = slope_y * state[1]
+        out[3 + axis] = slope_y * v
         out[6 + axis] = own

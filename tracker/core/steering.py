@@ -75,31 +75,36 @@ class Steering:
         self._t_ns = t_ns
         (px, py, pz), (ux, uy, uz) = self._position, self._velocity
         (wx, wy, wz), (fx, fy, fz) = wanted_mm, wanted_velocity_mm_s
-        x, vx = self._axis(px, ux, wx, fx, dt)
-        y, vy = self._axis(py, uy, wy, fy, dt)
-        z, vz = self._axis(pz, uz, wz, fz, dt)
+        # A step longer than the response would overshoot; then the aim is taken at once.
+        gain = min(1.0, 2.0 * self._bandwidth * dt)
+        x, vx = self._axis(px, ux, wx, fx, dt, gain)
+        y, vy = self._axis(py, uy, wy, fy, dt, gain)
+        z, vz = self._axis(pz, uz, wz, fz, dt, gain)
         self._position = (x, y, z)
         self._velocity = (vx, vy, vz)
         return self._position
 
     def _axis(
-        self, p: float, v: float, wanted: float, flow: float, dt: float
+        self, p: float, v: float, wanted: float, flow: float, dt: float, gain: float
     ) -> tuple[float, float]:
         """Move one axis by one step towards ``wanted``, which itself moves with ``flow``."""
-        if abs(wanted) >= self._limit:
-            wanted = math.copysign(self._limit, wanted)
+        limit, speed, acceleration = self._limit, self._speed, self._acceleration
+        if wanted >= limit or wanted <= -limit:
+            wanted = math.copysign(limit, wanted)
             flow = 0.0
         distance = wanted - (p + flow * dt)
         apart = abs(distance)
-        closing = min(0.5 * self._bandwidth * apart, math.sqrt(self._acceleration * apart))
-        aim = _within(flow + math.copysign(closing, distance), self._speed)
-        # A step longer than the response would overshoot; then the aim is taken at once.
-        change = min(1.0, 2.0 * self._bandwidth * dt) * (aim - v)
-        v += _within(change, self._acceleration * dt)
+        closing = 0.5 * self._bandwidth * apart
+        braking = math.sqrt(acceleration * apart)
+        aim = flow + math.copysign(closing if closing < braking else braking, distance)
+        if aim > speed:
+            aim = speed
+        elif aim < -speed:
+            aim = -speed
+        change, reach = gain * (aim - v), acceleration * dt
+        if change > reach:
+            change = reach
+        elif change < -reach:
+            change = -reach
+        v += change
         return p + v * dt, v
-
-
-def _within(value: float, limit: float) -> float:
-    if value > limit:
-        return limit
-    return -limit if value < -limit else value

@@ -201,6 +201,11 @@ class Surrogate:
         comparable = len(last) if 0.0 < dt < 0.1 else 0
         # Camera noise alone makes sqrt(6) sigma / dt; it is not breathing.
         noise = 4.0 * 2.45 * self._camera.noise_mm / dt if comparable else 0.0
+        fastest, farthest, to_fixed = (
+            gating.speed_mm_s + noise,
+            gating.envelope_mm,
+            self._pose.to_fixed,
+        )
         for index, marker in enumerate(frame.markers_mm):
             if marker is None:
                 positions.append(None)
@@ -208,21 +213,21 @@ class Surrogate:
             if not is_finite(marker):
                 self.bad = (frame.t_ns, f"{frame.device}: marker {index + 1} is {marker}")
                 return None
-            fixed = self._pose.to_fixed(CameraPoint(marker))
+            fixed = to_fixed(CameraPoint(marker))
             position = table_to_patient(fixed_to_table(fixed, couch_at), orientation)
             if index < len(learned):
                 distance = math.dist(position, learned[index][0])
-                if distance > gating.envelope_mm:
+                if distance > farthest:
                     self.bad = (
                         frame.t_ns,
                         f"{frame.device}: marker {index + 1} is {distance:.0f} mm from rest, "
-                        f"limit {gating.envelope_mm:g} mm",
+                        f"limit {farthest:g} mm",
                     )
                     return None
             before = last[index] if index < comparable else None
             if before is not None:
                 speed = math.dist(position, before) / dt
-                if speed > gating.speed_mm_s + noise:
+                if speed > fastest:
                     self.fast = (
                         frame.t_ns,
                         f"marker {index + 1} at {speed:.0f} mm/s, limit {gating.speed_mm_s:g} mm/s",
