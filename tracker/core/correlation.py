@@ -273,7 +273,8 @@ def fit(
     """
     if len(shots) < 4:
         raise ValueError(f"{len(shots)} shots are too few for a model; at least 4 are needed")
-    shots = sorted(shots)
+    # A shot may have been put aside, and be told to be of a new epoch after later ones of the old.
+    shots = sorted(shots, key=lambda shot: (shot.epoch, shot.exposed_ns))
     y = np.array([s.amplitude_mm for s in shots])
     v = np.array([s.velocity_mm_s for s in shots])
     times_s = np.array([s.exposed_ns * 1e-9 + _JUMP_S * s.epoch for s in shots])

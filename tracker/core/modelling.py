@@ -66,6 +66,8 @@ class Modelling:
         self._bad_shots = 0
         self._aside: Shot | None = None
         self._aside_off: Triple = (0.0, 0.0, 0.0)
+        self._made = False
+        """The model has once been complete; wider breaths later do not undo that."""
         self._anew = False
         """The relation has changed: the model is being made of new shots alone."""
         self.suspect_phase: float | None = None
@@ -80,7 +82,7 @@ class Modelling:
         self._shots.clear()
         self._bad_shots = 0
         self._aside = self.suspect_phase = None
-        self._anew = False
+        self._made = self._anew = False
         self._epoch = 0
         self._drift.forget()
         self._surprises.clear()
@@ -138,9 +140,11 @@ class Modelling:
         )
         expected = self._expected(new)
         residual = None if expected is None else _apart(new.target_mm, expected.position_mm)
-        off_mm = 0.0 if residual is None or not self.complete else math.hypot(*residual)
+        self._made = self._made or self.complete
+        steered_by = self._made and not self._anew
+        off_mm = 0.0 if residual is None or not steered_by else math.hypot(*residual)
         phase = span.phase(amplitude, velocity)
-        if expected is not None and residual is not None and self.complete:
+        if expected is not None and residual is not None and steered_by:
             self._surprises.append(_surprise(residual, expected.variance_mm2))
         if self._anew:
             self._anew = not self.complete
@@ -164,7 +168,7 @@ class Modelling:
         )
         if taken.used:
             del self._shots[: -self._correlation.capacity_shots]
-            if residual is not None and self.complete:
+            if residual is not None and steered_by:
                 taken.drifts = self._follow_drift(residual)
             self._refit(shot.t_ns, span, taken)
             left = self._expected(new)
