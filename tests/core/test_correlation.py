@@ -86,6 +86,22 @@ def test_a_wandering_baseline_is_followed_and_age_makes_unsure():
     assert all(b > a for a, b in zip(soon, late, strict=True))
 
 
+def test_epochs_are_in_order_also_where_shots_are_not():
+    # The oldest shot waited, and was found to be the first after the jump: two of before it
+    # came later than it.
+    made = shots_of(linear, count=15)
+    jumped = [
+        shot._replace(epoch=1, target_mm=(shot.target_mm[0], shot.target_mm[1] + 9.0, 0.0))
+        for shot in (made[0], *made[3:])
+    ]
+    model = fit([jumped[0], made[1], made[2], *jumped[1:]], KINDS)
+    for axis in model.axes:
+        assert np.linalg.eigvalsh(axis.covariance).min() > -1e-9
+        assert math.isfinite(axis.loo_rms_mm)
+    ahead = errors(model, linear, np.arange(60, 64.1, 0.1))
+    assert ahead[:, 1].mean() == pytest.approx(9.0, abs=0.5)
+
+
 def test_covariance_is_honest():
     ratios = []
     for seed in range(40):

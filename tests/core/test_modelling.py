@@ -94,6 +94,16 @@ def test_one_exception_is_put_aside_and_dropped():
     assert modelling.suspect_phase is None
 
 
+def test_wider_breaths_do_not_let_a_wrong_shot_pass():
+    modelling = modelled()
+    wide = BreathingRange(0.0, 20.0, 8.0)
+    assert modelling.take(shot_at(19, 37.0), REST, breathing(37.0), wide).used
+    assert not modelling.complete  # of the wider breath the shots cover too few parts
+    odd = modelling.take(shot_at(20, 40.0, (0.0, 9.0, 0.0)), REST, breathing(40.0), wide)
+    assert not odd.used
+    assert "shot 20" in odd.model_wrong
+
+
 def test_a_real_jump_is_taken_when_a_second_shot_agrees():
     modelling = modelled()
     jump = (0.0, 9.0, 0.0)
