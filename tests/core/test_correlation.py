@@ -102,6 +102,19 @@ def test_epochs_are_in_order_also_where_shots_are_not():
     assert ahead[:, 1].mean() == pytest.approx(9.0, abs=0.5)
 
 
+def test_kinds_that_fit_alike_and_lead_apart_make_unsure():
+    # Of the inhalation alone no shot tells whether the way back is another.
+    shots = [shot for shot in shots_of(looped, count=40, interval=1.3) if shot.velocity_mm_s > 2.0]
+    alone = fit(shots[:10], ("linear",))
+    averaged = fit(shots[:10], KINDS)
+    y, v = 0.0, -7.6
+
+    def sigma(model):
+        return math.sqrt(model.target_at(shots[9].exposed_ns, y, v, 0.0, 0.0, 0.0).variance_mm2[1])
+
+    assert sigma(averaged) > 2.0 * sigma(alone)
+
+
 def test_covariance_is_honest():
     ratios = []
     for seed in range(40):

@@ -5,7 +5,8 @@ model's kind, u is the scaled amplitude, and baseline d and slope s wander as Wi
 that a shot says less the older it is, a shot at full inhale says little of exhale, and the model
 says how unsure it has become since the last one. With at most a few dozen shots the
 whole is a Gaussian process with a finite basis and is solved exactly (Rasmussen & Williams 2006,
-2.7); leave-one-out errors come from the same inverse (5.4.2) and choose kind, noise and wander.
+2.7); leave-one-out errors come from the same inverse (5.4.2) and choose noise and wander, and
+weigh the kinds, which are averaged: where they disagree, the model is unsure.
 
 Kinds: *linear* and *quadratic* in the amplitude y; *dual*, one line for inhaling and one for
 exhaling joined over slow velocities (Seppenwoolde 2007 models hysteresis by two curves);
@@ -32,7 +33,7 @@ from tracker.core.latent import FEWEST_MARKERS, MOST, Latents, latents_of
 Array = NDArray[np.float64]
 
 KINDS: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity", "pls")
-"""Kinds in the order of preference when they fit equally well."""
+"""Kinds a model may be made of."""
 
 _NOTHING = np.zeros(MOST)
 
@@ -55,8 +56,8 @@ _SLOPE_WANDER = 0.5
 """The slope's wander (mm at the end of the range) as a share of the baseline's."""
 _JUMP_S = 900.0
 """A jump of the baseline counts as so much time in which it could wander."""
-_COST_OF_COMPLEXITY = 0.06
-"""Share by which leave-one-out error must fall for each further feature."""
+_COST_OF_COMPLEXITY = 1.0
+"""By how much the score must fall for each further feature: prior odds of e to the half."""
 _PRIOR_MM = 30.0
 """Prior standard deviation of the offset."""
 _PRIORS = (0.0, 2.0, 0.4, 0.4, 0.4, 0.4, 2.0, 2.0)
@@ -81,13 +82,16 @@ class AxisModel:
     """The fitted model of one axis: coefficients with covariance, and what is left unexplained."""
 
     kind: str
+    """The kind; of an average that with the most weight."""
     beta: Array
-    """Shape (8,): one coefficient a feature, zero for those the kind does not have."""
+    """Shape (8,): one coefficient a feature, zero for those no kind has."""
     covariance: Array
     """Shape (8, 8)."""
     noise_mm: float
     wander_mm2_per_s: float
     loo_rms_mm: float
+    score: float
+    """Minus twice the logarithm of the leave-one-out predictive density, up to a constant."""
 
 
 def _fit_axis(
@@ -117,6 +121,7 @@ def _fit_axis(
     errors, inverse = left_out[best], inverses[best]
     if without is not None:
         errors = _unseen(without, wander**2 * wiener, noise, target, prior)
+    score = float(np.sum(errors**2 / variances[best] + np.log(variances[best])))
     # Joint posterior of beta with the wandered baseline and slope at the last shot added in.
     last = wander**2 * wiener[:, -1]
     cross = design * prior**2
@@ -141,6 +146,7 @@ def _fit_axis(
         noise_mm=noise * math.sqrt(excess),
         wander_mm2_per_s=wander**2 * excess,
         loo_rms_mm=float(np.sqrt(np.mean(errors**2))),
+        score=score,
     )
 
 
@@ -196,7 +202,7 @@ class CorrelationModel:
         spread = [(axis.noise_mm**2, axis.wander_mm2_per_s) for axis in axes]
         self._spread = inflation * np.array(spread)
         self._scale = np.array(scale)
-        used = latents is not None and any(axis.kind == "pls" for axis in axes)
+        used = latents is not None and bool(np.any(self._beta[:, kernel.LATENT :]))
         self._latents = latents if used else None
         self._expected = np.zeros((3, MOST)) if latents is None else latents.expected
         self._out = np.zeros(9)
@@ -266,7 +272,7 @@ def fit(
     breathing: BreathingRange,
     inflation: float = 1.0,
 ) -> CorrelationModel:
-    """Fit every kind to every axis and keep, per axis, the one that leaves one out best.
+    """Fit every kind to every axis and average them, per axis, by how they leave one out.
 
     ``breathing`` is the range the patient breathes over, of which the shots should cover all parts.
     Needs at least four shots over a range of the surrogate; raises ``ValueError`` otherwise.
@@ -287,7 +293,7 @@ def fit(
     scale = BreathingRange((low + high) / 2.0, (high - low) / 2.0, speed)
     targets = np.array([s.target_mm for s in shots])
     every, without, latents = _designs(shots, y, v, scale, targets, kinds)
-    axes = [_best_axis(kinds, every, without, times_s, targets[:, axis]) for axis in range(3)]
+    axes = [_fit_kinds(kinds, every, without, times_s, targets[:, axis]) for axis in range(3)]
     return CorrelationModel(
         axes=(axes[0], axes[1], axes[2]),
         scale=scale,
@@ -337,25 +343,50 @@ def _design(y: Array, v: Array, scale: BreathingRange) -> Array:
     return np.array(rows)
 
 
-def _best_axis(
+def _fit_kinds(
     kinds: tuple[str, ...], every: Array, without: list[Array], times_s: Array, target: Array
 ) -> AxisModel:
-    """Fit one axis with every kind there are shots enough for; keep the best by its cost."""
+    """Fit one axis with every kind there are shots enough for."""
     spread = max(float(target.std()), 0.3)
     priors = spread * np.array(_PRIORS)
     priors[0] = _PRIOR_MM
-    best: AxisModel | None = None
-    best_cost = math.inf
+    models: list[AxisModel] = []
     for kind in kinds:
         chosen = np.array(_FEATURES_OF[kind])
         latent = kind == "pls"
         if len(target) < len(chosen) + 2 or (latent and not without):
             continue
         unseen = [design[:, chosen] for design in without] if latent else None
-        model = _fit_axis(kind, every[:, chosen], times_s, target, priors[chosen], unseen)
-        cost = model.loo_rms_mm * (1.0 + _COST_OF_COMPLEXITY * (len(chosen) - 2))
-        if cost < best_cost:
-            best, best_cost = model, cost
-    if best is None:
+        models.append(_fit_axis(kind, every[:, chosen], times_s, target, priors[chosen], unseen))
+    if not models:
         raise ValueError(f"no kind of {', '.join(kinds)} can be fitted to {len(target)} shots")
-    return best
+    return _averaged(models)
+
+
+def _averaged(models: list[AxisModel]) -> AxisModel:
+    """Weigh the kinds by how well each foretells a shot it has not seen, and average them.
+
+    The mean and covariance are those of the mixture: where kinds that fit alike lead to different
+    places, the covariance says so (pseudo-BMA; Yao, Vehtari, Simpson & Gelman 2018, 2.2).
+    """
+    further = np.array([len(_FEATURES_OF[model.kind]) - 2 for model in models])
+    costs = np.array([model.score for model in models]) + _COST_OF_COMPLEXITY * further
+    weights: Array = np.exp(-0.5 * (costs - costs.min()))
+    weights /= weights.sum()
+    betas = np.array([model.beta for model in models])
+    beta: Array = weights @ betas
+    apart = betas - beta
+    within = np.array([model.covariance for model in models])
+    noises, wanders, errors = np.array(
+        [(model.noise_mm**2, model.wander_mm2_per_s, model.loo_rms_mm**2) for model in models]
+    ).T
+    first = models[int(np.argmin(costs))]
+    return AxisModel(
+        kind=first.kind,
+        beta=beta,
+        covariance=np.tensordot(weights, within, 1) + (weights * apart.T) @ apart,
+        noise_mm=math.sqrt(weights @ noises),
+        wander_mm2_per_s=float(weights @ wanders),
+        loo_rms_mm=math.sqrt(weights @ errors),
+        score=first.score,
+    )
