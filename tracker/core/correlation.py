@@ -90,8 +90,6 @@ class AxisModel:
     noise_mm: float
     wander_mm2_per_s: float
     loo_rms_mm: float
-    score: float
-    """Minus twice the logarithm of the leave-one-out predictive density, up to a constant."""
 
 
 def _fit_axis(
@@ -101,9 +99,10 @@ def _fit_axis(
     target: Array,
     prior: Array,
     without: list[Array] | None = None,
-) -> AxisModel:
+) -> tuple[float, AxisModel]:
     """Fit one axis with one kind; noise and wander by leave-one-out predictive density.
 
+    The score is minus twice the logarithm of that density, up to a constant.
     ``without``: the design as it would be had the features not seen shot i, for each i.
     """
     n, k = design.shape
@@ -139,15 +138,15 @@ def _fit_axis(
     beta[chosen] = cross.T @ inverse @ target
     whole = np.zeros((kernel.FEATURES, kernel.FEATURES))
     whole[np.ix_(chosen, chosen)] = 0.5 * excess * (covariance + covariance.T)
-    return AxisModel(
+    model = AxisModel(
         kind=kind,
         beta=beta,
         covariance=whole,
         noise_mm=noise * math.sqrt(excess),
         wander_mm2_per_s=wander**2 * excess,
         loo_rms_mm=float(np.sqrt(np.mean(errors**2))),
-        score=score,
     )
+    return score, model
 
 
 def _unseen(
@@ -350,27 +349,28 @@ def _fit_kinds(
     spread = max(float(target.std()), 0.3)
     priors = spread * np.array(_PRIORS)
     priors[0] = _PRIOR_MM
-    models: list[AxisModel] = []
+    fits: list[tuple[float, AxisModel]] = []
     for kind in kinds:
         chosen = np.array(_FEATURES_OF[kind])
         latent = kind == "pls"
         if len(target) < len(chosen) + 2 or (latent and not without):
             continue
         unseen = [design[:, chosen] for design in without] if latent else None
-        models.append(_fit_axis(kind, every[:, chosen], times_s, target, priors[chosen], unseen))
-    if not models:
+        fits.append(_fit_axis(kind, every[:, chosen], times_s, target, priors[chosen], unseen))
+    if not fits:
         raise ValueError(f"no kind of {', '.join(kinds)} can be fitted to {len(target)} shots")
-    return _averaged(models)
+    return _averaged(fits)
 
 
-def _averaged(models: list[AxisModel]) -> AxisModel:
+def _averaged(fits: list[tuple[float, AxisModel]]) -> AxisModel:
     """Weigh the kinds by how well each foretells a shot it has not seen, and average them.
 
     The mean and covariance are those of the mixture: where kinds that fit alike lead to different
     places, the covariance says so (pseudo-BMA; Yao, Vehtari, Simpson & Gelman 2018, 2.2).
     """
+    models = [model for _, model in fits]
     further = np.array([len(_FEATURES_OF[model.kind]) - 2 for model in models])
-    costs = np.array([model.score for model in models]) + _COST_OF_COMPLEXITY * further
+    costs = np.array([score for score, _ in fits]) + _COST_OF_COMPLEXITY * further
     weights: Array = np.exp(-0.5 * (costs - costs.min()))
     weights /= weights.sum()
     betas = np.array([model.beta for model in models])
@@ -380,13 +380,11 @@ def _averaged(models: list[AxisModel]) -> AxisModel:
     noises, wanders, errors = np.array(
         [(model.noise_mm**2, model.wander_mm2_per_s, model.loo_rms_mm**2) for model in models]
     ).T
-    first = models[int(np.argmin(costs))]
     return AxisModel(
-        kind=first.kind,
+        kind=models[int(np.argmin(costs))].kind,
         beta=beta,
         covariance=np.tensordot(weights, within, 1) + (weights * apart.T) @ apart,
         noise_mm=math.sqrt(weights @ noises),
         wander_mm2_per_s=float(weights @ wanders),
         loo_rms_mm=math.sqrt(weights @ errors),
-        score=first.score,
     )
