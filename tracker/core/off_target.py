@@ -33,7 +33,8 @@ class OffTarget:
     def forget(self) -> None:
         """Motion starts anew."""
         self._aims: deque[tuple[int, Triple]] = deque(maxlen=256)
-        self._variance: Triple = (0.0, 0.0, 0.0)
+        self.variance_mm2: Triple = (0.0, 0.0, 0.0)
+        """The actuator's share of the error region, per axis of the fixed frame."""
         self._last_ns = -1
         self._over_since_ns = -1
         self.offset_mm = math.inf
@@ -43,11 +44,6 @@ class OffTarget:
         """A person has looked at it: what was counted so far is dealt with."""
         self._beam_s = self._over_s = 0.0
         self._over_since_ns = -1
-
-    @property
-    def variance_mm2(self) -> Triple:
-        """The actuator's share of the error region, per axis of the fixed frame."""
-        return self._variance
 
     def aimed(self, at_ns: int, wanted_mm: Triple) -> None:
         """Remember where the actuator was predicted to be needed at a moment."""
@@ -63,8 +59,8 @@ class OffTarget:
             aim = self._aims.popleft()[1]
         if aim is not None and beam:
             share = min(1.0, dt / _MEMORY_S)
-            (px, py, pz), (ax, ay, az), (a, b, c) = position_mm, aim, self._variance
-            self._variance = (
+            (px, py, pz), (ax, ay, az), (a, b, c) = position_mm, aim, self.variance_mm2
+            self.variance_mm2 = (
                 a + share * ((px - ax) ** 2 - a),
                 b + share * ((py - ay) ** 2 - b),
                 c + share * ((pz - az) ** 2 - c),

@@ -97,14 +97,12 @@ class Steering:
         closing = 0.5 * self._bandwidth * apart
         braking = math.sqrt(acceleration * apart)
         aim = flow + math.copysign(closing if closing < braking else braking, distance)
-        if aim > speed:
-            aim = speed
-        elif aim < -speed:
-            aim = -speed
-        change, reach = gain * (aim - v), acceleration * dt
-        if change > reach:
-            change = reach
-        elif change < -reach:
-            change = -reach
-        v += change
+        v += _within(gain * (_within(aim, speed) - v), acceleration * dt)
         return p + v * dt, v
+
+
+def _within(value: float, limit: float) -> float:
+    """Cut to +-limit; what is no number stays none, so that the guard sees it."""
+    if value > limit:
+        return limit
+    return -limit if value < -limit else value

@@ -201,11 +201,7 @@ class Surrogate:
         comparable = len(last) if 0.0 < dt < 0.1 else 0
         # Camera noise alone makes sqrt(6) sigma / dt; it is not breathing.
         noise = 4.0 * 2.45 * self._camera.noise_mm / dt if comparable else 0.0
-        fastest, farthest, to_fixed = (
-            gating.speed_mm_s + noise,
-            gating.envelope_mm,
-            self._pose.to_fixed,
-        )
+        fastest, farthest = gating.speed_mm_s + noise, gating.envelope_mm
         for index, marker in enumerate(frame.markers_mm):
             if marker is None:
                 positions.append(None)
@@ -213,7 +209,7 @@ class Surrogate:
             if not is_finite(marker):
                 self.bad = (frame.t_ns, f"{frame.device}: marker {index + 1} is {marker}")
                 return None
-            fixed = to_fixed(CameraPoint(marker))
+            fixed = self._pose.to_fixed(CameraPoint(marker))
             position = table_to_patient(fixed_to_table(fixed, couch_at), orientation)
             if index < len(learned):
                 distance = math.dist(position, learned[index][0])
