@@ -46,8 +46,8 @@ EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
         "the target alone moves inferior by size mm within duration_s, for good",
     ),
     "hold": (("patient",), "breathing stands still, and goes on afterwards where it stopped"),
-    "apnoea": (("patient",), "breathing dies away to its mean, and comes back afterwards"),
-    "sigh": (("patient",), "breath, chest and target, is size times as deep"),
+    "apnoea": (("patient",), "breathing dies away to end of exhale, and comes back afterwards"),
+    "sigh": (("patient",), "breath, chest and target, is size times as deep, from end of exhale"),
     "period_jump": (("patient",), "breathing is size times as fast"),
     "phase_shift": (
         ("patient",),
@@ -86,6 +86,8 @@ SEEN_BY_SHOTS: frozenset[tuple[MishapKind, Twin]] = frozenset(
 """Those that nothing but a shot can show: neither sensors nor read-backs differ from what a breath
 could do. The beam may miss until the next shot."""
 
+DEEPER: tuple[MishapKind, ...] = ("apnoea", "sigh")
+"""Those that change how far breath goes from end of exhale."""
 EDGE_S = 1.0
 """How long a breath takes to become deeper, or to die away."""
 MIGRATION_DIRECTION = np.array([0.6, 0.0, 0.8])
@@ -210,19 +212,13 @@ def patient_time(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
     return held
 
 
-def depth(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
-    """Return by what the excursion from the mean is multiplied, (N,)."""
-    factor = np.ones(len(times_s))
-    for kind in ("apnoea", "sigh"):
-        for mishap in of(mishaps, "patient", kind):
-            size = 0.0 if kind == "apnoea" else mishap.size
-            edge_s = min(EDGE_S, 0.5 * mishap.duration_s)
-            window = breathing.shift(times_s, mishap.at_s, edge_s, 1.0)
-            window -= breathing.shift(
-                times_s, mishap.at_s + mishap.duration_s - edge_s, edge_s, 1.0
-            )
-            factor *= 1.0 + (size - 1.0) * window
-    return factor
+def deeper(mishap: Mishap, times_s: Floats) -> Floats:
+    """Return what an apnoea or a sigh adds, (N,), as a share of the way from end of exhale."""
+    more = (0.0 if mishap.kind == "apnoea" else mishap.size) - 1.0
+    edge_s = min(EDGE_S, 0.5 * mishap.duration_s)
+    back_s = mishap.at_s + mishap.duration_s - edge_s
+    begun = breathing.shift(times_s, mishap.at_s, edge_s, more)
+    return begun - breathing.shift(times_s, back_s, edge_s, more)
 
 
 def target_time(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:

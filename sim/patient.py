@@ -31,6 +31,10 @@ Curve = Callable[[Floats], Floats]
 
 HYSTERESIS_S = 0.5
 REFERENCE_STEP_S = 0.02
+EXHALED_OVER_S = 20.0
+"""Of the last breaths before one becomes deeper or dies away, in which end of exhale is sought."""
+EXHALED_SHARE = 0.1
+"""Of that time, the share that is nearest to it."""
 
 
 class Parts(NamedTuple):
@@ -47,6 +51,16 @@ class Parts(NamedTuple):
     duration_s: float
 
 
+class Exhaled(NamedTuple):
+    """Where end of exhale is when breath becomes deeper or dies away, from the parts' own zero."""
+
+    chest_mm: float
+    target_mm: Floats
+    """Shape (3,)."""
+    markers_mm: tuple[Floats, ...]
+    """Of each recorded marker, (3,)."""
+
+
 class Patient:
     """A breathing patient; every method is a pure function of time."""
 
@@ -61,6 +75,8 @@ class Patient:
         self._chest_zero = float(parts.chest(first).mean())
         self.reference_mm: Triple = as_triple(self._target_zero)
         """The target's mean over the first ``reference_s``, in the recording's own zero."""
+        deeper = (mishap for mishap in self._mishaps if mishap.kind in mishaps.DEEPER)
+        self._deeper = [(mishap, self._exhaled(mishap.at_s)) for mishap in deeper]
         derived_rest = tuple(marker.rest_mm for marker in room.patient.markers)
         self.marker_rest_mm = parts.marker_rest_mm if parts.markers else derived_rest
         """Where the markers lie at rest, from the target's reference point, one a marker."""
@@ -102,7 +118,8 @@ class Patient:
         if target is None and chest is not None:
             target = derived(chest, np.array([how.target_ratio]), how, slow)
         elif chest is None and target is not None:
-            direction = main_direction(target, min(room.patient.reference_s, duration))
+            first_s = min(room.patient.reference_s, duration)
+            direction = main_direction(target(np.arange(0.0, first_s, REFERENCE_STEP_S)))
             weights = how.chest_ratio * direction[:, None]
             chest = derived(target, weights, how, SlowNoise(slow.knots[:, :1]))
         if target is None or chest is None:
@@ -113,25 +130,30 @@ class Patient:
 
     def belt(self, times_s: Floats) -> Floats:
         """Return the chest signal that drives the belt, (N,) in mm toward anterior."""
-        return self._chest(times_s) * mishaps.depth(self._mishaps, times_s) + mishaps.chest_added(
-            self._mishaps, times_s
-        )
+        held = mishaps.patient_time(self._mishaps, times_s)
+        moved = self._parts.chest(held)[:, 0]
+        for mishap, exhaled in self._deeper:
+            moved += mishaps.deeper(mishap, times_s) * (moved - exhaled.chest_mm)
+        return moved - self._chest_zero + mishaps.chest_added(self._mishaps, times_s)
 
     def internal(self, times_s: Floats) -> Floats:
         """Return the target's displacement from the reference point, (N, 3)."""
         lagging = mishaps.target_time(self._mishaps, times_s)
-        moved = self._parts.target(mishaps.patient_time(self._mishaps, lagging)) - self._target_zero
-        moved *= mishaps.depth(self._mishaps, lagging)[:, None]
-        return moved + mishaps.target_added(self._mishaps, times_s)
+        moved = self._parts.target(mishaps.patient_time(self._mishaps, lagging))
+        for mishap, exhaled in self._deeper:
+            moved += mishaps.deeper(mishap, lagging)[:, None] * (moved - exhaled.target_mm)
+        return moved - self._target_zero + mishaps.target_added(self._mishaps, times_s)
 
     def external(self, times_s: Floats) -> Floats:
         """Return each marker's displacement from rest, (N, markers, 3)."""
         if self._parts.markers:
             held = mishaps.patient_time(self._mishaps, times_s)
             added = mishaps.chest_added(self._mishaps, times_s)
-            deep = mishaps.depth(self._mishaps, times_s)[:, None, None]
-            moved = [marker(held) for marker in self._parts.markers]
-            return deep * np.stack(moved, axis=1) + added[:, None, None] * np.array([0.0, 0.0, 1.0])
+            moved = np.stack([marker(held) for marker in self._parts.markers], axis=1)
+            for mishap, exhaled in self._deeper:
+                deeper = mishaps.deeper(mishap, times_s)[:, None, None]
+                moved += deeper * (moved - np.array(exhaled.markers_mm))
+            return moved + added[:, None, None] * np.array([0.0, 0.0, 1.0])
         return np.stack([self._marker(m, times_s) for m in self._settings.markers], axis=1)
 
     def scored(self, times_s: Floats) -> NDArray[np.bool_]:
@@ -142,9 +164,20 @@ class Patient:
             known &= ~((held >= start) & (held <= end))
         return known
 
-    def _chest(self, times_s: Floats) -> Floats:
-        held = mishaps.patient_time(self._mishaps, times_s)
-        return self._parts.chest(held)[:, 0] - self._chest_zero
+    def _exhaled(self, at_s: float) -> Exhaled:
+        """Say where end of exhale was over the last breaths before ``at_s``."""
+        parts = self._parts
+        own_s = float(mishaps.patient_time(self._mishaps, np.array([at_s]))[0])
+        first_s = max(0.0, own_s - EXHALED_OVER_S)
+        times = np.arange(first_s, first_s + EXHALED_OVER_S, REFERENCE_STEP_S)
+        target = parts.target(times)
+        inhaled = target @ main_direction(target)
+        lowest = times[inhaled <= np.quantile(inhaled, EXHALED_SHARE)]
+        return Exhaled(
+            float(parts.chest(lowest).mean()),
+            parts.target(lowest).mean(axis=0),
+            tuple(marker(lowest).mean(axis=0) for marker in parts.markers),
+        )
 
     def _marker(self, marker: ChestMarker, times_s: Floats) -> Floats:
         direction = np.array(marker.direction)
@@ -184,11 +217,10 @@ def derived(source: Curve, weights: Floats, how: Derived, slow: SlowNoise) -> Cu
     return at
 
 
-def main_direction(target: Curve, first_s: float) -> Floats:
-    """Return the unit direction of most motion in the first seconds, (3,), pointing to inhale."""
-    early = target(np.arange(0.0, first_s, REFERENCE_STEP_S))
-    early = early - early.mean(axis=0)
-    spread = (early[:, :, None] * early[:, None, :]).sum(axis=0)
+def main_direction(target: Floats) -> Floats:
+    """Return the unit direction of most motion of positions (N, 3), (3,), pointing to inhale."""
+    moved = target - target.mean(axis=0)
+    spread = (moved[:, :, None] * moved[:, None, :]).sum(axis=0)
     direction = np.linalg.eigh(spread).eigenvectors[:, -1]
     # Inhale lowers SI and raises AP.
     return direction if float(direction[2] - direction[1]) >= 0.0 else -direction

@@ -23,7 +23,8 @@ from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
 from sim.patient import Patient
 from sim.room import Room
 from sim.sampling import NEVER_NS
-from sim.scenario import Gate, Mishap, MishapKind
+from sim.scenario import Breathing, Gate, Mishap, MishapKind
+from sim.scenario import Patient as PatientSettings
 from sim.scenario import Room as RoomSettings
 from tracker.core.settings import Controller
 from tracker.offline.turns import Turn, turns
@@ -293,10 +294,32 @@ def test_apnoea_and_sigh_change_the_depth_of_chest_and_target():
     free = patient_with()
     inside = (TIMES > AT_S + 1.0) & (TIMES < END_S - 1.0)
     still = patient_with(mishap("apnoea", "patient", duration_s=6.0))
-    assert np.ptp(still.belt(np.arange(AT_S + 1.0, AT_S + 5.0, 0.01))) == 0.0
+    at_rest = still.belt(np.arange(AT_S + 1.0, AT_S + 5.0, 0.01))
+    assert np.ptp(at_rest) < 1e-9
     deep = patient_with(mishap("sigh", "patient", size=2.5))
-    assert deep.belt(TIMES)[inside] == pytest.approx(2.5 * free.belt(TIMES)[inside])
-    assert deep.internal(TIMES)[inside] == pytest.approx(2.5 * free.internal(TIMES)[inside])
+    exhaled = at_rest[0]
+    assert exhaled == pytest.approx(free.belt(TIMES).min(), abs=0.05 * np.ptp(free.belt(TIMES)))
+    from_exhale = free.belt(TIMES)[inside] - exhaled
+    assert deep.belt(TIMES)[inside] == pytest.approx(exhaled + 2.5 * from_exhale)
+    ends = still.internal(np.array([AT_S + 3.0]))[0]
+    assert ends == pytest.approx(free.internal(TIMES)[free.internal(TIMES)[:, 1].argmax()], abs=0.5)
+    beyond = free.internal(TIMES)[inside] - ends
+    assert deep.internal(TIMES)[inside] == pytest.approx(ends + 2.5 * beyond)
+
+
+@pytest.mark.parametrize(("kind", "size"), [("apnoea", 1.0), ("sigh", 2.5)])
+def test_a_deeper_breath_leaves_the_drift_of_the_baseline_alone(kind, size):
+    drifting = PatientSettings(
+        breathing=Breathing(chest_drift_mm_min=1.5, target_drift_mm_min=(0.0, -1.5, 0.0))
+    )
+    befallen = mishap(kind, "patient", at_s=100.0, duration_s=20.0, size=size)
+    room = RoomSettings(duration_s=130.0, mishaps=(befallen,), patient=drifting)
+    patient = Patient.generated(room, 1)
+    before, within = np.arange(94.0, 100.0, 0.01), np.arange(101.0, 107.0, 0.01)
+    low, high = patient.belt(before).min(), patient.internal(before)[:, 1].max()
+    # Both have drifted by 2.5 mm.
+    assert patient.belt(within).min() == pytest.approx(low, abs=1.2)
+    assert patient.internal(within)[:, 1].max() == pytest.approx(high, abs=1.2)
 
 
 def test_a_period_jump_runs_the_breath_faster_and_goes_on_from_there():
