@@ -49,6 +49,10 @@ class Parts(NamedTuple):
     marker_rest_mm: tuple[Triple, ...]
     unscored: tuple[tuple[float, float], ...]
     duration_s: float
+    target_lag_s: Triple = (0.0, 0.0, 0.0)
+    """How far the target is behind the chest, per axis; 0 where it was recorded."""
+    chest_lag_s: float = 0.0
+    """How far the chest is behind a target it was derived from."""
 
 
 class Exhaled(NamedTuple):
@@ -92,7 +96,8 @@ class Patient:
         )
         chest = curve(breath.times_s, breath.chest_mm[:, None])
         target = curve(breath.times_s, breath.target_mm)
-        return cls(room, Parts(chest, target, (), (), (), room.duration_s))
+        lag_s = room.patient.breathing.target_lag_s
+        return cls(room, Parts(chest, target, (), (), (), room.duration_s, target_lag_s=lag_s))
 
     @classmethod
     def recorded(cls, room: Room, recording: Recording, seed: int) -> Patient:
@@ -115,6 +120,8 @@ class Patient:
             stream(seed, "patient", "wander"), duration,
             how.wander_mm, how.wander_s, axes=3,
         )  # fmt: skip
+        target_s = how.lag_s if target is None else 0.0
+        chest_lag_s = how.lag_s if chest is None else 0.0
         if target is None and chest is not None:
             target = derived(chest, np.array([how.target_ratio]), how, slow)
         elif chest is None and target is not None:
@@ -126,14 +133,19 @@ class Patient:
             raise ValueError(f"{recording.name} has no channel that moves; name another trace")
         spans = [*recording.gaps, *long_gaps(recording, motion, room.patient.bridge_s)]
         unscored = tuple((a - start, b - start) for a, b in spans)
-        return cls(room, Parts(chest, target, markers, rest, unscored, duration))
+        target_lag_s = (target_s, target_s, target_s)
+        return cls(
+            room,
+            Parts(chest, target, markers, rest, unscored, duration, target_lag_s, chest_lag_s),
+        )
 
     def belt(self, times_s: Floats) -> Floats:
         """Return the chest signal that drives the belt, (N,) in mm toward anterior."""
         held = mishaps.patient_time(self._mishaps, times_s)
         moved = self._parts.chest(held)[:, 0]
         for mishap, exhaled in self._deeper:
-            moved += mishaps.deeper(mishap, times_s) * (moved - exhaled.chest_mm)
+            late = times_s - self._parts.chest_lag_s
+            moved += mishaps.deeper(mishap, late) * (moved - exhaled.chest_mm)
         return moved - self._chest_zero + mishaps.chest_added(self._mishaps, times_s)
 
     def internal(self, times_s: Floats) -> Floats:
@@ -141,7 +153,8 @@ class Patient:
         lagging = mishaps.target_time(self._mishaps, times_s)
         moved = self._parts.target(mishaps.patient_time(self._mishaps, lagging))
         for mishap, exhaled in self._deeper:
-            moved += mishaps.deeper(mishap, lagging)[:, None] * (moved - exhaled.target_mm)
+            deeper = [mishaps.deeper(mishap, lagging - lag_s) for lag_s in self._parts.target_lag_s]
+            moved += np.stack(deeper, axis=1) * (moved - exhaled.target_mm)
         return moved - self._target_zero + mishaps.target_added(self._mishaps, times_s)
 
     def external(self, times_s: Floats) -> Floats:

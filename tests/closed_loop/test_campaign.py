@@ -13,19 +13,23 @@ import tomllib
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from sim import mishaps
 from sim.mishaps import EFFECTS
+from sim.room import TRUTH_STEP_NS, Traces
 from sim.scenario import CHEST_MARKERS, MishapKind
 from tracker.cli import main
 from tracker.config import SHIPPED, load_configuration
+from tracker.core.session import State, Trigger
+from tracker.core.types import SessionChanged
 from tracker.offline.campaign import kinds
 from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.figures import breach_of, digest_of, tally
 from tracker.offline.campaign.ledger import Head, Identity, Ledger, Made
-from tracker.offline.campaign.patients import patient_of
-from tracker.offline.campaign.record import RunRecord
+from tracker.offline.campaign.patients import Patient, patient_of
+from tracker.offline.campaign.record import Kept, RunRecord, judge
 from tracker.offline.campaign.single import Single
 from tracker.offline.campaign.work import split
 
@@ -33,6 +37,7 @@ SEEDS = Path(__file__).parent.parent / "seeds"
 COUCH = load_configuration(SHIPPED / "couch.toml")
 INTERVAL_S = COUCH.controller.imager.interval_s
 SHORT_S = 60.0
+SECOND = 1_000_000_000
 
 CORPUS = {
     f"{path.stem}: {run['run']}": run
@@ -179,6 +184,28 @@ CALM = RunRecord(
 
 def altered(**changes: object) -> RunRecord:
     return msgspec.structs.replace(CALM, **changes)
+
+
+@pytest.mark.parametrize(
+    ("missed_at_s", "nuisances"), [(None, 1), (99.9, 1), (100.9, 0), (101.1, 1)]
+)
+def test_a_hold_that_spared_a_miss_is_no_nuisance(
+    missed_at_s: float | None, nuisances: int
+) -> None:
+    t_ns = np.arange(0, 200 * SECOND, TRUTH_STEP_NS)
+    error_mm = np.zeros(len(t_ns))
+    if missed_at_s is not None:
+        error_mm[t_ns == round(missed_at_s * SECOND)] = 3.1
+    on = np.ones(len(t_ns), dtype=np.bool_)
+    states = [
+        SessionChanged(40 * SECOND, State.READY, State.TRACKING, Trigger.START),
+        SessionChanged(100 * SECOND, State.TRACKING, State.HOLDING, Trigger.FAULT_HOLD),
+    ]
+    kept = Kept(200 * SECOND, 200 * SECOND, [], states, 0, "")
+    assert COUCH.room is not None
+    patient = Patient("made up", COUCH.room, None)
+    record = judge("clean", 1, patient, (), kept, Traces(t_ns, error_mm, on, on, on))
+    assert len(record.nuisance) == nuisances
 
 
 @pytest.mark.parametrize(

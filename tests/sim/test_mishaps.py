@@ -322,6 +322,21 @@ def test_a_deeper_breath_leaves_the_drift_of_the_baseline_alone(kind, size):
     assert patient.internal(within)[:, 1].max() == pytest.approx(high, abs=1.2)
 
 
+def test_a_target_that_lags_the_chest_lags_it_when_breath_becomes_deeper_too():
+    lag_s = 0.4
+    late = Breathing(target_lag_s=(lag_s, lag_s, lag_s), wander_mm=0.0)
+    for kind in ("apnoea", "sigh"):
+        room = RoomSettings(
+            duration_s=20.0,
+            mishaps=(mishap(kind, "patient", duration_s=6.0, size=2.5),),
+            patient=PatientSettings(breathing=late),
+        )
+        patient = Patient.generated(room, 1)
+        chest, target = patient.belt(TIMES - lag_s), patient.internal(TIMES)[:, 1]
+        line = np.polynomial.Polynomial.fit(chest[TIMES > 1.0], target[TIMES > 1.0], 1)
+        assert target[TIMES > 1.0] == pytest.approx(line(chest[TIMES > 1.0]), abs=0.5), kind
+
+
 def test_a_period_jump_runs_the_breath_faster_and_goes_on_from_there():
     fast, free = patient_with(mishap("period_jump", "patient", size=2.0)), patient_with()
     during = np.arange(AT_S, END_S, 0.01)

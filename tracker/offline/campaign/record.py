@@ -17,6 +17,8 @@ from tracker.offline.campaign.patients import Patient
 TOLERANCES_MM = (3.0, 5.0)
 RECOVERY_S = 30.0
 """A hold that begins so long after a mishap is over is still put down to it."""
+SPARED_NS = 1_000_000_000
+"""A hold after whose beginning the beam misses within that time was right."""
 _STEP_MS = TRUTH_STEP_NS / 1e6
 
 Mask = NDArray[np.bool_]
@@ -64,7 +66,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Beam on that was not permitted: a gate that does not obey."""
     rms_mm: float | None
     nuisance: tuple[str, ...]
-    """What began each hold that no mishap explains."""
+    """What began each hold that neither a mishap nor a miss explains."""
     tracked_s: float
     shots: int
     digest: str
@@ -136,7 +138,7 @@ def judge(
         worst_at_s=None if worst is None else round(worst[0] * _STEP_MS / 1e3, 3),
         stray_s=round(float((traces.on & ~traces.permitted).sum()) * _STEP_MS / 1e3, 3),
         rms_mm=round(float(np.sqrt(np.mean(errors**2))), 4) if len(errors) else None,
-        nuisance=_nuisance(kept, troubles),
+        nuisance=_nuisance(kept, troubles, traces),
         tracked_s=round(tracked_s, 3),
         shots=kept.shots,
         digest=kept.digest,
@@ -205,15 +207,21 @@ def _stopped_by(kept: Kept) -> str:
     return stops[-1] if stops else change.trigger
 
 
-def _nuisance(kept: Kept, troubles: tuple[Trouble, ...]) -> tuple[str, ...]:
-    """What began every hold that falls into no mishap and no recovery from one."""
+def _nuisance(kept: Kept, troubles: tuple[Trouble, ...], traces: Traces) -> tuple[str, ...]:
+    """What began every hold that no mishap explains and that spared the patient nothing."""
     spans = [(round(t.mishaps[0].at_s * 1e9), _put_down_to_ns(t)) for t in troubles]
     begun = [c for c in kept.states if c.before == State.TRACKING]
     return tuple(
         _reason(kept, change)
         for change in begun
-        if not any(a <= change.t_ns <= b for a, b in spans)
+        if not any(a <= change.t_ns <= b for a, b in spans) and not _spared(change.t_ns, traces)
     )
+
+
+def _spared(held_ns: int, traces: Traces) -> bool:
+    """Tell whether the beam, had it stayed on, would soon have missed by the least tolerance."""
+    first, last = np.searchsorted(traces.t_ns, (held_ns, held_ns + SPARED_NS))
+    return bool(np.any(traces.error_mm[first:last] > TOLERANCES_MM[0]))
 
 
 def _put_down_to_ns(trouble: Trouble) -> int:
