@@ -4,7 +4,7 @@
 
 Shots are taken from the target, eight of them 2.5 s apart from 10 s on and then every 15, 30 or
 60 s; everything else is held back and scored. Printed is the 3-D RMS of the model, as a share of
-the target's own about its first 30 s, for each kind alone and for the choice among all and among
+the target's own about its first 30 s, for each kind alone, and for the average of all and of
 all but *pls*. Three sources: recordings with an internal target and one chest signal; recordings
 of three chest markers, of which one stands for the target and the two others for the chest; and
 made-up patients whose belly and breast breathe with changing shares and a phase between them.
@@ -168,7 +168,7 @@ def compare(all_paired: Iterator[Paired]) -> None:
 
 def main(folder: Path) -> None:
     """Print the comparison."""
-    heads = "".join(f"{name:>11}" for name in (*KINDS, "no pls", "chosen"))
+    heads = "".join(f"{name:>11}" for name in (*KINDS, "no pls", "averaged"))
     print(f"{'recording':<26}{'shots':>6}{heads}")
     compare(recorded(folder))
     compare(three_markers(folder))
