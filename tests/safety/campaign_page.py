@@ -140,19 +140,17 @@ session is stopped for good.
 
 {table.read_text(encoding="utf-8").strip()}
 
-## The worst
-
-Each is done again by `tidetrack campaign --replay NAME`:
+## Worst runs
 
 {worst_of(figures)}
 """
 
 
 def worst_of(figures: dict[str, Any]) -> str:
-    """Name the runs that were unsafe longest."""
+    """Name the runs that were unsafe longest, each with the command that does it again."""
     return "\n".join(
-        f"- `{run['fault']}:{run['seed']}`: {max(run['episodes_5mm_ms'])} ms"
-        f"{', seen by shots alone' if run['image_only'] else ''} ({'; '.join(run['troubles'])})"
+        f"- {max(run['episodes_5mm_ms'])} ms: `{figures['replay']} {run['fault']}:{run['seed']}` "
+        f"({'; '.join(run['troubles'])})"
         for run in figures["worst"]
         if run["episodes_5mm_ms"]
     )

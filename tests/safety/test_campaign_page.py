@@ -27,6 +27,7 @@ def figures(*rows: dict[str, Any], breaches: int = 0) -> dict[str, Any]:
         "digest": 64 * "0",
         "runs": sum(row["runs"] for row in rows),
         "hours": 0.5,
+        "replay": "tidetrack campaign --replay",
         "rows": list(rows),
         "breaches": breaches * [{}],
         "worst": [
@@ -71,7 +72,7 @@ def test_the_page_says_what_was_run_and_keeps_what_a_person_wrote(tmp_path: Path
     assert "2 kinds of mishap and no mishap, 2 seeds each, and 1 random pairs" in page
     assert "A person's words." in page
     assert "| a table |" in page
-    assert "`cough:3`: 150 ms (cough.patient at 60 s)" in page
+    assert "150 ms: `tidetrack campaign --replay cough:3` (cough.patient at 60 s)" in page
     quoted = msgspec.toml.decode(toml_of(what, lines, command), type=Campaign)
     assert quoted.command == "tidetrack campaign --faults … --pairs 1 --seeds 2"
     assert quoted.figures["duty of clean runs (limit 95 %)"] == "95.00 %"
