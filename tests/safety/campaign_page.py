@@ -103,7 +103,7 @@ def page_of(
     kinds = {row["fault"] for row in figures["rows"] if "+" not in row["fault"]} - {"clean"}
     singles = [row for row in figures["rows"] if "+" not in row["fault"]]
     pairs = sum(row["runs"] for row in figures["rows"]) - sum(row["runs"] for row in singles)
-    clean = next(row["runs"] for row in singles if row["fault"] == "clean")
+    seeds = min(sum(row["runs"] for row in singles if row["fault"] == kind) for kind in kinds)
     rows = "\n".join(
         f"| {each.what} | {each.came_to} | {each.limit} "
         f"| {'kept' if each.kept else '**not kept**'} |"
@@ -114,7 +114,7 @@ def page_of(
     return f"""# The last campaign
 
 > {runs:,} sessions of {figures["identity"]["minutes"]:g} minutes, {hours:.0f} simulated hours:
-> {len(kinds)} kinds of mishap and no mishap, {clean} seeds each, and {pairs} random pairs of kinds.
+> {len(kinds)} kinds of mishap and no mishap, {seeds} seeds each, and {pairs} random pairs of kinds.
 
 Commit `{made["commit"]}`, `config/{made["config"]}`, generated patients; digest over all
 runs `{figures["digest"][:16]}…`. Made by
