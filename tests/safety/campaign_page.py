@@ -1,7 +1,8 @@
 """Write docs/safety/campaign.md and .toml out of the figures of a long campaign.
 
     tidetrack campaign ... --json out/long/campaign.json --report out/long
-    python -m tests.safety.campaign_page out/long/campaign.json out/long/campaign.md
+    python -m tests.safety.campaign_page out/long/campaign.json out/long/campaign.md \\
+        --command "tidetrack campaign ..."
 
 What a person wrote under "What it found" stays; all else is made anew. The safety case takes its
 figures from campaign.toml: `make safety` afterwards.
@@ -83,14 +84,11 @@ def main() -> None:
     parser.add_argument("--command", required=True, help="the command, as it is to be shown")
     args = parser.parse_args()
     figures = json.loads(args.figures.read_text(encoding="utf-8"))
-    lines = lines_of(
-        figures, load_configuration(SHIPPED / "couch.toml").controller.imager.interval_s
-    )
+    shipped = load_configuration(SHIPPED / figures["made"]["config"])
+    lines = lines_of(figures, shipped.controller.imager.interval_s)
     page = DOCS / "campaign.md"
     was = page.read_text(encoding="utf-8")
-    found = (
-        was[was.index(FOUND) : was.index(KINDS)] if FOUND in was else FOUND + "\nNothing yet.\n\n"
-    )
+    found = was[was.index(FOUND) : was.index(KINDS)]
     page.write_text(page_of(figures, lines, args.command, found, args.table), encoding="utf-8")
     (DOCS / "campaign.toml").write_text(toml_of(figures, lines, args.command), encoding="utf-8")
 
@@ -100,9 +98,9 @@ def page_of(
 ) -> str:
     """Give the page for people."""
     runs, hours = figures["runs"], figures["hours"]
-    kinds = {row["fault"] for row in figures["rows"] if "+" not in row["fault"]} - {"clean"}
     singles = [row for row in figures["rows"] if "+" not in row["fault"]]
-    pairs = sum(row["runs"] for row in figures["rows"]) - sum(row["runs"] for row in singles)
+    kinds = {row["fault"] for row in singles} - {"clean"}
+    pairs = runs - sum(row["runs"] for row in singles)
     seeds = min(sum(row["runs"] for row in singles if row["fault"] == kind) for kind in kinds)
     rows = "\n".join(
         f"| {each.what} | {each.came_to} | {each.limit} "
@@ -111,12 +109,13 @@ def page_of(
     )
     shown = " \\\n        ".join(textwrap.wrap(command, 96, break_on_hyphens=False))
     made = figures["made"]
+    patients = "generated and recorded patients" if made["recordings"] else "generated patients"
     return f"""# The last campaign
 
 > {runs:,} sessions of {figures["identity"]["minutes"]:g} minutes, {hours:.0f} simulated hours:
 > {len(kinds)} kinds of mishap and no mishap, {seeds} seeds each, and {pairs} random pairs of kinds.
 
-Commit `{made["commit"]}`, `config/{made["config"]}`, generated patients; digest over all
+Commit `{made["commit"]}`, `config/{made["config"]}`, {patients}; digest over all
 runs `{figures["digest"][:16]}…`. Made by
 
     {shown}

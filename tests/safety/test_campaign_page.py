@@ -22,7 +22,7 @@ PAIR = {"fault": "cough+shift", "image_only": True, "runs": 1, "longest_5mm_ms":
 
 def figures(*rows: dict[str, Any], breaches: int = 0) -> dict[str, Any]:
     return {
-        "made": {"commit": "0123456789ab", "config": "couch.toml"},
+        "made": {"commit": "0123456789ab", "config": "couch.toml", "recordings": ""},
         "identity": {"minutes": 5.0},
         "digest": 64 * "0",
         "runs": sum(row["runs"] for row in rows),
