@@ -178,7 +178,7 @@ class Patient:
         return known
 
     def _exhaled(self, at_s: float) -> Exhaled:
-        """Say where end of exhale was over the last breaths before ``at_s``."""
+        """Say where end of exhale was over the breaths before ``at_s``, or over the first ones."""
         parts = self._parts
         own_s = float(mishaps.patient_time(self._mishaps, np.array([at_s]))[0])
         first_s = max(0.0, own_s - EXHALED_OVER_S)

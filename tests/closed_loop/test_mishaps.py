@@ -121,7 +121,7 @@ CASES = {
         [mishap("target_drift", "patient", 60.0, 12.0)], "baseline drifts", 45.0, end_s=60.0
     ),
     "tumour comes to lag": Case(
-        [mishap("phase_shift", "patient", 2.0, 170.0)], "model wrong", 2 * SHOT_S, end_s=40.0
+        [mishap("phase_shift", "patient", 2.0, 170.0)], "model doubtful", 2 * SHOT_S, end_s=45.0
     ),
     "fiducial migrates": Case(
         [mishap("migration", "imager", size=6.0)], "fiducials moved", 2 * SHOT_S, returns=False

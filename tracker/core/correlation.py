@@ -5,8 +5,8 @@ model's kind, u is the scaled amplitude, and baseline d and slope s wander as Wi
 that a shot says less the older it is, a shot at full inhale says little of exhale, and the model
 says how unsure it has become since the last one. With at most a few dozen shots the
 whole is a Gaussian process with a finite basis and is solved exactly (Rasmussen & Williams 2006,
-2.7); leave-one-out errors come from the same inverse (5.4.2) and choose noise and wander, and
-weigh the kinds, which are averaged: where they disagree, the model is unsure.
+2.7); leave-one-out errors come from the same inverse (5.4.2) and weigh kinds, noises and wanders,
+which are averaged: where they disagree, the model is unsure.
 
 Kinds: *linear* and *quadratic* in the amplitude y; *dual*, one line for inhaling and one for
 exhaling joined over slow velocities (Seppenwoolde 2007 models hysteresis by two curves);
@@ -58,6 +58,8 @@ _JUMP_S = 900.0
 """A jump of the baseline counts as so much time in which it could wander."""
 _COST_OF_COMPLEXITY = 1.0
 """By how much the score must fall for each further feature: prior odds of e to the half."""
+_UNLIKELY = 6.0
+"""Noise and wander whose score is so much above the best, with e to the -3 of its weight, go."""
 _PRIOR_MM = 30.0
 """Prior standard deviation of the offset."""
 _PRIORS = (0.0, 2.0, 0.4, 0.4, 0.4, 0.4, 2.0, 2.0)
@@ -99,13 +101,14 @@ def _fit_axis(
     target: Array,
     prior: Array,
     without: list[Array] | None = None,
-) -> tuple[float, AxisModel]:
-    """Fit one axis with one kind; noise and wander by leave-one-out predictive density.
+) -> list[tuple[float, AxisModel]]:
+    """Fit one axis with one kind, with each noise and wander that is likely, and score them.
 
-    The score is minus twice the logarithm of that density, up to a constant.
+    A score is minus twice the logarithm of the leave-one-out predictive density, up to a constant.
     ``without``: the design as it would be had the features not seen shot i, for each i.
     """
     n, k = design.shape
+    chosen = np.array(_FEATURES_OF[kind])
     scaled = design[:, 1]
     wiener = np.minimum.outer(times_s - times_s[0], times_s - times_s[0])
     wandering = wiener * (1.0 + _SLOPE_WANDER**2 * np.outer(scaled, scaled))
@@ -115,38 +118,46 @@ def _fit_axis(
     variances = 1.0 / np.diagonal(inverses, axis1=1, axis2=2)
     left_out: Array = (inverses @ target) * variances
     # Rewards honest variances, not only small errors.
-    best = int(np.argmin(np.sum(left_out**2 / variances + np.log(variances), axis=1)))
-    noise, wander = _CHOICES[best, :, 0, 0].tolist()
-    errors, inverse = left_out[best], inverses[best]
-    if without is not None:
-        errors = _unseen(without, wander**2 * wiener, noise, target, prior)
-    score = float(np.sum(errors**2 / variances[best] + np.log(variances[best])))
-    # Joint posterior of beta with the wandered baseline and slope at the last shot added in.
-    last = wander**2 * wiener[:, -1]
+    scores = np.sum(left_out**2 / variances + np.log(variances), axis=1)
+    fits: list[tuple[float, AxisModel]] = []
+    for choice in np.flatnonzero(scores <= scores.min() + _UNLIKELY).tolist():
+        noise, wander = _CHOICES[choice, :, 0, 0].tolist()
+        errors, inverse, spreads = left_out[choice], inverses[choice], variances[choice]
+        if without is not None:
+            errors = _unseen(without, wander**2 * wiener, noise, target, prior)
+        # What leave-one-out still leaves, per degree of freedom, is the least that the variances
+        # of kinds, noises and wanders weighed by their fit may claim.
+        excess = max(1.0, float(np.sum(errors**2 * np.diag(inverse))) / max(1, n - k - 1))
+        cross, own = _joint(design, prior, wander**2 * wiener[:, -1])
+        covariance = own - cross.T @ inverse @ cross
+        beta = np.zeros(kernel.FEATURES)
+        beta[chosen] = cross.T @ inverse @ target
+        whole = np.zeros((kernel.FEATURES, kernel.FEATURES))
+        whole[np.ix_(chosen, chosen)] = 0.5 * excess * (covariance + covariance.T)
+        model = AxisModel(
+            kind=kind,
+            beta=beta,
+            covariance=whole,
+            noise_mm=noise * math.sqrt(excess),
+            wander_mm2_per_s=wander**2 * excess,
+            loo_rms_mm=float(np.sqrt(np.mean(errors**2))),
+        )
+        fits.append((float(np.sum(errors**2 / spreads + np.log(spreads))), model))
+    return fits
+
+
+def _joint(design: Array, prior: Array, wandered: Array) -> tuple[Array, Array]:
+    """Give the prior covariance of coefficients with shots, and of coefficients alone.
+
+    Baseline and slope have by the last shot wandered with ``wandered`` (mm^2), from each on.
+    """
     cross = design * prior**2
-    cross[:, 0] += last
-    cross[:, 1] += _SLOPE_WANDER**2 * last * scaled
+    cross[:, 0] += wandered
+    cross[:, 1] += _SLOPE_WANDER**2 * wandered * design[:, 1]
     own = np.diag(prior**2)
-    own[0, 0] += last[-1]
-    own[1, 1] += _SLOPE_WANDER**2 * last[-1]
-    # Kind, noise and wander were chosen because they fit: what leave-one-out still leaves, per
-    # degree of freedom, is the least the variances may claim.
-    excess = max(1.0, float(np.sum(errors**2 * np.diag(inverse))) / max(1, n - k - 1))
-    covariance = own - cross.T @ inverse @ cross
-    chosen = np.array(_FEATURES_OF[kind])
-    beta = np.zeros(kernel.FEATURES)
-    beta[chosen] = cross.T @ inverse @ target
-    whole = np.zeros((kernel.FEATURES, kernel.FEATURES))
-    whole[np.ix_(chosen, chosen)] = 0.5 * excess * (covariance + covariance.T)
-    model = AxisModel(
-        kind=kind,
-        beta=beta,
-        covariance=whole,
-        noise_mm=noise * math.sqrt(excess),
-        wander_mm2_per_s=wander**2 * excess,
-        loo_rms_mm=float(np.sqrt(np.mean(errors**2))),
-    )
-    return score, model
+    own[0, 0] += wandered[-1]
+    own[1, 1] += _SLOPE_WANDER**2 * wandered[-1]
+    return cross, own
 
 
 def _unseen(
@@ -356,16 +367,16 @@ def _fit_kinds(
         if len(target) < len(chosen) + 2 or (latent and not without):
             continue
         unseen = [design[:, chosen] for design in without] if latent else None
-        fits.append(_fit_axis(kind, every[:, chosen], times_s, target, priors[chosen], unseen))
+        fits += _fit_axis(kind, every[:, chosen], times_s, target, priors[chosen], unseen)
     if not fits:
         raise ValueError(f"no kind of {', '.join(kinds)} can be fitted to {len(target)} shots")
     return _averaged(fits)
 
 
 def _averaged(fits: list[tuple[float, AxisModel]]) -> AxisModel:
-    """Weigh the kinds by how well each foretells a shot it has not seen, and average them.
+    """Weigh the fits by how well each foretells a shot it has not seen, and average them.
 
-    The mean and covariance are those of the mixture: where kinds that fit alike lead to different
+    The mean and covariance are those of the mixture: where fits that are alike lead to different
     places, the covariance says so (pseudo-BMA; Yao, Vehtari, Simpson & Gelman 2018, 2.2).
     """
     models = [model for _, model in fits]

@@ -126,15 +126,17 @@ def _breaches(records: Sequence[RunRecord], rows: Sequence[Row], interval_s: flo
     for row in rows:
         if row.fault != CLEAN:
             continue
-        for what, value, limit in (
-            ("nuisance holds per 10 min", row.nuisance_per_10_min, CLEAN_NUISANCE_PER_10_MIN),
-            ("unsafe share of beam at 5 mm", row.share_5mm, CLEAN_SHARE_5MM),
-            ("unsafe share of beam at 3 mm", row.share_3mm, CLEAN_SHARE_3MM),
-        ):
-            if value > limit:
+        for what, value, limit, kept in (
+            ("nuisance holds per 10 min", row.nuisance_per_10_min, CLEAN_NUISANCE_PER_10_MIN,
+             row.nuisance_per_10_min <= CLEAN_NUISANCE_PER_10_MIN),
+            ("unsafe share of beam at 5 mm", row.share_5mm, CLEAN_SHARE_5MM,
+             row.share_5mm < CLEAN_SHARE_5MM),
+            ("unsafe share of beam at 3 mm", row.share_3mm, CLEAN_SHARE_3MM,
+             row.share_3mm < CLEAN_SHARE_3MM),
+            ("duty", row.duty, CLEAN_DUTY, row.duty >= CLEAN_DUTY),
+        ):  # fmt: skip
+            if not kept:
                 found.append(Breach(run=CLEAN, what=what, value=value, limit=limit))
-        if row.duty < CLEAN_DUTY:
-            found.append(Breach(run=CLEAN, what="duty", value=row.duty, limit=CLEAN_DUTY))
     return found
 
 
