@@ -17,14 +17,11 @@ import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from tracker.config import SHIPPED, load_configuration
-from tracker.offline.campaign.figures import (
-    CLEAN_DUTY,
-    CLEAN_NUISANCE_PER_10_MIN,
-    CLEAN_SHARE_3MM,
-    CLEAN_SHARE_5MM,
-    limit_ms,
-)
+from tracker.offline.campaign.figures import Row, clean_limits, limit_ms
+from tracker.offline.campaign.kinds import CLEAN
 
 DOCS = Path(__file__).parents[2] / "docs" / "safety"
 FOUND = "## What it found\n"
@@ -42,13 +39,12 @@ class Line(NamedTuple):
 
 def lines_of(figures: dict[str, Any], interval_s: float) -> list[Line]:
     """Hold the rows of all kinds against the limits of the campaign."""
-    rows = figures["rows"]
-    clean = next(row for row in rows if row["fault"] == "clean")
-    seen = max(row["longest_5mm_ms"] for row in rows if not row["image_only"])
-    shots = max(row["longest_5mm_ms"] for row in rows if row["image_only"])
+    rows = msgspec.convert(figures["rows"], list[Row])
+    seen = max(row.longest_5mm_ms for row in rows if not row.image_only)
+    shots = max(row.longest_5mm_ms for row in rows if row.image_only)
     over = len(figures["breaches"])
-    nuisance = clean["nuisance_per_10_min"]
     seen_ms, shot_ms = limit_ms(False, interval_s), limit_ms(True, interval_s)
+    duty, nuisance, *shares = clean_limits(next(row for row in rows if row.fault == CLEAN))
     lines = [
         Line(
             "longest unsafe episode at 5 mm, seen by sensors or devices",
@@ -60,19 +56,18 @@ def lines_of(figures: dict[str, Any], interval_s: float) -> list[Line]:
         ),
         Line("runs over their limit", f"{over} of {figures['runs']:,}", "0", over == 0),
         Line(
-            "duty of clean runs", f"{100 * clean['duty']:.2f} %", f"{100 * CLEAN_DUTY:g} %",
-            clean["duty"] >= CLEAN_DUTY,
+            "duty of clean runs",
+            f"{100 * duty.value:.2f} %", f"{100 * duty.limit:g} %", duty.kept,
         ),
         Line(
             "nuisance holds in 10 min of clean runs",
-            f"{nuisance:.2f}", f"{CLEAN_NUISANCE_PER_10_MIN:g}",
-            nuisance <= CLEAN_NUISANCE_PER_10_MIN,
+            f"{nuisance.value:.2f}", f"{nuisance.limit:g}", nuisance.kept,
         ),
     ]  # fmt: skip
-    for mm, most in ((5, CLEAN_SHARE_5MM), (3, CLEAN_SHARE_3MM)):
-        share = clean[f"share_{mm}mm"]
+    for mm, share in zip((5, 3), shares, strict=True):
         what = f"unsafe share of beam time in clean runs at {mm} mm"
-        lines.append(Line(what, f"{100 * share:.3f} %", f"{100 * most:g} %", share < most))
+        came_to, limit = f"{100 * share.value:.3f} %", f"{100 * share.limit:g} %"
+        lines.append(Line(what, came_to, limit, share.kept))
     return lines
 
 

@@ -11,13 +11,17 @@ import pytest
 from tests.safety.campaign_page import FOUND, lines_of, page_of, toml_of
 from tests.safety.case import Campaign
 
-CLEAN = {
-    "fault": "clean", "image_only": False, "runs": 2, "longest_5mm_ms": 0, "duty": 0.95,
-    "nuisance_per_10_min": 1.0, "share_5mm": 0.0009, "share_3mm": 0.019,
+SPREAD = {"median": None, "p95": None, "largest": None}
+ROW = {
+    "hours": 0.2, "detected": 0, "detected_ms": SPREAD, "held": 0, "held_ms": SPREAD,
+    "returned": 0, "return_s": SPREAD, "stopped": 0, "longest_3mm_ms": 0, "share_5mm": 0.0009,
+    "share_3mm": 0.019, "duty": 0.95, "rms_mm": None, "nuisance": 1, "nuisance_per_10_min": 1.0,
+    "worst": "",
 }  # fmt: skip
-COUGH = {"fault": "cough", "image_only": False, "runs": 2, "longest_5mm_ms": 150}
-SHIFT = {"fault": "shift", "image_only": True, "runs": 2, "longest_5mm_ms": 15_250}
-PAIR = {"fault": "cough+shift", "image_only": True, "runs": 1, "longest_5mm_ms": 0}
+CLEAN = ROW | {"fault": "clean", "image_only": False, "runs": 2, "longest_5mm_ms": 0}
+COUGH = ROW | {"fault": "cough", "image_only": False, "runs": 2, "longest_5mm_ms": 150}
+SHIFT = ROW | {"fault": "shift", "image_only": True, "runs": 2, "longest_5mm_ms": 15_250}
+PAIR = ROW | {"fault": "cough+shift", "image_only": True, "runs": 1, "longest_5mm_ms": 0}
 
 
 def figures(*rows: dict[str, Any], breaches: int = 0) -> dict[str, Any]:
