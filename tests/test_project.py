@@ -18,7 +18,7 @@ import pytest
 from tracker.cli import COMMANDS
 from tracker.config import RULES
 from tracker.core.settings import Controller
-from tracker.operation import Operation
+from tracker.daemon_settings import Operation
 
 REPOSITORY = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())

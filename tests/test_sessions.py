@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tracker.build.room import furnish
 from tracker.catalogue import FILE, Catalogue, CatalogueError, Recording
 from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.journal import JournalWriter, make_header, read_journal
-from tracker.offline.closed_loop import ClosedLoop, furnish
+from tracker.offline.closed_loop import ClosedLoop
 
 SECONDS = 20.0
 

@@ -16,8 +16,8 @@ import msgspec
 import tomli_w
 from msgspec import Meta
 
+from tracker.config_errors import document_problems
 from tracker.core.prediction.registry import METHODS, parameter_record
-from tracker.document import document_problems
 
 FORMAT = 1
 TOLERANCE = 0.1

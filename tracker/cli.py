@@ -69,17 +69,17 @@ COMMANDS: dict[str, Command] = {
         "tidetrack run config/room-twin.toml --journal session.mcap",
     ),
     "keys": Command(
-        "tracker.live.keys",
+        "tracker.live.service.keys",
         "make a key known to a daemon, list who is known, or revoke one",
         "tidetrack keys new anna --role operator",
     ),
     "ctl": Command(
-        "tracker.live.ctl",
+        "tracker.live.service.ctl",
         "ask a running daemon for something: model, start, hold, resume, stop, …",
         "tidetrack ctl hold --key keys/anna.key",
     ),
     "status": Command(
-        "tracker.live.status",
+        "tracker.live.service.status",
         "show how a running daemon is: session, beam, devices, faults",
         "tidetrack status --key keys/anna.key",
     ),
@@ -94,12 +94,12 @@ COMMANDS: dict[str, Command] = {
         "tidetrack tokens new anna --role operator",
     ),
     "room": Command(
-        "tracker.live.room",
+        "tracker.live.devices.room",
         "serve a whole simulated room on real wires, for a run in another process",
         "tidetrack room config/room-twin.toml --truth truth.mcap",
     ),
     "monitor": Command(
-        "tracker.live.monitoring",
+        "tracker.live.dead_man.command",
         "watch a daemon from a process of its own and take the beam; or reset the gate's latch",
         "tidetrack monitor config/room-twin.toml --reset",
     ),
@@ -109,32 +109,32 @@ COMMANDS: dict[str, Command] = {
         "tidetrack score session.mcap truth.mcap",
     ),
     "twin": Command(
-        "tracker.live.twin",
+        "tracker.live.devices.twin",
         "serve one device's twin on a real wire",
         "tidetrack twin polaris --pty /tmp/tracker",
     ),
     "probe": Command(
-        "tracker.live.probe",
+        "tracker.live.devices.probe",
         "talk to each configured device for ten seconds and say what was found",
         "tidetrack probe config/room-twin.toml",
     ),
     "latency": Command(
-        "tracker.live.latency",
+        "tracker.live.devices.latency",
         "move the actuator through a chirp and measure demand to motion",
         "tidetrack latency config/room-twin.toml --wires --out latency.json",
     ),
     "arrangement": Command(
-        "tracker.live.arrangement",
+        "tracker.live.devices.arrangement",
         "look at a plate with markers at known places: no axis and no sign is wrong",
         "tidetrack arrangement config/room-twin.toml --out arrangement.json",
     ),
     "bench": Command(
-        "tracker.offline.bench",
+        "tracker.offline.bench.command",
         "score predictors on recorded traces, each knowing only the past",
         "tidetrack bench recordings/ --horizons-ms 200 400 --json bench.json",
     ),
     "tune": Command(
-        "tracker.offline.tune",
+        "tracker.offline.tuning.command",
         "fit a predictor's parameters to an archive of recordings, each subject left out once",
         "tidetrack tune archive/ --latency-ms 150 --rate-hz 25 --out couch-150ms.toml",
     ),
@@ -156,7 +156,7 @@ KNOWN_ERRORS = (
     ("hal.errors", "DeviceError"),
     ("tracker.api.keys", "KeysError"),
     ("tracker.client", "ClientError"),
-    ("tracker.live.web.server", "ConsoleError"),
+    ("tracker.live.web.context", "ConsoleError"),
     ("tracker.live.web.tokens", "TokenError"),
 )
 """Errors whose message is for the person at the terminal: (module, class)."""

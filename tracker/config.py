@@ -19,9 +19,9 @@ import msgspec
 import tomli_w
 
 from sim.scenario import Room
+from tracker.config_errors import Problem, document_problems, shown
 from tracker.core.settings import Controller
-from tracker.document import Problem, document_problems, shown
-from tracker.operation import Operation
+from tracker.daemon_settings import Operation
 from tracker.wires import Wires
 
 SHIPPED = Path(__file__).parent / "defaults"
@@ -204,7 +204,7 @@ def _number_at(controller: Controller, key: str) -> float:
 
 
 def _models(controller: Controller) -> Iterator[str]:
-    from tracker.core.correlation import KINDS
+    from tracker.core.target.correlation import KINDS
 
     models = controller.correlation.models
     if not models:

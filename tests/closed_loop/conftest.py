@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tracker.build.room import furnish
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.journal import Digest
-from tracker.offline.closed_loop import ClosedLoop, Finished, furnish
+from tracker.offline.closed_loop import ClosedLoop, Finished
 from tracker.report import About, summary_of
 
 

@@ -30,7 +30,7 @@ from tracker.offline.campaign.figures import breach_of, digest_of, tally
 from tracker.offline.campaign.ledger import Head, Identity, Ledger, Made
 from tracker.offline.campaign.patients import Patient, patient_of
 from tracker.offline.campaign.record import Kept, RunRecord, judge
-from tracker.offline.campaign.single import Single
+from tracker.offline.campaign.run import Single
 from tracker.offline.campaign.work import split
 
 SEEDS = Path(__file__).parent.parent / "seeds"

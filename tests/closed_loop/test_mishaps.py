@@ -10,10 +10,10 @@ import pytest
 
 from hal.events import SendHold, SendPermit
 from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
+from tracker.build.scripted_operator import PATIENCE_NS
 from tracker.config import SHIPPED, load_configuration
-from tracker.core.faults import FAULTS, Ends, Reaction
+from tracker.core.safety.faults import FAULTS, Ends, Reaction
 from tracker.core.types import FaultChanged, SessionChanged
-from tracker.offline.operator import PATIENCE_NS
 from tracker.report.errors import errors_of
 
 from .conftest import session

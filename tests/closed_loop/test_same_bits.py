@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from hal.messages import ActuatorStatus, BeamStatus, BeltSample, FiducialShot, MarkerFrame
-from tracker.build import build_engine
+from tracker.build.engine import build_engine
+from tracker.build.room import furnish
 from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.journal import JournalWriter, make_header, read_journal
-from tracker.offline.closed_loop import ClosedLoop, furnish
+from tracker.offline.closed_loop import ClosedLoop
 from tracker.offline.replay import engine_from_configuration, replay
 
 from .conftest import session

@@ -7,7 +7,7 @@ import pytest
 
 from hal.events import SendDemand, SendExpose, SendPermit
 from sim.recording import load_recording
-from tracker.core.error_region import radius95_mm
+from tracker.core.target.error_region import radius95_mm
 from tracker.core.types import Observation, SessionChanged, TargetPrediction
 
 from .conftest import session

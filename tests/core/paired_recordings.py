@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.recording import load_recording
-from tracker.core.correlation import KINDS, CorrelationModel, Shot, fit
-from tracker.core.fusion import BreathingRange
+from tracker.core.surrogate.fusion import BreathingRange
+from tracker.core.target.correlation import KINDS, CorrelationModel, Shot, fit
 
 TRACES = (
     "interact_lark/lark_091",

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from tracker.core import correlation_kernel as kernel
-from tracker.core.correlation import KINDS, Shot
-from tracker.core.correlation import fit as fit_shots
-from tracker.core.fusion import BreathingRange
-from tracker.core.latent import latents_of
+from tracker.core.surrogate.fusion import BreathingRange
+from tracker.core.target import correlation_kernel as kernel
+from tracker.core.target.correlation import KINDS, Shot
+from tracker.core.target.correlation import fit as fit_shots
+from tracker.core.target.latent import latents_of
 
 S = 1_000_000_000
 BREATHING = BreathingRange(0.0, 5.0, 7.6)

@@ -4,7 +4,7 @@ import pytest
 
 from hal.events import Identity, LinkChanged, RecordingState, Request, SendHold, SendStop, Tick
 from hal.messages import BadSample, BeltSample
-from tracker.build import build_engine
+from tracker.build.engine import build_engine
 from tracker.core.session import State, Trigger, after
 from tracker.core.settings import Controller, Prediction, Session
 from tracker.core.types import FaultChanged, Notice, SessionChanged

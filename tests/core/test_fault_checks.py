@@ -11,18 +11,18 @@ import pytest
 
 from hal.events import Identity
 from tracker.config import SHIPPED, load_configuration
-from tracker.core.actuator_track import ActuatorTrack
-from tracker.core.breaths import Breaths
-from tracker.core.drift import Drift
-from tracker.core.foresight import Ahead
-from tracker.core.fusion import BreathingRange, BreathingState
-from tracker.core.identity import differences, model_sha256
-from tracker.core.keepout import KeepOutVolumes, crosses_box, crosses_sphere
-from tracker.core.novelty import Novelty
-from tracker.core.off_target import OffTarget
-from tracker.core.prediction_watch import PredictionWatch
+from tracker.core.machine.keep_out import KeepOutVolumes, crosses_box, crosses_sphere
+from tracker.core.machine.position_history import ActuatorTrack
+from tracker.core.safety.identity import differences, model_sha256
+from tracker.core.safety.off_target import OffTarget
+from tracker.core.safety.watch import Watch
 from tracker.core.settings import Box, Controller, Gating, KeepOut, Prediction, Sphere
-from tracker.core.watch import Watch
+from tracker.core.surrogate.breaths import Breaths
+from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.surrogate.novelty import Novelty
+from tracker.core.target.drift import Drift
+from tracker.core.target.forecast import Ahead
+from tracker.core.target.forecast_quality import PredictionWatch
 
 S = 1_000_000_000
 TICK = 10_000_000

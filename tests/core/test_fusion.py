@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from filterpy.kalman import ExtendedKalmanFilter
 
-from tracker.core.fusion import MotionModel, SurrogateFilter
 from tracker.core.settings import Belt, Camera, Fusion
+from tracker.core.surrogate.fusion import MotionModel, SurrogateFilter
 
 MODEL = MotionModel((1.2, 0.8), (1.2 / 2.08, 0.8 / 2.08), 3.5, 30.0, 500.0, 3.0, 20.0)
 FRAME_NS = 16_666_667

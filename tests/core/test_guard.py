@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.core.guard import Guard, GuardLimits, as_sent
+from tracker.core.machine.guard import Guard, GuardLimits, as_sent
 
 TICK_NS = 10_000_000
 LIMITS = GuardLimits(position_mm=52.0, speed_mm_s=25.0, acceleration_mm_s2=500.0, step_mm=2.0)

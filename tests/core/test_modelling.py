@@ -5,10 +5,10 @@ import math
 import pytest
 
 from hal.messages import FiducialShot
-from tracker.core.fusion import BreathingRange, BreathingState
-from tracker.core.modelling import Modelling
-from tracker.core.observation import Located, locate
 from tracker.core.settings import Controller
+from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.target.modelling import Modelling
+from tracker.core.target.observation import Located, locate
 from tracker.core.types import Observation
 
 S = 1_000_000_000

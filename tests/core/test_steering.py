@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.core.frames import PatientPoint
+from tracker.core.machine.steering import Steering, aimed_at, wanted_position
 from tracker.core.settings import Actuator
-from tracker.core.steering import Steering, aimed_at, wanted_position
 
 TICK_NS = 10_000_000
 REST = (0.0, 0.0, 0.0)

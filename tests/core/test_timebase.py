@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tracker.core.timebase import JUMP_AFTER, Timebase
+from tracker.core.surrogate.timebase import JUMP_AFTER, Timebase
 
 PERIOD_NS = 1e9 / 60
 

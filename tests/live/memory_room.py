@@ -21,14 +21,15 @@ from sim.back_to_back import MS, BackToBack
 from sim.rsi import RobotTwin
 from sim.wired_room import twin_of
 from tests.live.memory_pictures import Panels
-from tracker.build import build_engine
+from tracker.build.engine import build_engine
+from tracker.build.scripted_operator import Operator
 from tracker.config import Configuration
 from tracker.core.session import State
 from tracker.core.types import FaultChanged, Output, SessionChanged
-from tracker.live.order import conversation_of, orders_of
-from tracker.live.places import places_of
-from tracker.live.room import room_for_wires
-from tracker.offline.operator import Operator
+from tracker.live.devices.device_builder import conversation_of
+from tracker.live.devices.device_plan import device_plans
+from tracker.live.devices.room import room_for_wires
+from tracker.live.devices.twin_places import places_of
 from tracker.wires import Lsl
 
 SLICE_NS = 2 * MS
@@ -201,7 +202,7 @@ class MemoryRoom:
         self._due_ns = 0
         places = places_of(configuration)
         self.joints: dict[str, Any] = {}
-        for role, order in orders_of(configuration).items():
+        for role, order in device_plans(configuration).items():
             if isinstance(order.wire, Lsl):
                 session = msgspec.structs.replace(order.wire.session, rate_hz=order.rate_hz)
                 self.joints[role] = StreamJoint(order.device, session)

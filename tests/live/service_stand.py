@@ -16,13 +16,13 @@ import zmq
 from hal.events import Request, Tick
 from tracker.api.keys import ClientKey, client_key, new_key
 from tracker.api.schema import Role
-from tracker.build import build_engine
+from tracker.build.engine import build_engine
 from tracker.client import Client
 from tracker.config import SHIPPED, Configuration, altered, load_configuration
 from tracker.core.engine import Engine
 from tracker.core.session import State
-from tracker.live.picture import Picture
-from tracker.live.service import Service, new_run_id
+from tracker.live.service.published_state import Picture
+from tracker.live.service.service import Service, new_run_id
 
 ROLES = {"camera": "camera", "belt": "belt", "actuator": "robot", "gate": "gate"}
 PERSONS = {

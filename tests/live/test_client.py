@@ -24,9 +24,9 @@ from tracker.core.session import State as SessionState
 from tracker.core.types import Notice, SessionChanged
 from tracker.journal import JournalWriter, make_header, read_journal
 from tracker.live.daemon import Daemon
-from tracker.live.device import HandOver
+from tracker.live.devices.device import HandOver
 from tracker.live.operators import Nobody
-from tracker.live.service import Service, new_run_id
+from tracker.live.service.service import Service, new_run_id
 from tracker.offline.replay import engine_from_configuration, replay
 
 

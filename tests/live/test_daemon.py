@@ -19,7 +19,7 @@ from hal.messages import ActuatorStatus, BeamStatus, BeltSample, Sample
 from tracker.config import SHIPPED, load_configuration
 from tracker.journal import JournalError, JournalWriter, make_header, read_journal
 from tracker.live.daemon import Daemon
-from tracker.live.device import DeviceFigures, HandOver
+from tracker.live.devices.device import DeviceFigures, HandOver
 from tracker.live.operators import Nobody, Scripted
 from tracker.offline.replay import engine_from_configuration, replay
 

@@ -23,7 +23,7 @@ from tracker.core.types import (
     TargetEstimate,
     TargetPrediction,
 )
-from tracker.live.gateway import Gateway, beside, gateway_of
+from tracker.live.service.gateway import Gateway, beside, gateway_of
 from tracker.wires import Gateway as Settings
 
 CONTROLLER = load_configuration(SHIPPED / "couch.toml").controller

@@ -11,9 +11,9 @@ import pytest
 
 from tracker.cli import main
 from tracker.config import SHIPPED, ConfigurationError, altered, load_configuration
-from tracker.live.latency import in_room
-from tracker.live.measured import MeasuredLatency, refuse_other_latency, write_latency
-from tracker.offline.latency import Track, chirp_for, latency_of
+from tracker.live.devices.latency import in_room
+from tracker.live.devices.latency_analysis import Track, chirp_for, latency_of
+from tracker.live.devices.latency_file import MeasuredLatency, refuse_other_latency, write_latency
 
 CHIRP = chirp_for(200.0, 2000.0, 50.0)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hal.messages import ActuatorStatus, BeltSample, MarkerFrame
+from tracker.live.devices.findings import findings_of
+from tracker.live.devices.xray import ImagerClock
 from tracker.live.durations import Durations, Figures
-from tracker.live.findings import findings_of
-from tracker.live.xray import ImagerClock
 
 MS = 1_000_000
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.core.faults import FAULTS
+from tracker.core.safety.faults import FAULTS
 from tracker.core.session import State
-from tracker.live.next_step import next_step
+from tracker.live.service.next_step import next_step
 
 
 @pytest.mark.parametrize(

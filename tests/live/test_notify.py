@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tracker.live.notify import Notifier
+from tracker.live.service.systemd import Notifier
 
 SECOND = 1_000_000_000
 

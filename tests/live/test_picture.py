@@ -22,13 +22,13 @@ from tests.live.processes import SOON
 from tracker.api import reference
 from tracker.api.schema import Health, Hop, Model, Published, State
 from tracker.config import SHIPPED, altered, load_configuration
-from tracker.core.faults import FAULTS
+from tracker.core.safety.faults import FAULTS
 from tracker.core.session import State as SessionState
 from tracker.core.session import Trigger
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged
-from tracker.live.metrics import render
-from tracker.live.next_step import STEPS, next_step
-from tracker.live.picture import Picture
+from tracker.live.service.metrics import render
+from tracker.live.service.next_step import STEPS, next_step
+from tracker.live.service.published_state import Picture
 from tracker.live.windows import Lengths, Rate
 
 CONFIGURATION = altered(load_configuration(SHIPPED / "room-twin.toml"), SOON)

@@ -19,11 +19,12 @@ from hal.imaging.xray_geometry import XrayGeometry, nominal_pair
 from hal.messages import BadSample, FiducialShot, MarkerFrame, Sample
 from tests.live.processes import free_ports
 from tracker.config import ConfigurationError, parse_configuration
-from tracker.live import pictures
-from tracker.live.order import build, orders_of
-from tracker.live.pictures import PictureLink
-from tracker.live.places import places_of
-from tracker.live.xray import StoringPair
+from tracker.live.devices import picture_link as pictures
+from tracker.live.devices.device_builder import build_device
+from tracker.live.devices.device_plan import device_plans
+from tracker.live.devices.picture_link import PictureLink
+from tracker.live.devices.twin_places import places_of
+from tracker.live.devices.xray import StoringPair
 
 PLANNED = ((0.0, 12.0, 4.0), (9.0, -6.0, -3.0), (-8.0, -5.0, 6.0))
 MS = 1_000_000
@@ -169,8 +170,8 @@ def test_a_port_that_is_taken_keeps_a_dicom_imager_down_and_says_so() -> None:
         with socket.create_server(("127.0.0.1", 0)) as held:
             place = f"127.0.0.1:{held.getsockname()[1]}"
             text = f'[wires.imager]\ndriver = "dicom-xray"\nlisten = "{place}"'
-            order = orders_of(parse_configuration(text))["imager"]
-            device = build(order, HostClock(), heard.append)
+            order = device_plans(parse_configuration(text))["imager"]
+            device = build_device(order, HostClock(), heard.append)
             task = asyncio.create_task(device.run())
             await asyncio.sleep(0.2)
             device.obey(SendExpose(0, "imager", 1))
@@ -219,8 +220,8 @@ VIDEO = f'{CAMERA}driver = "video-markers"\n{THREE}\n'
 )
 def test_what_is_wrong_with_a_wire_is_said_before_anything_opens(text: str, problem: str) -> None:
     def built() -> None:
-        for order in orders_of(parse_configuration(text)).values():
-            build(order, lambda: 0, lambda event: None)
+        for order in device_plans(parse_configuration(text)).values():
+            build_device(order, lambda: 0, lambda event: None)
 
     with pytest.raises((DeviceError, ConfigurationError), match=problem):
         built()
@@ -263,11 +264,11 @@ def test_every_driver_of_a_wire_can_be_built_and_served(tmp_path: Path) -> None:
         rate_hz = 25.0
         """
     configuration = parse_configuration(text)
-    orders = orders_of(configuration)
+    orders = device_plans(configuration)
     apart = {role for role, order in orders.items() if order.apart}
     assert apart == {"camera", "belt", "imager"}
     for order in orders.values():
-        assert build(order, lambda: 0, lambda event: None).device == order.device
+        assert build_device(order, lambda: 0, lambda event: None).device == order.device
     places = places_of(configuration)
     assert places["camera"].addresses[0] == ("127.0.0.1", port)
     assert places["belt"].lsl.rate_hz == 25.0, "the belt's own section says how fast it is"

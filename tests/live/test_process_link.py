@@ -16,14 +16,14 @@ from hal.messages import ActuatorStatus, Sample
 from sim.gcs import GcsTwin
 from sim.serve import serve
 from tracker.config import SHIPPED, load_configuration
-from tracker.live.order import Order, orders_of
-from tracker.live.process_link import ProcessLink
+from tracker.live.devices.device_plan import DevicePlan, device_plans
+from tracker.live.devices.process_link import ProcessLink
 from tracker.wires import Gcs
 
-ORDER = orders_of(load_configuration(SHIPPED / "room-twin.toml"))["actuator"]
+ORDER = device_plans(load_configuration(SHIPPED / "room-twin.toml"))["actuator"]
 
 
-def couch_at(address: str) -> Order:
+def couch_at(address: str) -> DevicePlan:
     return replace(ORDER, wire=Gcs(address=address), device="couch")
 
 

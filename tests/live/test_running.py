@@ -15,9 +15,9 @@ import pytest
 
 from tracker.cli import main
 from tracker.config import SHIPPED
-from tracker.live.console import Console, as_json
-from tracker.live.loop import loop_factory, run_in_loop
+from tracker.live.event_loop import loop_factory, run_in_loop
 from tracker.live.scheduling import Processor
+from tracker.live.terminal import Console, as_json
 
 AFFINITY = [sys.executable, "-c", "import os; print(sorted(os.sched_getaffinity(0)))"]
 

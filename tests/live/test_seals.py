@@ -10,8 +10,8 @@ import pytest
 
 from hal.sealed import write_sealed
 from tracker.config import SHIPPED, Configuration, altered, load_configuration
-from tracker.live.arrangement import Arrangement, pose_sha256
-from tracker.live.self_test import BEFORE
+from tracker.live.devices.arrangement import Arrangement, pose_sha256
+from tracker.live.devices.self_test import BEFORE
 
 NOW = datetime.datetime(2026, 11, 24, 9, 0, tzinfo=datetime.UTC)
 PLATE = [[0.0, 0.0, 0.0], [80.0, 0.0, 0.0], [0.0, 150.0, 0.0], [20.0, 40.0, 60.0]]

@@ -11,7 +11,7 @@ import pytest
 from hal.messages import BeamStatus, MarkerFrame, Triple
 from hal.sealed import write_sealed
 from tracker.config import SHIPPED, Configuration, ConfigurationError, altered, load_configuration
-from tracker.live.arrangement import (
+from tracker.live.devices.arrangement import (
     TURNS,
     Arrangement,
     advice,
@@ -21,9 +21,9 @@ from tracker.live.arrangement import (
     refuse_symmetric,
     turned,
 )
-from tracker.live.order import orders_of
-from tracker.live.probe import Probed
-from tracker.live.self_test import BEFORE, LISTENING
+from tracker.live.devices.device_plan import device_plans
+from tracker.live.devices.probe import Probed
+from tracker.live.devices.self_test import BEFORE, LISTENING
 
 PLATE: tuple[Triple, ...] = ((100.0, -40.0, 15.0), (-60.0, 70.0, 25.0), (20.0, 90.0, -50.0))
 NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
@@ -127,7 +127,7 @@ def test_a_missing_arrangement_check_is_refused_with_the_command(tmp_path: Path)
 def heard(role: str, rate_hz: float, ppm: float = 0.0, *, beam: bool = False) -> Probed:
     """What a device would have said in three seconds."""
     shipped = load_configuration(SHIPPED / "room-twin.toml")
-    probed = Probed(orders_of(shipped)[role], {"camera": 60.0}.get(role))
+    probed = Probed(device_plans(shipped)[role], {"camera": 60.0}.get(role))
     probed.connected = True
     for number in range(int(3 * rate_hz)):
         t_ns = round(1e9 * number / rate_hz / (1.0 + 1e-6 * ppm))

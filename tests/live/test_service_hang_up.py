@@ -16,8 +16,8 @@ SERVER = """
 import sys, time
 from pathlib import Path
 from tracker.api.keys import server_key
-from tracker.live.sockets import Sockets
-from tracker.operation import Service
+from tracker.live.service.sockets import Sockets
+from tracker.daemon_settings import Service
 
 settings = Service(requests="tcp://127.0.0.1:*", publish="tcp://127.0.0.1:*")
 sockets = Sockets(settings, server_key(Path(sys.argv[1])), lambda public, host: True)

@@ -12,7 +12,7 @@ from tracker.api.admission import Admission, Limits
 from tracker.api.keys import KnownKey
 from tracker.api.roles import END, STATUS, TABLE, may, may_act_as, may_ever
 from tracker.api.schema import Answer, Ask, Hello, Role
-from tracker.build import build_engine
+from tracker.build.engine import build_engine
 from tracker.config import SHIPPED, load_configuration
 from tracker.core import session
 from tracker.core.session import State, Trigger

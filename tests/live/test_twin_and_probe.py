@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tracker.cli import main
-from tracker.live.twin import KINDS
+from tracker.live.devices.twin import KINDS
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -84,7 +84,7 @@ def test_twins_are_probed_over_their_wires(
 def test_a_device_that_is_not_there_is_named_and_the_answer_is_no(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tracker.live.probe.CONNECT_S", 0.5)
+    monkeypatch.setattr("tracker.live.devices.probe.CONNECT_S", 0.5)
     file = tmp_path / "probe.toml"
     port = free_port(socket.SOCK_STREAM)
     file.write_text(f'[wires.gate]\ndriver = "modbus"\naddress = "tcp://127.0.0.1:{port}"\n')

@@ -15,9 +15,10 @@ from tracker.config import (
     load_configuration,
     parse_configuration,
 )
-from tracker.live.imaging import host_and_port
-from tracker.live.order import build, conversation_of, orders_of
-from tracker.live.places import other_end, places_of
+from tracker.live.devices.device_builder import build_device, conversation_of
+from tracker.live.devices.device_plan import device_plans
+from tracker.live.devices.pictures import host_and_port
+from tracker.live.devices.twin_places import other_end, places_of
 from tracker.wires import Modbus, Polaris, Rsi, configured
 
 ROOM_TWIN = SHIPPED / "room-twin.toml"
@@ -75,9 +76,9 @@ def test_room_twin_has_every_device_and_survives_being_changed() -> None:
 
 
 def test_every_order_builds_and_names_its_device() -> None:
-    orders = orders_of(load_configuration(ROOM_TWIN))
+    orders = device_plans(load_configuration(ROOM_TWIN))
     for role, order in orders.items():
-        device = build(order, lambda: 0, lambda event: None)
+        device = build_device(order, lambda: 0, lambda event: None)
         assert device.device == order.device
         assert not device.up
         assert role in ("camera", "belt", "imager", "actuator", "gate")
@@ -90,11 +91,11 @@ def test_every_order_builds_and_names_its_device() -> None:
 
 def test_a_configuration_without_wires_cannot_be_run() -> None:
     with pytest.raises(ConfigurationError, match=r"has no \[wires\]; add a section"):
-        orders_of(load_configuration(SHIPPED / "couch.toml"))
+        device_plans(load_configuration(SHIPPED / "couch.toml"))
 
 
 def test_a_tracker_needs_tool_definitions(tmp_path: Path) -> None:
-    order = orders_of(load_configuration(ROOM_TWIN))["camera"]
+    order = device_plans(load_configuration(ROOM_TWIN))["camera"]
     bare = Polaris(address="tcp://localhost:8765")
     with pytest.raises(DeviceError, match="no tool definition"):
         conversation_of(replace(order, wire=bare))

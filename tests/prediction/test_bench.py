@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.prediction.traces import breathing
-from tracker.offline import bench
-from tracker.offline.bench_published import compare
-from tracker.offline.bench_speed import compare_kalman, compare_rls
-from tracker.offline.score import points_of, score
+from tracker.offline.bench import command as bench
+from tracker.offline.bench.published import compare
+from tracker.offline.bench.score import points_of, score
+from tracker.offline.bench.speed import compare_kalman, compare_rls
 
 KEYS = {"rmse", "rel", "mae", "p95", "max", "jitter", "coverage95", "step_us"}
 

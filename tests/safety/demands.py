@@ -33,7 +33,7 @@ from hal.rsi.interpolation import MotionLimits
 from hal.rsi.session import RsiSession, RsiSettings
 from sim.back_to_back import SECOND, BackToBack
 from sim.gcs import GcsTwin
-from tracker.core.guard import Guard, GuardLimits, as_sent
+from tracker.core.machine.guard import Guard, GuardLimits, as_sent
 
 SETS = (
     GuardLimits(position_mm=20.0, speed_mm_s=25.0, acceleration_mm_s2=500.0, step_mm=2.0),

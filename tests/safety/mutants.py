@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 REPOSITORY = Path(__file__).parent.parent.parent
-FILES = ("frames", "guard", "session")
+FILES = {"frames": "frames", "guard": "machine.guard", "session": "session"}
+"""Name -> module below `tracker.core`; its tests stand in ``tests/core/test_NAME.py``."""
 EXCUSED = REPOSITORY / "docs" / "safety" / "mutants.md"
 HANG_S = 20
 COMPARE = {ast.LtE: ast.Lt, ast.Lt: ast.LtE, ast.GtE: ast.Gt, ast.Gt: ast.GtE}
@@ -247,7 +248,7 @@ def _parameters(test: Any) -> Iterator[dict[str, Any]]:
 @contextlib.contextmanager
 def _in_place_of(name: str, text: str) -> Iterator[None]:
     """The module with this source, for whoever imports it now."""
-    full = f"tracker.core.{name}"
+    full = f"tracker.core.{FILES[name]}"
     kept = sys.modules[full]
     module = types.ModuleType(full)
     sys.modules[full] = module
@@ -268,7 +269,7 @@ def _ring(number: int, frame: object) -> None:
 
 def survives(name: str, text: str) -> bool:
     """Whether all tests of the file pass with this source in the module's place."""
-    importlib.import_module(f"tracker.core.{name}")
+    importlib.import_module(f"tracker.core.{FILES[name]}")
     path = REPOSITORY / "tests" / "core" / f"test_{name}.py"
     before = signal.signal(signal.SIGALRM, _ring)
     signal.alarm(HANG_S)
@@ -291,7 +292,8 @@ def survives(name: str, text: str) -> bool:
 
 def source_of(name: str) -> str:
     """The file as it is."""
-    return (REPOSITORY / "tracker" / "core" / f"{name}.py").read_text(encoding="utf-8")
+    path = f"{FILES[name].replace('.', '/')}.py"
+    return (REPOSITORY / "tracker" / "core" / path).read_text(encoding="utf-8")
 
 
 def excused(name: str) -> set[str]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tracker.live import conditions
-from tracker.live.conditions import CONDITIONS, MS, Envelope, Finding, Limits, judge
-from tracker.live.page import DaemonRecord, MonitorRecord, Page, anonymous_page
+from tracker.live.dead_man import conditions
+from tracker.live.dead_man.conditions import CONDITIONS, MS, Envelope, Finding, Limits, judge
+from tracker.live.dead_man.shared_page import DaemonRecord, MonitorRecord, Page, anonymous_page
 
 LIMITS = Limits(100.0, 120.0, 140.0, 42.0, 250.0)
 NOW = 10**12
@@ -143,8 +143,9 @@ def test_a_finding_says_what_and_how_much() -> None:
 
 def test_the_monitor_has_a_code_path_of_its_own() -> None:
     code = (
-        "import sys, tracker.live.monitor; print(*[n for n in ('numpy', 'numba', 'asyncio', "
-        "'msgspec', 'hal.link', 'hal.modbus.session', 'tracker.core.engine') if n in sys.modules])"
+        "import sys, tracker.live.dead_man.monitor; print(*[n for n in ('numpy', 'numba', "
+        "'asyncio', 'msgspec', 'hal.link', 'hal.modbus.session', 'tracker.core.engine') "
+        "if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.core.guard import Guard
+from tracker.core.machine.guard import Guard
 
 from . import demands
 from .demands import SETS, campaign

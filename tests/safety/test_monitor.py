@@ -32,9 +32,9 @@ from tests.safety.live_room import (
 )
 from tracker.cli import main
 from tracker.config import load_configuration
-from tracker.live.conditions import MS
-from tracker.live.dead_man import watch_of
-from tracker.live.page import DaemonRecord, Page
+from tracker.live.dead_man.conditions import MS
+from tracker.live.dead_man.heartbeat import watch_of
+from tracker.live.dead_man.shared_page import DaemonRecord, Page
 
 LIMIT_MS = 200.0
 SETTLED_S = 0.4

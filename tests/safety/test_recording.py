@@ -24,6 +24,7 @@ from hal.clock import HostClock
 from hal.events import RecordingState, Request, SendHold, Tick
 from hal.messages import BeltSample
 from tests.live.test_daemon import CONFIGURATION, ROLES, FakeDevice, HandOver
+from tracker.daemon_settings import Records
 from tracker.journal import (
     JournalError,
     JournalWriter,
@@ -36,8 +37,7 @@ from tracker.journal import (
 from tracker.journal.recorder import MB
 from tracker.live.daemon import Daemon
 from tracker.live.operators import Nobody
-from tracker.live.recording import RecordingWatch, recorded
-from tracker.operation import Records
+from tracker.live.recording_watch import RecordingWatch, recorded
 
 MS = 1_000_000
 HOLD_MS = 200.0

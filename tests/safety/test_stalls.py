@@ -104,7 +104,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
             stalls += [stall(run, "journal", recorder, ms) for ms in JOURNAL_MS]
             stalls += [stall(run, "imaging", pictures, ms) for ms in IMAGING_MS]
             killed_ns = time.monotonic_ns()
-            os.kill(named(run, "tracker.live.monitor"), signal.SIGKILL)
+            os.kill(named(run, "tracker.live.dead_man.monitor"), signal.SIGKILL)
             run.until("fault: monitor lost: over")
             run.until(BEAM_ON, sum(BEAM_ON in line for line in run.lines) + 2)
             stalls.append(stall(run, "loop", run.pid, LAST_LOOP_MS, last=True))

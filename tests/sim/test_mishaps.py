@@ -26,8 +26,8 @@ from sim.sampling import NEVER_NS
 from sim.scenario import Breathing, Gate, Mishap, MishapKind
 from sim.scenario import Patient as PatientSettings
 from sim.scenario import Room as RoomSettings
+from tracker.build.virtual_time import Turn, turns
 from tracker.core.settings import Controller
-from tracker.offline.turns import Turn, turns
 
 SECOND = 1_000_000_000
 AT_S, END_S = 4.5, 6.5

@@ -17,8 +17,8 @@ from filterpy.common import Q_discrete_white_noise
 from filterpy.kalman import KalmanFilter
 from numpy.typing import NDArray
 
+from tracker.offline.farm import LocalFarm, Task
 from tracker.offline.tuning.archive import Trace, load_archive
-from tracker.offline.tuning.farm import LocalFarm, Task
 from tracker.offline.tuning.objective import (
     TAIL_WEIGHT,
     Job,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.tuning.breaths import write_archive
+from tracker.offline.farm import ATTEMPTS, LocalFarm, Outcome, Task
 from tracker.offline.tuning.archive import Archive, Trace, load_archive
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.farm import ATTEMPTS, LocalFarm, Outcome, Task
 from tracker.offline.tuning.objective import Job, Scorer
 
 TASKS = 24

@@ -9,7 +9,7 @@ import pytest
 
 from tests.tuning.breaths import write_archive, write_trace
 from tests.tuning.filterpy_objective import filterpy_score
-from tracker.offline import bench
+from tracker.offline.bench import command as bench
 from tracker.offline.tuning.archive import load_archive, read_trace
 from tracker.offline.tuning.objective import (
     TAIL_WEIGHT,

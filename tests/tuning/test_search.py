@@ -13,10 +13,10 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from tests.tuning.breaths import write_archive
+from tracker.offline.farm import Outcome, Task
 from tracker.offline.tuning import study as studies
 from tracker.offline.tuning.archive import Archive, load_archive
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.farm import Outcome, Task
 from tracker.offline.tuning.objective import Score
 from tracker.offline.tuning.problem import Problem
 from tracker.offline.tuning.result import artefact_of, in_words, result_of

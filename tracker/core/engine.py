@@ -33,23 +33,24 @@ from hal.messages import (
     Triple,
 )
 from tracker.core import session as table
-from tracker.core.actuator_track import ActuatorTrack
-from tracker.core.correlation import TargetState
-from tracker.core.faults import FAULTS, Calm, FaultBook, Reaction
-from tracker.core.foresight import Foresight
 from tracker.core.frames import PatientPoint
-from tracker.core.fusion import BreathingState
-from tracker.core.guard import Guard
-from tracker.core.identity import differences
-from tracker.core.imaging import Imaging
-from tracker.core.keepout import KeepOutVolumes
-from tracker.core.modelling import Modelling
-from tracker.core.motion import KEEP_OUT, REFUSED, Aim, Motion
+from tracker.core.machine.guard import Guard
+from tracker.core.machine.keep_out import KeepOutVolumes
+from tracker.core.machine.motion import KEEP_OUT, REFUSED, Aim, Motion
+from tracker.core.machine.position_history import ActuatorTrack
+from tracker.core.machine.steering import Steering, wanted_position
+from tracker.core.safety.faults import FAULTS, Calm, FaultBook, Reaction
+from tracker.core.safety.identity import differences
+from tracker.core.safety.watch import MONITOR, Conditions, Watch
 from tracker.core.session import State, Trigger
 from tracker.core.settings import Controller
-from tracker.core.sight import Seen, Sight
-from tracker.core.steering import Steering, wanted_position
-from tracker.core.surrogate import Surrogate
+from tracker.core.surrogate.fusion import BreathingState
+from tracker.core.surrogate.signal import Surrogate
+from tracker.core.target.correlation import TargetState
+from tracker.core.target.exposure import Imaging
+from tracker.core.target.forecast import Foresight
+from tracker.core.target.modelling import Modelling
+from tracker.core.target.target_estimate import Seen, Sight
 from tracker.core.types import (
     Covariance,
     Notice,
@@ -59,7 +60,6 @@ from tracker.core.types import (
     TargetEstimate,
     TargetPrediction,
 )
-from tracker.core.watch import MONITOR, Conditions, Watch
 
 _REPEAT_HOLD_NS = 500_000_000
 _AT_REST: Triple = (0.0, 0.0, 0.0)

@@ -28,16 +28,16 @@ from hal.events import (
     Tick,
 )
 from hal.messages import ActuatorStatus, BeamStatus, Sample, Triple
-from tracker.build import build_engine
+from tracker.build.engine import build_engine
 from tracker.config import Configuration
 from tracker.core.session import State, Trigger
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged, SurrogateState
 from tracker.journal import JournalError, JournalWriter
-from tracker.live.dead_man import DeadMan
-from tracker.live.device import Device, DeviceFigures, HandOver
+from tracker.live.dead_man.heartbeat import DeadMan
+from tracker.live.devices.device import Device, DeviceFigures, HandOver
 from tracker.live.durations import Durations, Figures
 from tracker.live.operators import Asks
-from tracker.live.recording import RecordingWatch
+from tracker.live.recording_watch import RecordingWatch
 
 STOPPING_S = 0.5
 """How long devices are given to brake and to report the beam off before their links close."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from tracker.build.scripted_operator import Operator
 from tracker.core.session import State
-from tracker.offline.operator import Operator
 
 
 class Asks(Protocol):

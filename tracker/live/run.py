@@ -13,22 +13,23 @@ from hal.clock import HostClock
 from tracker.catalogue import Recording
 from tracker.config import Configuration, ConfigurationError, load_configuration
 from tracker.journal import Header, JournalError, make_header
-from tracker.live.console import Console
 from tracker.live.daemon import Daemon, RunFigures
-from tracker.live.dead_man import DeadMan
-from tracker.live.device import Device, HandOver
-from tracker.live.gateway import beside, gateway_of
-from tracker.live.loop import run_in_loop
-from tracker.live.measured import refuse_other_latency
-from tracker.live.notify import Notifier
+from tracker.live.dead_man.heartbeat import DeadMan
+from tracker.live.devices.device import Device, HandOver
+from tracker.live.devices.device_builder import build_device
+from tracker.live.devices.device_plan import DevicePlan, device_plans, starting
+from tracker.live.devices.latency_file import refuse_other_latency
+from tracker.live.devices.process_link import ProcessLink
+from tracker.live.devices.self_test import self_test
+from tracker.live.event_loop import run_in_loop
 from tracker.live.operators import Nobody, Scripted
-from tracker.live.order import Order, build, orders_of, starting
-from tracker.live.process_link import ProcessLink
-from tracker.live.recording import recorded
+from tracker.live.recording_watch import recorded
 from tracker.live.scheduling import SWITCH_S, Processor, prefer
-from tracker.live.self_test import self_test
-from tracker.live.service import Service, new_run_id
-from tracker.live.web.beside import PageServer, console_key
+from tracker.live.service.gateway import beside, gateway_of
+from tracker.live.service.service import Service, new_run_id
+from tracker.live.service.systemd import Notifier
+from tracker.live.terminal import Console
+from tracker.live.web.child import PageServer, console_key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.no_self_test and not _fit(configuration, orders, journal.parent, console):
             return 1
         console.say("warming up")
-        from tracker.offline.warm import warm  # with it come numpy and the compiler
+        from tracker.build.warm_up import warm  # with it come numpy and the compiler
 
         warm(configuration)
         clock = HostClock()
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
             order = starting(orders[role], clock)
             if order.apart:
                 return ProcessLink(order, clock, hand_over, processor.elsewhere)
-            return build(order, clock, hand_over)
+            return build_device(order, clock, hand_over)
 
         watched = configuration.operation.monitor.start != "off"
         dead_man = DeadMan(configuration, clock.start_ns, processor.elsewhere) if watched else None
@@ -172,21 +173,21 @@ def _console(args: argparse.Namespace, stack: contextlib.ExitStack) -> Console:
     return Console(log=sys.stderr) if args.log_format == "json" else Console()
 
 
-def _checked(args: argparse.Namespace) -> tuple[Configuration, dict[str, Order]]:
+def _checked(args: argparse.Namespace) -> tuple[Configuration, dict[str, DevicePlan]]:
     """The configuration and its devices, once everything in them is right."""
     configuration = load_configuration(args.config)
     if args.parameters is not None:
-        from tracker.build import with_artefact
+        from tracker.build.engine import with_artefact
 
         configuration = with_artefact(configuration, args.parameters)
-    orders = orders_of(configuration)
+    orders = device_plans(configuration)
     refuse_other_latency(configuration)
     needed = ("camera", "imager", "actuator", "gate")
     missing = [f"{args.config}: wires.{r}: missing; add it" for r in needed if r not in orders]
     if missing:
         raise ConfigurationError(missing)
     for order in orders.values():
-        build(order, lambda: 0, lambda event: None)  # what is wrong with one is said now
+        build_device(order, lambda: 0, lambda event: None)  # what is wrong with one is said now
     return configuration, orders
 
 
@@ -210,7 +211,7 @@ def _journal(
 
 
 def _fit(
-    configuration: Configuration, orders: dict[str, Order], folder: Path, console: Console
+    configuration: Configuration, orders: dict[str, DevicePlan], folder: Path, console: Console
 ) -> bool:
     """Whether the self-test passes; every finding is said."""
     findings = self_test(configuration, orders, folder)

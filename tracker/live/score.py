@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from tracker.journal import Digest, Journal, JournalError, Truth, read_journal
-from tracker.offline.simulate import describe
 from tracker.report import save_report, summary_of
 from tracker.report.records import Collector, Records
 from tracker.report.summary import about_of
+from tracker.report.text import describe
 
 START = "monotonic_start_ns"
 

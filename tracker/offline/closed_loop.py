@@ -12,16 +12,14 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from hal.events import Command, Event, Request, Tick
-from sim.patient import Patient
-from sim.recording import Recording
-from sim.room import Devices, Room, Truth
-from tracker.build import build_engine
-from tracker.config import Configuration, ConfigurationError
+from sim.room import Room, Truth
+from tracker.build.engine import build_engine
+from tracker.build.scripted_operator import Operator
+from tracker.build.virtual_time import turns
+from tracker.config import Configuration
 from tracker.core.session import State
 from tracker.core.types import Output
 from tracker.journal import Digest
-from tracker.offline.operator import Operator
-from tracker.offline.turns import turns
 from tracker.report.records import Collector, Records
 
 _TRUTH_BLOCK_NS = 1_000_000_000
@@ -58,41 +56,6 @@ class Finished(NamedTuple):
     digest: str
     realtime_factor: float
     state: State
-
-
-def furnish(configuration: Configuration, recording: Recording | None, seed: int) -> Room:
-    """Make the simulated room a configuration describes, with a recorded or generated patient.
-
-    Raises `ConfigurationError` when it has no ``[room]`` and ``ValueError`` for a recording that
-    cannot be a patient.
-    """
-    settings = configuration.room
-    if settings is None:
-        raise ConfigurationError(
-            [f"{configuration.path or 'configuration'}: has no [room] to simulate; add one"]
-        )
-    controller = configuration.controller
-    patient = (
-        Patient.generated(settings, seed)
-        if recording is None
-        else Patient.recorded(settings, recording, seed)
-    )
-    names = Devices(
-        camera=controller.camera.device,
-        belt=controller.belt.device,
-        imager=controller.imager.device,
-        actuator=controller.actuator.device,
-        gate=controller.gate.device,
-    )
-    return Room(settings, patient, seed, devices=names, orientation=controller.session.orientation)
-
-
-def shortest_run_s(configuration: Configuration) -> float:
-    """Say how long a run must last for modelling to end and some tracking to follow."""
-    controller = configuration.controller
-    correlation = controller.correlation
-    shots_s = correlation.modelling_shots * correlation.modelling_interval_s
-    return controller.fusion.learning_s + shots_s + 5.0
 
 
 class ClosedLoop:

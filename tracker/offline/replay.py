@@ -121,7 +121,7 @@ def replay(journal: Journal, engine: Engine) -> Outcome:
 
 def engine_from_configuration(text: str) -> Engine:
     """The engine a configuration describes; raises `ConfigurationError` when it is not right."""
-    from tracker.build import build_engine
+    from tracker.build.engine import build_engine
     from tracker.config import parse_configuration
 
     configuration = parse_configuration(text, name="configuration in the journal")

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim.recording import Recording, RecordingError, load_recording
-from tracker.build import with_artefact
+from tracker.build.engine import with_artefact
+from tracker.build.room import furnish, shortest_run_s
+from tracker.build.warm_up import warm
 from tracker.config import SHIPPED, Configuration, ConfigurationError, altered, load_configuration
 from tracker.journal import JournalWriter, make_header
-from tracker.offline.closed_loop import ClosedLoop, Finished, furnish, shortest_run_s
-from tracker.offline.warm import warm
+from tracker.offline.closed_loop import ClosedLoop, Finished
 from tracker.report import About, save_report, summary_of
+from tracker.report.text import describe
 
 _MOST_LATENCY_MS = 800.0
 """The largest `tracker.core.settings.Timing.latency_ms` takes."""
@@ -184,28 +186,3 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda share: bar.update(task, completed=share)
-
-
-def describe(summary: dict[str, Any]) -> str:
-    """Put the summary into a small table for the terminal."""
-    untracked, tracked, beam = summary["untracked"], summary["tracked"], summary["beam"]
-    lines = [f"{'beam to target, 3-D':<22}{'rms':>9}{'p95':>9}{'max':>9}"]
-    for name, spread in (("untracked", untracked), ("tracked", tracked)):
-        cells = "".join(f"{_mm(spread[key]):>9}" for key in ("rms_mm", "p95_mm", "max_mm"))
-        lines.append(f"{name:<22}{cells}")
-    if tracked["rms_mm"] is not None and untracked["rms_mm"]:
-        lines.append(f"{'tracked / untracked':<22}{tracked['rms_mm'] / untracked['rms_mm']:>9.2f}")
-    for name, value in summary["errors"].items():
-        lines.append(f"{name.removesuffix('_rms_mm') + ' error':<22}{_mm(value):>9}")
-    duty = beam["duty"]
-    lines.append(f"{'beam duty':<22}{'-' if duty is None else f'{100 * duty:.1f} %':>9}")
-    unsafe = beam["unsafe_ms_longest"]
-    lines.append(f"{'longest unsafe':<22}{'-' if unsafe is None else f'{unsafe:.0f} ms':>9}")
-    holds = ", ".join(f"{name} {count}" for name, count in beam["holds"].items()) or "none"
-    lines.append(f"{'holds':<22}  {holds}")
-    lines.append(f"{'realtime factor':<22}{summary['realtime_factor']:>9.0f}")
-    return "\n".join(lines)
-
-
-def _mm(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} mm"

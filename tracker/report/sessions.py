@@ -13,8 +13,8 @@ import msgspec
 
 from tracker.catalogue import Catalogue, CatalogueError, expired
 from tracker.config import load_configuration
+from tracker.daemon_settings import Records
 from tracker.journal import read_journal, verify
-from tracker.operation import Records
 from tracker.report.command import write_report
 from tracker.report.summary import summarise
 

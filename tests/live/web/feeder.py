@@ -13,12 +13,13 @@ from sim.room import Truth
 from tests.live.processes import SOON
 from tracker.api import roles
 from tracker.api.schema import Answer, Health, Model, Published, Role, Said, State
+from tracker.build.room import furnish
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.core.session import State as SessionState
 from tracker.core.types import Output
-from tracker.live.picture import Picture
+from tracker.live.service.published_state import Picture
 from tracker.live.web.feed import Take
-from tracker.offline.closed_loop import ClosedLoop, furnish
+from tracker.offline.closed_loop import ClosedLoop
 
 PERIOD_NS = 50_000_000
 HEALTHY = Health(

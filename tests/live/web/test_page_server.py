@@ -21,20 +21,23 @@ import pytest
 from tests.live.web.feeder import RUN_ID, FeederTwin, published
 from tracker.api import roles
 from tracker.api.schema import Role
-from tracker.live.metrics import render
+from tracker.daemon_settings import ConsolePage
+from tracker.live.service.metrics import render
+from tracker.live.web.context import ConsoleContext, ConsoleError
 from tracker.live.web.logins import TRIES_OF_ONE
 from tracker.live.web.review import Review
 from tracker.live.web.routes import ASKED_BY_PAGE, FAST, PAGES, ROUTES
-from tracker.live.web.server import ConsoleError, Desk, serving
+from tracker.live.web.server import serving
 from tracker.live.web.tokens import new_token, revoke_token
-from tracker.operation import ConsolePage
 
 
 class Served:
     """A page server, and browsers for it."""
 
-    def __init__(self, desk: Desk, address: str, feeder: FeederTwin, tokens: Path) -> None:
-        self.desk, self.address, self.feeder, self.tokens = desk, address, feeder, tokens
+    def __init__(
+        self, context: ConsoleContext, address: str, feeder: FeederTwin, tokens: Path
+    ) -> None:
+        self.context, self.address, self.feeder, self.tokens = context, address, feeder, tokens
         self.origin = {"Origin": address}
 
     @contextlib.asynccontextmanager
@@ -87,9 +90,9 @@ async def served(folder: Path, **changes: Any) -> AsyncGenerator[Served, None]:
     feeder = FeederTwin()
     settings = ConsolePage(port=0, tokens=str(folder / "tokens"), **changes)
     review = Review(folder / "sessions")
-    desk = Desk(settings, feeder, review, lambda state: render([state]).decode())
-    async with serving(desk) as address:
-        yield Served(desk, address, feeder, folder / "tokens")
+    context = ConsoleContext(settings, feeder, review, lambda state: render([state]).decode())
+    async with serving(context) as address:
+        yield Served(context, address, feeder, folder / "tokens")
 
 
 # Who is let in -------------------------------------------------------------------------------
@@ -159,7 +162,7 @@ async def test_a_token_revoked_ends_its_pages(tmp_path: Path) -> None:
         async with browser.live() as socket_:
             await socket_.receive()
             revoke_token(at.tokens, "operator")
-            at.desk.look_at_people()
+            at.context.look_at_people()
             async with asyncio.timeout(2.0):
                 async for _ in socket_:
                     pass
@@ -238,7 +241,7 @@ async def test_a_socket_of_another_page_is_refused(tmp_path: Path, origin: str |
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await browser.session.ws_connect("/api/live", headers=headers)
         assert refused.value.status == 403
-        assert len(at.desk.hub) == 0
+        assert len(at.context.hub) == 0
 
 
 # The past ------------------------------------------------------------------------------------
@@ -345,7 +348,7 @@ async def test_fifty_pages_get_20_states_a_second_and_nothing_piles_up(tmp_path:
         wanted = at.feeder.said - said
         assert wanted >= 0.8 * 20 * seconds, "the feeder itself was late"
         assert min(got) >= 0.9 * wanted - 2
-        assert max(page.waiting for page in at.desk.hub.pages) <= 3
+        assert max(page.waiting for page in at.context.hub.pages) <= 3
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -372,9 +375,9 @@ async def test_a_page_that_takes_nothing_is_closed_and_delays_nobody(tmp_path: P
             idle.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
             async with browser.live() as page, asyncio.timeout(20.0):
                 seen = 0
-                await until(lambda: len(at.desk.hub) == 2)
-                at.desk.hub.say('{"type":"Padding","text":"' + "x" * 3_000_000 + '"}')
-                while len(at.desk.hub) > 1:
+                await until(lambda: len(at.context.hub) == 2)
+                at.context.hub.say('{"type":"Padding","text":"' + "x" * 3_000_000 + '"}')
+                while len(at.context.hub) > 1:
                     message = await page.receive()
                     if message.type is not aiohttp.WSMsgType.TEXT:
                         break
@@ -401,7 +404,7 @@ async def test_more_pages_than_allowed_are_refused(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_metrics_are_served_here_without_login(tmp_path: Path) -> None:
     async with served(tmp_path) as at, at.browser() as browser:
-        await until(lambda: at.desk.newest is not None)
+        await until(lambda: at.context.newest is not None)
         async with browser.session.get("/metrics") as reply:
             assert reply.status == 200
             assert "tidetrack_up 1" in await reply.text()

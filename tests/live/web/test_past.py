@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.live.processes import SOON
+from tracker.build.room import furnish
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.journal import JournalWriter, make_header, read_journal
-from tracker.live.web.past import Columns, session_of
+from tracker.live.web.recorded import Columns, session_of
 from tracker.live.web.review import Review, ReviewError
-from tracker.offline.closed_loop import ClosedLoop, furnish
+from tracker.offline.closed_loop import ClosedLoop
 
 COUGH = {"kind": "cough", "on": "patient", "at_s": 20.0, "duration_s": 1.0, "size": 15.0}
 CHANGES = {

@@ -10,12 +10,13 @@ import signal
 from pathlib import Path
 
 from tracker.config import load_configuration
-from tracker.live.metrics import render
+from tracker.daemon_settings import Operation
+from tracker.live.service.metrics import render
+from tracker.live.web.context import ConsoleContext
 from tracker.live.web.daemon_feed import DaemonFeed
 from tracker.live.web.review import Review
-from tracker.live.web.server import Desk, serving
+from tracker.live.web.server import serving
 from tracker.live.web.tokens import people
-from tracker.operation import Operation
 
 GIVES_WAY = 5
 PARENT_S = 0.5
@@ -47,7 +48,7 @@ async def _serve(operation: Operation, requests: str, parent: int) -> None:
     settings = operation.console
     feed = DaemonFeed(requests, Path(settings.key), _say)
     review = Review(Path(operation.records.folder))
-    desk = Desk(settings, feed, review, lambda state: render([state]).decode())
+    context = ConsoleContext(settings, feed, review, lambda state: render([state]).decode())
     known = people(Path(settings.tokens))
     for problem in known.problems:
         _say(f"warning: {problem}")
@@ -57,7 +58,7 @@ async def _serve(operation: Operation, requests: str, parent: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    async with serving(desk) as address:
+    async with serving(context) as address:
         _say(address)
         while not ended.is_set() and parent in (0, os.getppid()):
             with contextlib.suppress(TimeoutError):

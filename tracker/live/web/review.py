@@ -85,7 +85,7 @@ class Review:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "tracker.live.web.past",
+            "tracker.live.web.recorded",
             kind,
             str(path),
             run_id,

@@ -16,11 +16,11 @@ from msgspec import Meta
 from tracker.api import roles
 from tracker.api.schema import Role
 from tracker.core.session import State as SessionState
-from tracker.live.web.gatekeeping import REPORT_POLICY, has_csrf, is_loopback
+from tracker.live.web.access import REPORT_POLICY, has_csrf, is_loopback
+from tracker.live.web.context import CONTEXT, ConsoleContext, utc
 from tracker.live.web.hub import Page, SlowPageError
 from tracker.live.web.logins import Login
 from tracker.live.web.review import ReviewError
-from tracker.live.web.server import DESK, Desk, utc
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -98,9 +98,9 @@ async def login_page(request: web.Request) -> web.StreamResponse:
 
 async def log_in(request: web.Request) -> web.StreamResponse:
     """Take a token, give a cookie."""
-    desk = request.app[DESK]
+    context = request.app[CONTEXT]
     address = request.remote or ""
-    wait_s = desk.throttle.wait_s(address, desk.clock())
+    wait_s = context.throttle.wait_s(address, context.clock())
     if wait_s > 0:
         seconds = int(wait_s) + 1
         return web.json_response(
@@ -109,35 +109,35 @@ async def log_in(request: web.Request) -> web.StreamResponse:
             headers={"Retry-After": str(seconds)},
         )
     token = await _body(request, _Token)
-    desk.look_at_people()
-    person = None if token is None else _whose(desk, token.token)
+    context.look_at_people()
+    person = None if token is None else _whose(context, token.token)
     if person is None:
-        desk.throttle.failed(address, desk.clock())
+        context.throttle.failed(address, context.clock())
         return web.json_response(
             {"reason": "This token is not known here, or has expired."}, status=403
         )
-    cookie, login = desk.logins.open(person, desk.clock())
+    cookie, login = context.logins.open(person, context.clock())
     response = web.json_response({"who": login.who, "role": login.role})
     response.set_cookie(
-        _cookie_name(desk),
+        _cookie_name(context),
         cookie,
         path="/",
         httponly=True,
-        secure=desk.scheme == "https",
+        secure=context.scheme == "https",
         samesite="Strict",
-        max_age=int(3600 * desk.settings.login_hours),
+        max_age=int(3600 * context.settings.login_hours),
     )
     return response
 
 
 async def log_out(request: web.Request) -> web.StreamResponse:
     """End the login and its pages."""
-    desk, login = request.app[DESK], _login(request)
+    context, login = request.app[CONTEXT], _login(request)
     if login is None or not has_csrf(request, login):
         return _refused(login)
-    desk.logins.close(request.cookies[_cookie_name(desk)])
+    context.logins.close(request.cookies[_cookie_name(context)])
     response = web.json_response({})
-    response.del_cookie(_cookie_name(desk), path="/")
+    response.del_cookie(_cookie_name(context), path="/")
     return response
 
 
@@ -165,21 +165,21 @@ async def me(request: web.Request) -> web.StreamResponse:
 
 async def socket(request: web.Request) -> web.StreamResponse:
     """State at 20 Hz, log, model; answers to pings tell the page that it is up to date."""
-    desk, login = request.app[DESK], _login(request)
-    if reason := desk.gatekeeper.refused(request, strictly=True):
+    context, login = request.app[CONTEXT], _login(request)
+    if reason := context.gatekeeper.refused(request, strictly=True):
         return web.json_response({"reason": reason}, status=403)
     if login is None:
         return _refused(login)
-    if len(desk.hub) >= desk.settings.most_pages:
+    if len(context.hub) >= context.settings.most_pages:
         return web.json_response({"reason": "too many pages are open"}, status=503)
-    page = desk.hub.join()
+    page = context.hub.join()
     try:
         ws = web.WebSocketResponse(
             compress=False, max_msg_size=MOST_MESSAGE_BYTES, heartbeat=5.0, timeout=1.0
         )
         await ws.prepare(request)
         login.closed.append(page.end)
-        page.take(desk.link())
+        page.take(context.link())
         writer = asyncio.create_task(_write(page, ws), name="page")
         try:
             await _listen(page, ws)
@@ -190,7 +190,7 @@ async def socket(request: web.Request) -> web.StreamResponse:
             login.closed.remove(page.end)
         return ws
     finally:
-        desk.hub.leave(page)
+        context.hub.leave(page)
 
 
 async def _write(page: Page, ws: web.WebSocketResponse) -> None:
@@ -234,7 +234,7 @@ class _Wish(msgspec.Struct, forbid_unknown_fields=True):
 
 async def ask(request: web.Request) -> web.StreamResponse:
     """Hand a person's request to the daemon, and its answer back."""
-    desk, login = request.app[DESK], _login(request)
+    context, login = request.app[CONTEXT], _login(request)
     if login is None or not has_csrf(request, login):
         return _refused(login)
     wish = await _body(request, _Wish)
@@ -244,14 +244,14 @@ async def ask(request: web.Request) -> web.StreamResponse:
         return web.json_response(
             {"reason": f"{wish.name} is not for the role {login.role} to ask"}, status=403
         )
-    answer = await desk.feed.ask(wish.name, login.role, login.who, wish.run_id)
+    answer = await context.feed.ask(wish.name, login.role, login.who, wish.run_id)
     return web.json_response({"accepted": answer.accepted, "reason": answer.reason})
 
 
 # The past ------------------------------------------------------------------------------------
 
 
-def _past(give: Callable[[Desk, str], Awaitable[web.StreamResponse]]) -> Handler:
+def _past(give: Callable[[ConsoleContext, str], Awaitable[web.StreamResponse]]) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         login = _login(request)
         if login is None:
@@ -263,31 +263,31 @@ def _past(give: Callable[[Desk, str], Awaitable[web.StreamResponse]]) -> Handler
                 {"reason": f"past sessions are not for the role {login.role}"}, status=403
             )
         try:
-            return await give(request.app[DESK], request.match_info.get("name", ""))
+            return await give(request.app[CONTEXT], request.match_info.get("name", ""))
         except ReviewError as error:
             return web.json_response({"reason": str(error)}, status=404)
 
     return handler
 
 
-async def _sessions(desk: Desk, name: str) -> web.StreamResponse:
-    rows = await asyncio.to_thread(desk.review.sessions)
+async def _sessions(context: ConsoleContext, name: str) -> web.StreamResponse:
+    rows = await asyncio.to_thread(context.review.sessions)
     return web.json_response([msgspec.to_builtins(row) for row in rows])
 
 
-async def _session(desk: Desk, name: str) -> web.StreamResponse:
-    packed = await desk.review.session(name)
+async def _session(context: ConsoleContext, name: str) -> web.StreamResponse:
+    packed = await context.review.session(name)
     return web.Response(
         body=packed, content_type="application/json", headers={"Content-Encoding": "gzip"}
     )
 
 
-async def _report(desk: Desk, name: str) -> web.StreamResponse:
-    return _as_report(await desk.review.report(name))
+async def _report(context: ConsoleContext, name: str) -> web.StreamResponse:
+    return _as_report(await context.review.report(name))
 
 
-async def _report_of_run(desk: Desk, run_id: str) -> web.StreamResponse:
-    return _as_report(await desk.review.report_of_run(run_id))
+async def _report_of_run(context: ConsoleContext, run_id: str) -> web.StreamResponse:
+    return _as_report(await context.review.report_of_run(run_id))
 
 
 def _as_report(packed: bytes) -> web.StreamResponse:
@@ -301,12 +301,14 @@ def _as_report(packed: bytes) -> web.StreamResponse:
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Prometheus' text, without login, for this machine only."""
-    desk = request.app[DESK]
-    if not is_loopback(request.remote or "") or desk.render is None:
+    context = request.app[CONTEXT]
+    if not is_loopback(request.remote or "") or context.render is None:
         raise web.HTTPNotFound
-    if desk.newest is None or desk.silent_s > 5.0:
+    if context.newest is None or context.silent_s > 5.0:
         return web.Response(text="the daemon is silent\n", status=503)
-    return web.Response(text=desk.render(desk.newest), content_type="text/plain", charset="utf-8")
+    return web.Response(
+        text=context.render(context.newest), content_type="text/plain", charset="utf-8"
+    )
 
 
 ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
@@ -327,12 +329,12 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
 
 
 def _login(request: web.Request) -> Login | None:
-    desk = request.app[DESK]
-    return desk.logins.find(request.cookies.get(_cookie_name(desk)), desk.clock())
+    context = request.app[CONTEXT]
+    return context.logins.find(request.cookies.get(_cookie_name(context)), context.clock())
 
 
-def _cookie_name(desk: Desk) -> str:
-    return f"__Host-{COOKIE}" if desk.scheme == "https" else COOKIE
+def _cookie_name(context: ConsoleContext) -> str:
+    return f"__Host-{COOKIE}" if context.scheme == "https" else COOKIE
 
 
 def _refused(login: Login | None) -> web.Response:
@@ -341,10 +343,10 @@ def _refused(login: Login | None) -> web.Response:
     return web.json_response({"reason": "the request carries no token of its page"}, status=403)
 
 
-def _whose(desk: Desk, token: str) -> Any:
+def _whose(context: ConsoleContext, token: str) -> Any:
     from tracker.live.web.tokens import whose
 
-    return whose(token.strip(), desk.people, utc())
+    return whose(token.strip(), context.people, utc())
 
 
 async def _body(request: web.Request, kind: type[Any]) -> Any:

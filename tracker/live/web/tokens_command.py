@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tracker.api.schema import Role
 from tracker.config import load_configuration
+from tracker.daemon_settings import ConsolePage
 from tracker.live.web.tokens import MOST_DAYS, new_token, people, revoke_token
-from tracker.operation import ConsolePage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

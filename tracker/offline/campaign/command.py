@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from tracker.build.room import shortest_run_s
 from tracker.config import SHIPPED, Configuration, ConfigurationError, load_configuration
 from tracker.offline.campaign import kinds
 from tracker.offline.campaign.errors import CampaignError
@@ -35,9 +36,8 @@ from tracker.offline.campaign.record import RunRecord
 from tracker.offline.campaign.replay import replay_command, replay_run
 from tracker.offline.campaign.table import in_words, markdown
 from tracker.offline.campaign.work import RunJob, carry_out
-from tracker.offline.closed_loop import shortest_run_s
-from tracker.offline.tuning.farm import Farm, LocalFarm
-from tracker.offline.tuning.signals import stop_signals
+from tracker.offline.farm import Farm, LocalFarm
+from tracker.offline.signals import stop_signals
 
 PAIRS = 200
 _SPARE_S = 5.0
@@ -262,7 +262,7 @@ def farm_of(job: RunJob, workers: int | None, dask: str | None) -> Iterator[Farm
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     if dask is not None:
-        from tracker.offline.tuning.cluster import DaskFarm
+        from tracker.offline.cluster import DaskFarm
 
         farm: Farm[RunRecord] = DaskFarm(job, dask)
     else:

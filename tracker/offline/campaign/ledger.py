@@ -119,12 +119,12 @@ RESTS_ON = (
     "hal/events.py",
     "sim",
     "tracker/core",
-    "tracker/build.py",
+    "tracker/build/engine.py",
     "tracker/config.py",
     "tracker/offline/campaign",
     "tracker/offline/closed_loop.py",
-    "tracker/offline/operator.py",
-    "tracker/offline/turns.py",
+    "tracker/build/scripted_operator.py",
+    "tracker/build/virtual_time.py",
 )
 """Whatever decides how a run goes."""
 

@@ -10,7 +10,7 @@ import msgspec
 from tracker.config import SHIPPED, Configuration, altered
 from tracker.offline.campaign.patients import Archive
 from tracker.offline.campaign.record import RunRecord
-from tracker.offline.campaign.single import Single, cast_run
+from tracker.offline.campaign.run import Single, cast_run
 from tracker.offline.campaign.work import split
 from tracker.offline.simulate import Wanted, carry_out, describe
 

@@ -10,8 +10,8 @@ from tracker.config import Configuration, parse_configuration
 from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.ledger import code_sha256
 from tracker.offline.campaign.record import RunRecord
-from tracker.offline.campaign.single import Single
-from tracker.offline.tuning.farm import AT_HAND, Farm, Task
+from tracker.offline.campaign.run import Single
+from tracker.offline.farm import AT_HAND, Farm, Task
 
 _WAIT_S = 0.5
 MOST_FAILED = 5

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from sim.recording import RecordingError, load_recording
 from tracker.core.prediction.registry import MOST_CHANNELS
-from tracker.offline.bench import WARMUP_S, is_motion
+from tracker.offline.bench.traces import WARMUP_S, is_motion
 from tracker.offline.tuning.errors import TuningError
 
 SUFFIXES = (".csv", ".vxp")

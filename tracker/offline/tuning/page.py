@@ -14,10 +14,10 @@ from optuna.trial import TrialState
 
 from tracker.offline.tuning import figures
 from tracker.offline.tuning.folds import CAUTION, ENOUGH, HARM, PROOF
+from tracker.offline.tuning.importance import Cost, cost_of, importances
 from tracker.offline.tuning.objective import TAIL_WEIGHT
 from tracker.offline.tuning.result import Result
 from tracker.offline.tuning.study import finished
-from tracker.offline.tuning.worth import Cost, cost_of, importances
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """

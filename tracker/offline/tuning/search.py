@@ -16,13 +16,13 @@ from typing import NamedTuple
 import optuna
 from optuna.trial import TrialState
 
+from tracker.offline.farm import AT_HAND, Farm, Outcome, Task
+from tracker.offline.signals import stop_signals
 from tracker.offline.tuning import study as studies
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.farm import AT_HAND, Farm, Outcome, Task
 from tracker.offline.tuning.folds import merit
 from tracker.offline.tuning.objective import Score
 from tracker.offline.tuning.problem import Problem
-from tracker.offline.tuning.signals import stop_signals
 from tracker.offline.tuning.signed_rank import chance
 from tracker.offline.tuning.space import between, rounded
 

@@ -1,0 +1,51 @@
+"""From settings to an engine: the one place where parts and tuned parameters are chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tracker.artefact import as_changes, check_fits, load_artefact
+from tracker.config import Configuration, altered
+from tracker.core.engine import Engine
+from tracker.core.target.forecast import Foresight
+from tracker.core.machine.guard import Guard, GuardLimits
+from tracker.core.prediction.protocol import Predictor
+from tracker.core.prediction.registry import make_predictor
+from tracker.core.settings import Controller
+from tracker.core.machine.steering import Steering
+
+
+def build_engine(settings: Controller) -> Engine:
+    """Build the controller of one room; raises ``ValueError`` for predictor parameters unfit."""
+
+    def predictor(channels: int, horizon_ns: int) -> Predictor:
+        return make_predictor(
+            settings.prediction.predictor,
+            channels=channels,
+            rate_hz=settings.prediction.learn_hz,
+            horizon_ns=horizon_ns,
+            parameters=settings.prediction.parameters,
+        )
+
+    guard = settings.guard
+    return Engine(
+        settings,
+        Foresight(settings.prediction, round(settings.timing.latency_ms * 1e6), predictor),
+        Steering(settings.actuator),
+        Guard(
+            GuardLimits(
+                guard.position_mm, guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm
+            )
+        ),
+    )
+
+
+def with_artefact(configuration: Configuration, path: Path) -> Configuration:
+    """Give the configuration with a tuned predictor.
+
+    Raises `ArtefactError` when the file is no artefact or does not fit the room's latency or rate.
+    """
+    artefact = load_artefact(path)
+    controller = configuration.controller
+    check_fits(artefact, controller.timing.latency_ms, controller.prediction.learn_hz)
+    return altered(configuration, as_changes(artefact))

@@ -1,0 +1,58 @@
+"""Everything compiled and loaded before time counts: a throwaway session.
+
+A whole session, learning, modelling and tracking, is run in a simulated room on virtual time by
+the engine's own build; what it leaves behind is compiled kernels and warm caches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+
+from hal.events import Command, Request, Tick
+from sim.scenario import ROBOT, Actuator
+from sim.scenario import Room as RoomSettings
+from tracker.config import Configuration
+from tracker.core.session import State
+from tracker.build.engine import build_engine
+from tracker.build.room import furnish, shortest_run_s
+from tracker.build.scripted_operator import Operator
+from tracker.build.virtual_time import turns
+
+
+def warm(configuration: Configuration) -> State:
+    """Run the throwaway session; returns where it ended, STOPPED when all went its way."""
+    controller = configuration.controller
+    actuator = ROBOT if controller.actuator.kind == "robot" else Actuator()
+    settings = RoomSettings(duration_s=shortest_run_s(configuration) + 10.0, actuator=actuator)
+    if not controller.belt.enabled:
+        belt = msgspec.structs.replace(settings.belt, enabled=False)
+        settings = msgspec.structs.replace(settings, belt=belt)
+    imager = msgspec.structs.replace(settings.imager, fiducials_mm=controller.imager.fiducials_mm)
+    camera = msgspec.structs.replace(
+        settings.camera,
+        position_mm=controller.camera.position_mm,
+        rotation_deg=controller.camera.rotation_deg,
+    )
+    settings = msgspec.structs.replace(settings, imager=imager, camera=camera)
+    simulated = dataclasses.replace(configuration, room=settings)
+    return _last_state(simulated)
+
+
+def _last_state(configuration: Configuration) -> State:
+    """Run engine and room to the end of the patient, then stop; nothing is recorded."""
+    room = furnish(configuration, None, 1)
+    engine, operator = build_engine(configuration.controller), Operator()
+    last_ns = 0
+    for now_ns, due_ns, events in turns(room, configuration.controller):
+        requested = operator.wish(now_ns, engine.state)
+        if requested is not None:
+            events.append(Request(now_ns, requested))
+        for event in (*events, Tick(now_ns, due_ns)):
+            for output in engine.handle(event):
+                if isinstance(output, Command):
+                    room.obey(output)
+        last_ns = now_ns
+    engine.handle(Request(last_ns, "stop"))
+    return engine.state

@@ -1,0 +1,1 @@
+"""What can be wrong: the fault table, the book of active faults, and the checks."""

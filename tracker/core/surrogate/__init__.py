@@ -1,0 +1,1 @@
+"""From sensor samples to the breathing state: sources, time base, fusion, breaths, novelty."""

@@ -1,0 +1,124 @@
+"""When to expose: over the whole breathing cycle, often while modelling, then at an interval.
+
+In the last seconds of the interval a shot waits for a part of the breathing cycle that the last few
+shots did not see: shots that by chance all fall into inhaling would leave the model
+blind for a drift of exhaling. While a shot is needed to rebuild the model, it comes at once. One
+that is not answered in time is asked for again.
+
+The interval is kept from answer to answer: the request goes out so much earlier as the last shot
+took, so that what only a shot can see is seen within one interval.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tracker.core.settings import Controller
+from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.target.correlation import PHASE_BINS
+from tracker.core.target.modelling import near
+
+_REBUILD_S = 2.5
+_PATIENCE_NS = 5_000_000_000
+"""How much earlier a shot may come for a part of the cycle not seen lately: about one breath."""
+_CLOCK_NS = 20_000_000
+"""How far the imager's clock may be off the host's."""
+_KEPT = 16
+_REMEMBERED = PHASE_BINS - 2
+"""Shots whose parts of the cycle count as seen lately."""
+
+
+class Imaging:
+    """Which shot is asked for, which came, and when the next is due."""
+
+    def __init__(self, settings: Controller) -> None:
+        """Take the intervals from the settings."""
+        self._modelling_ns = round(settings.correlation.modelling_interval_s * 1e9)
+        self._interval_ns = round(settings.imager.interval_s * 1e9)
+        self._drift_ns = round(settings.imager.drift_interval_s * 1e9)
+        self._answer_ns = round(settings.imager.answer_within_s * 1e9)
+        self._next_id = 1
+        self._asked_ns = -1
+        self._waiting_for = 0
+        self._took_ns = 0
+        self._asked: dict[int, int] = {}
+        self._seen: deque[int] = deque(maxlen=_REMEMBERED)
+        self.asap = False
+        """Somebody wants a shot now."""
+        self.last_good_ns = -1
+        """Exposure time of the newest shot that was used."""
+        self.agreed_ns = -1
+        """Exposure time of the newest shot that agreed with the model."""
+        self.drifting = False
+        """The target drifts from the model: shots come more often (H10)."""
+        self.unanswered = 0
+
+    def forget(self) -> None:
+        """A new model is begun: no part of the cycle holds a shot."""
+        self._seen.clear()
+        self.asap = False
+        self.last_good_ns = self.agreed_ns = -1
+        self.drifting = False
+
+    def answered(self, shot_id: int, exposed_ns: int, arrived_ns: int) -> str:
+        """A shot came, good or bad; say so when its exposure time cannot be (H03)."""
+        asked_ns = self._asked.get(shot_id, arrived_ns - self._answer_ns)
+        if shot_id == self._waiting_for:
+            self._waiting_for = 0
+            self.unanswered = 0
+            self._took_ns = arrived_ns - asked_ns
+        if asked_ns - _CLOCK_NS <= exposed_ns <= arrived_ns + _CLOCK_NS:
+            return ""
+        return (
+            f"shot {shot_id} says it was exposed {(exposed_ns - asked_ns) / 1e6:.0f} ms after it "
+            f"was asked for, and came after {(arrived_ns - asked_ns) / 1e6:.0f} ms"
+        )
+
+    def due(
+        self,
+        now_ns: int,
+        breathing: BreathingState | None,
+        span: BreathingRange | None,
+        *,
+        modelling: bool,
+        rebuild: bool,
+        suspect_phase: float | None = None,
+    ) -> int | None:
+        """Give the number of the shot to take now, or ``None``.
+
+        To ``rebuild``, shots come soon; with a ``suspect_phase`` from that part of the breath.
+        """
+        if self._waiting_for:
+            if now_ns - self._asked_ns <= self._answer_ns:
+                return None
+            self._waiting_for = 0
+            self.unanswered += 1
+        since_ns = now_ns - self._asked_ns if self._asked_ns >= 0 else 1 << 62
+        if modelling:
+            first_ns, last_ns = self._modelling_ns, 2 * self._modelling_ns
+        else:
+            last_ns = (self._drift_ns if self.drifting else self._interval_ns) - self._took_ns
+            first_ns = last_ns - min(_PATIENCE_NS, last_ns // 3)
+        if since_ns < first_ns and not (rebuild or self.asap or suspect_phase is not None):
+            return None
+        here = -1
+        if breathing is not None and span is not None:
+            phase = span.phase(breathing.amplitude_mm, breathing.velocity_mm_s)
+            if suspect_phase is not None and not near(phase, suspect_phase):
+                rebuild = since_ns >= _PATIENCE_NS
+            here = int(phase * PHASE_BINS)
+        elif modelling:
+            return None
+        fresh = here not in self._seen and since_ns >= first_ns
+        overdue = since_ns >= last_ns
+        soon = rebuild and since_ns >= _REBUILD_S * 1e9
+        if not (self.asap or fresh or overdue or soon):
+            return None
+        self._seen.append(here)
+        self.asap = False
+        self._asked_ns = now_ns
+        self._waiting_for = self._next_id
+        self._next_id += 1
+        self._asked[self._waiting_for] = now_ns
+        self._asked.pop(self._waiting_for - _KEPT, None)
+        return self._waiting_for

@@ -1,0 +1,193 @@
+"""Foresight: the predictor's place in the controller, on the surrogate or on the target.
+
+The predictor learns fused states on a fixed grid of moments, each once it is old enough for its
+late samples to be in, and after each says where its channels will be one horizon later. Half of
+the channels are positions, half are velocities; a tick between two grid moments is reached along
+the predicted velocity, which is far less noisy than the difference of two predictions.
+
+On the *surrogate* it predicts amplitude and velocity and the correlation model is evaluated for
+the future; on the *target* it predicts what the model said, and a refit is a step to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.core.prediction.protocol import Predictor
+from tracker.core.settings import Prediction
+from tracker.core.surrogate.fusion import BreathingRange, SurrogateFilter
+from tracker.core.target.correlation import CorrelationModel, TargetState
+
+
+class Ahead(NamedTuple):
+    """What the predictor says of its own channels at a moment: means and variances (mm, mm^2)."""
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+
+
+PredictorFactory = Callable[[int, int], Predictor]
+"""Builds a fresh predictor for a number of channels and a horizon in nanoseconds."""
+
+VELOCITY_SCALE_S = 0.5
+"""Velocities are learned as mm by this factor: about 1 / omega of breathing, so that all channels
+have the same size."""
+
+_PLAUSIBLE = 2.0
+"""Half ranges from the middle within which a state is learned."""
+_LOST_NS = 1_000_000_000
+
+
+class Foresight:
+    """Learns the breathing as it goes by and says where the target will be."""
+
+    def __init__(self, settings: Prediction, latency_ns: int, factory: PredictorFactory) -> None:
+        """Take the settings, how far ahead to look, and a way to build predictors."""
+        self.on_surrogate = settings.where == "surrogate"
+        self._factory = factory
+        self._period_ns = round(1e9 / settings.learn_hz)
+        self._settle_ns = round(settings.settle_ms * 1e6)
+        self._horizon_ns = latency_ns + self._settle_ns + self._period_ns // 2
+        self._channels = 2 if self.on_surrogate else 6
+        self._sample = np.zeros(self._channels)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin again with a fresh predictor."""
+        self._predictor = self._factory(self._channels, self._horizon_ns)
+        self._next_ns = -1
+        self._at_ns = -1
+        self._mean: list[float] = []
+        self._spread: list[list[float]] = []
+
+    def learn(
+        self,
+        now_ns: int,
+        breathing: SurrogateFilter,
+        span: BreathingRange | None,
+        model: CorrelationModel | None,
+    ) -> None:
+        """Learn every grid moment that has become old enough and has samples after it.
+
+        What lies far outside the ``span`` of the last breaths (a cough) is left out: it says
+        nothing of the breaths to come.
+        """
+        ripe_ns = min(now_ns - self._settle_ns, breathing.newest_ns)
+        if self._next_ns < 0:
+            self._next_ns = ripe_ns
+        if now_ns - self._next_ns > _LOST_NS:
+            self._next_ns += max(0, ripe_ns - self._next_ns) // self._period_ns * self._period_ns
+        learned = False
+        while self._next_ns <= ripe_ns:
+            learned = self._learn_one(self._next_ns, breathing, span, model) or learned
+            self._next_ns += self._period_ns
+        if not learned:
+            return
+        self._at_ns = self._next_ns - self._period_ns + self._horizon_ns
+        prediction = self._predictor.predict(self._at_ns)
+        if prediction is not None:
+            self._mean = prediction.mean.tolist()
+            self._spread = prediction.covariance.tolist()
+
+    def skip(self, now_ns: int) -> None:
+        """Leave out all moments until now: what the surrogate says is not to be believed."""
+        if self._next_ns < 0:
+            return
+        behind = now_ns - self._settle_ns - self._next_ns
+        if behind >= 0:
+            self._next_ns += (behind // self._period_ns + 1) * self._period_ns
+
+    def _learn_one(
+        self,
+        t_ns: int,
+        breathing: SurrogateFilter,
+        span: BreathingRange | None,
+        model: CorrelationModel | None,
+    ) -> bool:
+        state = breathing.state_at(t_ns)
+        if state is None:
+            return False
+        y, v = state.amplitude_mm, state.velocity_mm_s
+        if span is not None and (
+            abs(y - span.middle_mm) > _PLAUSIBLE * span.half_range_mm
+            or abs(v) > _PLAUSIBLE * 2.0 * span.speed_mm_s
+        ):
+            return False
+        sample = self._sample
+        if self.on_surrogate:
+            sample[0] = y
+            sample[1] = v * VELOCITY_SCALE_S
+        elif model is not None:
+            apart = model.apart(y, v, state.markers_mm)
+            position = model.target_at(t_ns, y, v, 0.0, 0.0, 0.0, apart).position_mm
+            later = y + v * VELOCITY_SCALE_S
+            ahead = model.target_at(t_ns, later, v, 0.0, 0.0, 0.0, apart).position_mm
+            sample[:3] = position
+            sample[3:] = [b - a for a, b in zip(position, ahead, strict=True)]
+        else:
+            return False
+        self._predictor.learn(t_ns, sample)
+        return True
+
+    @property
+    def broken(self) -> bool:
+        """Whether the predictor's last answer was no number."""
+        return bool(self._mean) and not all(map(math.isfinite, self._mean))
+
+    def ahead(self, at_ns: int) -> Ahead:
+        """Give the position channels at ``at_ns``: amplitude alone, or the target's three axes."""
+        mean, spread = self._mean, self._spread
+        step = (at_ns - self._at_ns) * 1e-9 / VELOCITY_SCALE_S
+        if self.on_surrogate:
+            variance = spread[0][0] + step * (2.0 * spread[0][1] + step * spread[1][1])
+            return Ahead((mean[0] + step * mean[1],), (variance,))
+        half = self._channels // 2
+        return Ahead(
+            tuple(mean[i] + step * mean[half + i] for i in range(half)),
+            tuple(
+                spread[i][i]
+                + step * (2.0 * spread[i][half + i] + step * spread[half + i][half + i])
+                for i in range(half)
+            ),
+        )
+
+    def predict(
+        self,
+        at_ns: int,
+        model: CorrelationModel,
+        now: TargetState,
+        apart: NDArray[np.float64] | None = None,
+    ) -> TargetState | None:
+        """Say where the target will be at ``at_ns``; ``None`` while nothing was learned.
+
+        ``now`` is the estimate for the present: its variance is the model's share. ``apart``: what
+        the markers now are beside what amplitude and velocity lead to expect; it is taken to last.
+        """
+        mean, spread = self._mean, self._spread
+        if not mean or not math.isfinite(mean[0]):
+            return None
+        # Channels are position and scaled velocity: this step in seconds, in units of the scale.
+        step = (at_ns - self._at_ns) * 1e-9 / VELOCITY_SCALE_S
+        if self.on_surrogate:
+            s = 1.0 / VELOCITY_SCALE_S
+            return model.target_at(
+                at_ns,
+                mean[0] + step * mean[1],
+                mean[1] * s,
+                spread[0][0] + step * (2.0 * spread[0][1] + step * spread[1][1]),
+                spread[1][1] * s * s,
+                (spread[0][1] + step * spread[1][1]) * s,
+                apart,
+            )
+        a, b, c = now.variance_mm2
+        s = 1.0 / VELOCITY_SCALE_S
+        return TargetState(
+            (mean[0] + step * mean[3], mean[1] + step * mean[4], mean[2] + step * mean[5]),
+            (mean[3] * s, mean[4] * s, mean[5] * s),
+            (a + spread[0][0], b + spread[1][1], c + spread[2][2]),
+        )

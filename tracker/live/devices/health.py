@@ -1,0 +1,150 @@
+"""How each device is: link, rate, age, delay and loss of its messages over the last seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hal.events import Event, LinkChanged
+from hal.messages import (
+    ActuatorStatus,
+    BadSample,
+    BeamStatus,
+    BeltSample,
+    FiducialShot,
+    MarkerFrame,
+    Sample,
+)
+from tracker.api.schema import DeviceHealth
+from tracker.core.settings import Controller
+from tracker.core.surrogate.timebase import Timebase
+from tracker.live.windows import Lengths, Rate
+
+MOST_LOST = 50
+"""A gap in a counter that is longer is another beginning, not a loss."""
+
+
+class OneDevice:
+    """What one device sent."""
+
+    def __init__(self, device: str, role: str, new_timebase: Callable[[], Timebase] | None) -> None:
+        """``new_timebase``: of a sensor that counts, else its delay is not known here."""
+        self.device, self.role = device, role
+        self.up = False
+        self.detail = ""
+        self.bad = 0
+        self.came = Rate()
+        self._lost = Rate()
+        self._delays = Lengths()
+        self._ticks: int | None = None
+        self._new_timebase = new_timebase
+        self._timebase: Timebase | None = None
+
+    def link(self, changed: LinkChanged) -> None:
+        """The link went up or down."""
+        self.up, self.detail = changed.up, changed.detail
+        self.came.forget()
+        self._lost.forget()
+        self._ticks = self._timebase = None
+
+    def sample(self, sample: Sample) -> None:
+        """A message came."""
+        now_ns = sample.t_ns
+        self.came.add(now_ns)
+        match sample:
+            case MarkerFrame() | BeltSample():
+                if self._ticks is not None:
+                    for _ in range(_missed(self._ticks, sample.ticks)):
+                        self._lost.add(now_ns)
+                begun_anew = self._ticks is not None and sample.ticks <= self._ticks
+                self._ticks = sample.ticks
+                if self._new_timebase is not None:
+                    if self._timebase is None or begun_anew:
+                        self._timebase = self._new_timebase()
+                    seen = self._timebase.stamp(sample.ticks, now_ns)
+                    self._delays.add(now_ns, now_ns - seen.t_ns)
+            case FiducialShot():
+                self._delays.add(now_ns, now_ns - sample.ticks)
+            case _:
+                pass
+
+    def health(self, now_ns: int) -> DeviceHealth:
+        """How it is now."""
+        rate_hz, lost_hz = self.came.per_s(now_ns), self._lost.per_s(now_ns)
+        newest_ns = self.came.newest_ns
+        (delay_ms,) = self._delays.quantiles_ms(now_ns, 0.5)
+        return DeviceHealth(
+            device=self.device,
+            role=self.role,
+            up=self.up,
+            detail=self.detail,
+            rate_hz=round(rate_hz, 2),
+            age_ms=None if newest_ns is None else round((now_ns - newest_ns) / 1e6, 1),
+            latency_ms=round(delay_ms, 2) if len(self._delays) else None,
+            lost_share=round(lost_hz / (lost_hz + rate_hz), 4) if lost_hz else 0.0,
+            bad=self.bad,
+        )
+
+
+class DeviceHealths:
+    """All of them, by name."""
+
+    def __init__(self, controller: Controller, roles: dict[str, str]) -> None:
+        self._by_name: dict[str, OneDevice] = {}
+        sensors = {"camera": controller.camera, "belt": controller.belt}
+        for role, device in roles.items():
+            sensor = sensors.get(role)
+
+            def timebase(rate_hz: float, delay_ms: float) -> Callable[[], Timebase]:
+                return lambda: Timebase(1e9 / rate_hz, round(delay_ms * 1e6))
+
+            new = None if sensor is None else timebase(sensor.rate_hz, sensor.delay_ms)
+            self._by_name[device] = OneDevice(device, role, new)
+        self._breathing = [self._by_name[roles[role]] for role in sensors if role in roles]
+        self.samples = 0
+
+    def sample(self, event: Event) -> None:
+        """Note a message of a device that is known here."""
+        if isinstance(event, MarkerFrame | BeltSample | FiducialShot | ActuatorStatus | BeamStatus):
+            self.samples += 1
+            device = self._by_name.get(event.device)
+            if device is not None:
+                device.sample(event)
+
+    def bad(self, sample: BadSample) -> None:
+        """Note that something came that was no sample."""
+        device = self._by_name.get(sample.device)
+        if device is not None:
+            device.bad += 1
+
+    def link(self, changed: LinkChanged) -> None:
+        """Note a link; one that is no device's own (the monitor's) gets a row of its own."""
+        device = self._by_name.get(changed.device)
+        if device is None:
+            device = self._by_name[changed.device] = OneDevice(changed.device, "", None)
+        device.link(changed)
+
+    @property
+    def newest_breath_ns(self) -> int | None:
+        """When the newest sample of breathing came."""
+        seen = [each.came.newest_ns for each in self._breathing if each.came.newest_ns is not None]
+        return max(seen, default=None)
+
+    @property
+    def bad_total(self) -> int:
+        """Everything that came and was no sample."""
+        return sum(each.bad for each in self._by_name.values())
+
+    @property
+    def down(self) -> list[str]:
+        """Devices that are not connected."""
+        return [name for name, each in self._by_name.items() if not each.up]
+
+    def all(self, now_ns: int) -> tuple[DeviceHealth, ...]:
+        """How each is now."""
+        return tuple(each.health(now_ns) for each in self._by_name.values())
+
+
+def _missed(before: int, now: int) -> int:
+    """How many numbers of a counter did not come."""
+    gap = now - before - 1
+    return gap if 0 < gap <= MOST_LOST else 0

@@ -1,0 +1,108 @@
+"""A device's conversation in a process of its own: ``python -m tracker.live.devices.process FD``.
+
+The socket ``FD`` brings an `Order`, then commands; back go samples, link changes and, when asked
+to finish, the figures. Nothing else runs here, so that nothing delays a reply. The process ends
+with its socket: a daemon that died leaves no conversation behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+
+import msgspec
+
+from hal.clock import HostClock
+from hal.events import Command, LinkChanged
+from hal.messages import Sample
+from tracker.live.devices.device import DeviceFigures
+from tracker.live.devices.device_builder import build_device
+from tracker.live.devices.device_plan import DevicePlan
+from tracker.live.scheduling import give_way, prefer
+from tracker.wires import DicomXray, Rsi, XrayPair
+
+MOST_BYTES = 1 << 16
+
+
+class Finish(msgspec.Struct, frozen=True, tag=True):
+    """Send the figures and end."""
+
+
+ToDevice = Command | Finish
+FromDevice = Sample | LinkChanged | DeviceFigures
+encode = msgspec.msgpack.Encoder().encode
+decode_to = msgspec.msgpack.Decoder(ToDevice).decode
+decode_from = msgspec.msgpack.Decoder(FromDevice).decode
+decode_order = msgspec.msgpack.Decoder(DevicePlan).decode
+
+
+def main() -> int:
+    """Serve one device until the socket closes."""
+    pipe = socket.socket(fileno=int(sys.argv[1]))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the daemon ends us, once the motion is stopped
+    order = decode_order(pipe.recv(MOST_BYTES))
+    pipe.setblocking(False)
+    if isinstance(order.wire, Rsi):
+        prefer(order.wire.realtime_priority)  # a reply has 4 ms
+    elif isinstance(order.wire, XrayPair | DicomXray):
+        give_way()  # a shot may take a moment longer
+    gc.collect()
+    gc.freeze()
+    with pipe:
+        asyncio.run(_serve(pipe, order))
+    return 0
+
+
+async def _serve(pipe: socket.socket, order: DevicePlan) -> None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def give(message: FromDevice) -> None:
+        try:
+            pipe.send(encode(message))
+        except (BlockingIOError, InterruptedError):
+            return  # the daemon stalls: its samples are old before they are read
+        except OSError:
+            end()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    device = build_device(order, HostClock(order.start_ns), give)
+
+    def readable() -> None:
+        with contextlib.suppress(BlockingIOError, InterruptedError):
+            while not ended.done():
+                try:
+                    data = pipe.recv(MOST_BYTES)
+                except ConnectionError:
+                    data = b""
+                if not data:
+                    end()
+                    return
+                message = decode_to(data)
+                if isinstance(message, Finish):
+                    give(device.figures())
+                    end()
+                else:
+                    device.obey(message)
+
+    loop.add_reader(pipe, readable)
+    try:
+        talk = asyncio.create_task(device.run())
+        await asyncio.wait([talk, ended], return_when=asyncio.FIRST_COMPLETED)
+        talk.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await talk
+    finally:
+        loop.remove_reader(pipe)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""`tidetrack room`: the whole simulated room behind real wires, in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+import time
+from pathlib import Path
+
+from hal.clock import HostClock
+from sim.recording import Recording, load_recording
+from sim.room import Room
+from sim.rsi import RobotTwin
+from sim.wired_room import Driver, Place, Role, WiredRoom, wired_room, with_wire
+from sim.xray_panels import XrayPanels
+from tracker.build.room import furnish
+from tracker.config import Configuration, ConfigurationError, altered, load_configuration
+from tracker.journal import JournalWriter, make_header
+from tracker.live.devices.twin_places import places_of
+from tracker.live.scheduling import SWITCH_S, prefer
+from tracker.wires import Rsi
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="a configuration with [room] and [wires]"
+    )
+    parser.add_argument(
+        "--trace", type=Path, metavar="FILE", help="a recorded breath instead of a generated one"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="for all chance (default 1)")
+    parser.add_argument(
+        "--truth", type=Path, metavar="FILE", help="record what really was, for tidetrack score"
+    )
+    parser.add_argument("--duration-s", type=float, metavar="S", help="length of the patient's run")
+    parser.add_argument(
+        "--priority", type=int, default=0, metavar="N", help="SCHED_FIFO priority, where allowed"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Furnish the room, put it on its wires, and let time pass until told to stop."""
+    configuration = load_configuration(args.config)
+    wires = configuration.wires
+    if wires is None:
+        raise ConfigurationError([f"{args.config}: has no [wires] to serve; add a section each"])
+    if args.duration_s is not None:
+        configuration = altered(configuration, {"room": {"duration_s": args.duration_s}})
+    recording = None if args.trace is None else load_recording(args.trace)
+    room = room_for_wires(configuration, recording, args.seed)
+    places = places_of(configuration)
+    start_ns = time.monotonic_ns()
+    further = {"run": "room", "config": str(args.config), "monotonic_start_ns": str(start_ns)}
+    header = make_header(configuration.text, args.seed, further)
+    opened = (
+        contextlib.nullcontext()
+        if args.truth is None
+        else JournalWriter(args.truth, header, overwrite=True)
+    )
+    sys.setswitchinterval(SWITCH_S)
+    prefer(args.priority)
+    with opened as truth:
+        asyncio.run(_serve(room, places, HostClock(start_ns), truth, args.seed))
+    return 0
+
+
+def room_for_wires(configuration: Configuration, recording: Recording | None, seed: int) -> Room:
+    """The configured room; its actuator's latency is what is left of it beside the wire's own."""
+    wires, settings = configuration.wires, configuration.room
+    if settings is None or wires is None:
+        raise ConfigurationError([f"{configuration.path}: needs [room] and [wires]; add them"])
+    if wires.actuator is not None:
+        driver: Driver = "rsi" if isinstance(wires.actuator, Rsi) else "gcs"
+        actuator = with_wire(settings.actuator, driver)
+        changes = {"latency_ms": actuator.latency_ms, "dead_time_ms": actuator.dead_time_ms}
+        configuration = altered(configuration, {"room.actuator": changes})
+    return furnish(configuration, recording, seed)
+
+
+async def _serve(
+    room: Room,
+    places: dict[Role, Place],
+    clock: HostClock,
+    truth: JournalWriter | None,
+    seed: int,
+) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    write = None if truth is None else truth.truth
+    async with wired_room(room, places, clock, seed) as wired:
+        for role, where in wired.places.items():
+            print(f"{role:<9} {getattr(room.devices, role):<9} {where}")
+        print("ready", flush=True)
+        gc.collect()
+        gc.freeze()
+        passing = asyncio.create_task(wired.run(write))
+        told = asyncio.create_task(ended.wait())
+        await asyncio.wait([passing, told], return_when=asyncio.FIRST_COMPLETED)
+        for task in (passing, told):
+            task.cancel()
+        await asyncio.gather(told, return_exceptions=True)
+        (outcome,) = await asyncio.gather(passing, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
+        wired.tell_rest(write)
+        print(_counted(wired), flush=True)
+
+
+def _counted(wired: WiredRoom) -> str:
+    lines = ["stopped"]
+    robot = wired.twins.get("actuator")
+    if isinstance(robot, RobotTwin):
+        lines.append(
+            f"robot: {robot.pendant}; {robot.cycles} cycles in this run of RSI, "
+            f"{robot.faulty_packets} replies missing, {robot.refused} refused "
+            f"{robot.why_refused}".rstrip()
+        )
+    if isinstance(wired.imager, XrayPanels):
+        lines.append(f"imager: {wired.imager.shots} shots")
+    elif wired.imager is not None:
+        lines.append(f"imager: {wired.imager.stored} shots stored, {wired.imager.refused} refused")
+    return "\n".join(lines)

@@ -1,0 +1,213 @@
+"""The self-test before a live start: disk, dates, devices, clocks; what fails refuses the start.
+
+A check is a function that yields what it found. The first table needs no device; the second
+judges what each device said while it was listened to. The gate's own watchdog is proven by its
+driver before it counts as there, so "there" includes that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from hal.messages import BeamStatus
+from hal.sealed import SealError, read_sealed
+from tracker.config import Configuration, ConfigurationError
+from tracker.live.devices.arrangement import Arrangement, pose_sha256
+from tracker.live.devices.device_plan import DevicePlan
+from tracker.live.devices.latency_file import MeasuredLatency, refuse_other_latency
+from tracker.live.devices.probe import Probed, probe_all
+
+SLOW_WRITE_S = 0.5
+"""A disk that needs so long for one small write cannot record every tick."""
+REMIND_SHARE = 0.9
+"""Of its allowed age, after which a check is said to be due soon."""
+
+
+class Finding(NamedTuple):
+    """One thing looked at: whether it may stay so, and what was found with what to do."""
+
+    check: str
+    passed: bool
+    text: str
+
+    def line(self) -> str:
+        """For the terminal."""
+        return f"self-test: {'passed' if self.passed else 'FAILED'}: {self.check}: {self.text}"
+
+
+def self_test(
+    configuration: Configuration, orders: dict[str, DevicePlan], folder: Path
+) -> list[Finding]:
+    """Look at everything, devices for ``self_test.seconds``; the findings, passed and failed."""
+    now = datetime.datetime.now(datetime.UTC)
+    findings = [
+        Finding(name, passed, text)
+        for name, check in BEFORE.items()
+        for passed, text in check(configuration, folder, now)
+    ]
+    seconds = configuration.operation.self_test.seconds
+    probed = asyncio.run(probe_all(orders, configuration, seconds, False))
+    for role, each in zip(orders, probed, strict=True):
+        findings += [
+            Finding(f"{each.device}: {name}", passed, text)
+            for name, check in LISTENING.items()
+            for passed, text in check(configuration, role, each)
+        ]
+    return findings
+
+
+Found = Iterator[tuple[bool, str]]
+
+
+def _disk(configuration: Configuration, folder: Path, now: datetime.datetime) -> Found:
+    least = configuration.operation.records.least_free_mb
+    free = shutil.disk_usage(folder).free // 1_000_000
+    yield free >= least, f"{free} MB free in {folder}, at least {least} are needed"
+
+
+def _journal(configuration: Configuration, folder: Path, now: datetime.datetime) -> Found:
+    path = folder / ".self-test"
+    try:
+        began = datetime.datetime.now(datetime.UTC)
+        with path.open("wb") as file:
+            file.write(bytes(65536))
+            file.flush()
+            os.fsync(file.fileno())
+        took = (datetime.datetime.now(datetime.UTC) - began).total_seconds()
+        path.unlink()
+    except OSError as error:
+        yield False, f"{folder}: cannot be written ({error.strerror}); correct records.folder"
+        return
+    yield took <= SLOW_WRITE_S, f"written through in {took * 1e3:.0f} ms, limit {SLOW_WRITE_S:g} s"
+
+
+def _latency(configuration: Configuration, folder: Path, now: datetime.datetime) -> Found:
+    wires, limit = configuration.wires, configuration.operation.self_test.latency_days
+    if wires is None or not wires.latency_file:
+        yield True, "not measured; name one with wires.latency_file (tidetrack latency --out)"
+        return
+    try:
+        refuse_other_latency(configuration)
+    except ConfigurationError as error:
+        yield False, str(error)
+        return
+    found = read_sealed(_beside(configuration, wires.latency_file), MeasuredLatency)
+    yield _age(found.made, now, limit, "measure again with tidetrack latency")
+
+
+def _calibrations(configuration: Configuration, folder: Path, now: datetime.datetime) -> Found:
+    from hal.imaging.calibration_file import read_calibration
+    from hal.imaging.phantom import CalibrationError
+
+    limit = configuration.operation.self_test.calibration_days
+    kinds: dict[str, Literal["camera", "xray"]] = {"camera": "camera", "imager": "xray"}
+    for role, kind in kinds.items():
+        name = getattr(getattr(configuration.wires, role, None), "calibration", "")
+        if not name:
+            continue
+        try:
+            device = getattr(configuration.controller, role).device
+            made = read_calibration(_beside(configuration, name), kind, device).made
+        except CalibrationError as error:
+            yield False, str(error)
+            continue
+        passed, text = _age(made, now, limit, "calibrate again")
+        yield passed, f"{role}: {text}"
+
+
+def _arrangement(configuration: Configuration, folder: Path, now: datetime.datetime) -> Found:
+    wanted = configuration.operation.self_test
+    if not wanted.arrangement_file:
+        yield True, "not asked for; name one with self_test.arrangement_file"
+        return
+    path = _beside(configuration, wanted.arrangement_file)
+    again = f"look again: tidetrack arrangement CONFIG --out {path}"
+    try:
+        found = read_sealed(path, Arrangement)
+    except SealError as error:
+        yield False, f"{error}; {again}"
+        return
+    device = configuration.controller.camera.device
+    if found.device != device:
+        yield False, f"{path}: made with {found.device}, the camera is {device}; {again}"
+    elif found.pose_sha256 != pose_sha256(configuration):
+        yield False, f"made for another camera pose or plate; {again}"
+    elif not found.good:
+        yield False, f"{max(found.errors_mm):.1f} mm off, limit {found.tolerance_mm:g} mm; {again}"
+    else:
+        yield _age(found.made, now, wanted.arrangement_days, again)
+
+
+def _there(configuration: Configuration, role: str, probed: Probed) -> Found:
+    trouble = "; ".join(probed.trouble[:2])
+    if not probed.good:
+        yield False, f"not there or silent: {trouble or 'nothing came'}; check cable and power"
+    else:
+        yield True, probed.identity or "there"
+
+
+def _rate(configuration: Configuration, role: str, probed: Probed) -> Found:
+    found, share = probed.found, configuration.operation.self_test.rate_share
+    if probed.nominal_hz is None or found.rate_hz is None:
+        return
+    passed = abs(found.rate_hz / probed.nominal_hz - 1.0) <= share
+    said = f"{found.rate_hz:.1f} Hz, configured are {probed.nominal_hz:g} Hz"
+    yield passed, said if passed else f"{said}; check the device, or correct {role}.rate_hz"
+
+
+def _clock(configuration: Configuration, role: str, probed: Probed) -> Found:
+    drift, limit = probed.found.drift_ppm, configuration.operation.self_test.drift_ppm
+    if drift is not None:
+        yield abs(drift) <= limit, f"clock {drift:+.0f} ppm off the host's, limit {limit:g} ppm"
+
+
+def _beam_off(configuration: Configuration, role: str, probed: Probed) -> Found:
+    if role == "gate":
+        on = any(isinstance(sample, BeamStatus) and sample.on for sample in probed.samples)
+        yield (
+            not on,
+            "beam on without a permit; check the gate" if on else "beam off, watchdog bites",
+        )
+
+
+Check = Callable[[Configuration, Path, datetime.datetime], Found]
+Listening = Callable[[Configuration, str, Probed], Found]
+
+BEFORE: dict[str, Check] = {
+    "disk": _disk,
+    "journal": _journal,
+    "latency": _latency,
+    "calibration": _calibrations,
+    "arrangement": _arrangement,
+}
+LISTENING: dict[str, Listening] = {
+    "link": _there,
+    "rate": _rate,
+    "clock": _clock,
+    "beam": _beam_off,
+}
+
+
+def _beside(configuration: Configuration, name: str) -> Path:
+    return (configuration.path.parent if configuration.path else Path()) / name
+
+
+def _age(made: str, now: datetime.datetime, limit_days: int, remedy: str) -> tuple[bool, str]:
+    try:
+        when = datetime.datetime.fromisoformat(made)
+    except ValueError:
+        return False, f"its date {made!r} is none; {remedy}"
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=datetime.UTC)
+    days = (now - when).total_seconds() / 86400.0
+    if days < -1.0:
+        return False, f"made in the future ({made}); check the computer's date"
+    passed = days <= limit_days
+    due = f"; due soon: {remedy}" if passed and days > REMIND_SHARE * limit_days else ""
+    return passed, f"{days:.0f} days old, limit {limit_days}{due if passed else f'; {remedy}'}"

@@ -1,0 +1,1 @@
+"""Requests from other programs to a running daemon, and the state it publishes."""

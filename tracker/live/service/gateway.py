@@ -1,0 +1,155 @@
+"""What a run shows to OpenIGTLink clients (3D Slicer and others) while it goes on.
+
+``Target`` and ``Prediction`` are in the table-top frame (IEC 61217): hung under ``Couch`` in
+3D Slicer they move with it; with a robot the table stands still. ``Couch`` or ``Robot`` is where
+the actuator is by its own encoders, in the fixed frame. ``Session`` is the state with the faults
+that hold, ``Beam`` 1 or 0 by the gate's read-back. Nothing a client does can disturb the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+
+from hal.events import Event
+from hal.messages import ActuatorStatus, BeamStatus, Triple
+from hal.openigtlink.publication import DISABLED, NOT_READY, OK, Publication
+from hal.openigtlink.server import Outlet, serve
+from tracker.config import Configuration, ConfigurationError
+from tracker.core.frames import Orientation, PatientPoint, patient_to_table
+from tracker.core.session import State
+from tracker.core.settings import Controller
+from tracker.core.types import (
+    FaultChanged,
+    Output,
+    SessionChanged,
+    TargetEstimate,
+    TargetPrediction,
+)
+from tracker.live.devices.pictures import host_and_port
+from tracker.wires import Gateway as GatewaySettings
+
+CODES = {State.TRACKING: OK, State.HOLDING: DISABLED, State.STOPPED: DISABLED}
+"""STATUS code of a session state; of every other one `NOT_READY`."""
+
+
+class Gateway:
+    """Turns what the daemon handles into messages for whoever is connected."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        controller: Controller,
+        clock: Callable[[], int],
+        say: Callable[[str], None],
+    ) -> None:
+        self._place = host_and_port(settings.listen)
+        self._orientation: Orientation = controller.session.orientation
+        self._actuator = controller.actuator.kind.capitalize()
+        self._say = say
+        self._publication = Publication(
+            time.time_ns() - clock(),
+            version=settings.version,
+            least_period_ns=round(settings.period_ms * 1e6),
+        )
+        self._outlet: Outlet | None = None
+        self._state: str = State.IDLE
+        self._faults: dict[str, str] = {}
+        self._beam: bool | None = None
+        self.port = 0
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncGenerator[Gateway, None]:
+        """Let clients come; raises `ConfigurationError` where the port cannot be had."""
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                outlet = await stack.enter_async_context(serve(self._publication, *self._place))
+            except OSError as error:
+                host, port = self._place
+                line = f"wires.gateway.listen: {host}:{port}: {error.strerror}; choose another"
+                raise ConfigurationError([line]) from None
+            self._outlet, self.port = outlet, outlet.port
+            self._say(f"gateway: OpenIGTLink at {self._place[0]}:{outlet.port}")
+            outlet.send(self._session(0))
+            try:
+                yield self
+            finally:
+                self._outlet = None
+
+    def take(self, event: Event, outputs: Sequence[Output]) -> None:
+        """Show what an event and what followed from it say; never waits and never raises."""
+        outlet = self._outlet
+        if outlet is None:
+            return
+        try:
+            data = self._of_event(event) + b"".join(map(self._of_output, outputs))
+            outlet.send(data)
+        except Exception as error:  # a picture for onlookers is no reason to end a run
+            self._outlet = None
+            self._say(f"warning: gateway shows nothing more: {type(error).__name__}: {error}")
+
+    def _of_event(self, event: Event) -> bytes:
+        match event:
+            case ActuatorStatus():
+                return self._publication.position(self._actuator, event.t_ns, event.position_mm)
+            case BeamStatus() if event.on != self._beam:
+                self._beam = event.on
+                return self._publication.numbers("Beam", event.t_ns, (float(event.on),))
+            case _:
+                return b""
+
+    def _of_output(self, output: Output) -> bytes:
+        match output:
+            case TargetEstimate():
+                place = self._on_table(output.position_mm)
+                return self._publication.position("Target", output.t_ns, place)
+            case TargetPrediction():
+                place = self._on_table(output.position_mm)
+                return self._publication.position("Prediction", output.at_ns, place)
+            case SessionChanged():
+                self._state = output.after
+                return self._session(output.t_ns)
+            case FaultChanged():
+                if output.active:
+                    self._faults[output.fault] = output.detail
+                else:
+                    self._faults.pop(output.fault, None)
+                return self._session(output.t_ns)
+            case _:
+                return b""
+
+    def _session(self, t_ns: int) -> bytes:
+        reason = "; ".join(f"{name} {detail}".rstrip() for name, detail in self._faults.items())
+        code = CODES.get(State(self._state), NOT_READY)
+        return self._publication.state("Session", t_ns, code, self._state, _ascii(reason))
+
+    def _on_table(self, position_mm: Triple) -> Triple:
+        x, y, z = patient_to_table(PatientPoint(position_mm), self._orientation)
+        return (float(x), float(y), float(z))
+
+
+def _ascii(text: str) -> str:
+    """Words any client can show."""
+    return text.encode("ascii", "replace").decode()
+
+
+def gateway_of(
+    configuration: Configuration, clock: Callable[[], int], say: Callable[[str], None]
+) -> Gateway | None:
+    """What is shown to others, where that is configured."""
+    wires = configuration.wires
+    if wires is None or wires.gateway is None:
+        return None
+    return Gateway(wires.gateway, configuration.controller, clock, say)
+
+
+async def beside(gateway: Gateway | None, run: Coroutine[None, None, None]) -> None:
+    """Await ``run`` with the gateway open, where there is one."""
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            if gateway is not None:
+                await stack.enter_async_context(gateway.open())
+            await run
+    finally:
+        run.close()

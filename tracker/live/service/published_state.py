@@ -1,0 +1,296 @@
+"""The picture of a run that is published: kept from events and outputs, drawn when asked for.
+
+An onlooker of the daemon: `take` costs a few microseconds an event, `state` and `model` are made
+when they are sent. Nothing here reaches back into the run.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from hal.events import (
+    Event,
+    LinkChanged,
+    RecordingState,
+    Request,
+    SendDemand,
+    SendHold,
+    SendPermit,
+    SendStop,
+    Tick,
+)
+from hal.messages import ActuatorStatus, BadSample, BeamStatus, Triple
+from tracker.api.schema import (
+    ActiveFault,
+    Beam,
+    Health,
+    Model,
+    ModelShot,
+    Place,
+    Said,
+    State,
+    Surrogate,
+)
+from tracker.config import Configuration
+from tracker.core import session
+from tracker.core.machine.steering import aimed_at
+from tracker.core.safety.faults import FAULTS
+from tracker.core.session import Trigger
+from tracker.core.target.error_region import radius95_mm
+from tracker.core.types import (
+    Covariance,
+    FaultChanged,
+    ModelRefitted,
+    Notice,
+    Observation,
+    Output,
+    SessionChanged,
+    SurrogateState,
+    TargetEstimate,
+    TargetPrediction,
+)
+from tracker.live.devices.health import DeviceHealths
+from tracker.live.service.next_step import next_step
+
+GONE_NS = 500_000_000
+"""A value that was not renewed for so long is shown no more."""
+FAULT_LEVELS = {"WARN": "warning", "REFUSE_START": "warning", "HOLD": "alarm", "STOP": "alarm"}
+ASKED_FOR = (Trigger.START, Trigger.RESUME)
+
+Blocking = Callable[[Trigger], tuple[str, ...]]
+
+
+class Picture:
+    """What is known of a run, ready to be shown."""
+
+    def __init__(self, configuration: Configuration, run_id: str, roles: dict[str, str]) -> None:
+        """``roles`` names the device of each section that has a wire."""
+        controller = configuration.controller
+        self._controller = controller
+        self._run_id = run_id
+        self._stale_ns = round(controller.fusion.stale_ms * 1e6)
+        self._sequence = 0
+        self.devices = DeviceHealths(controller, roles)
+        self.session = session.State.IDLE
+        self._permit_until_ns: int | None = None
+        self._beam_on: bool | None = None
+        self._surrogate: SurrogateState | None = None
+        self._estimate: TargetEstimate | None = None
+        self._prediction: TargetPrediction | None = None
+        self._demand: tuple[int, Triple] | None = None
+        self._actuator: tuple[int, Triple] | None = None
+        self._faults: dict[str, FaultChanged] = {}
+        self._shots: deque[Observation] = deque(maxlen=controller.correlation.capacity_shots)
+        self._refitted: ModelRefitted | None = None
+        self.refits = 0
+        """How many times the model was refitted: another number, another model to be sent."""
+        self.recording = True
+        self.holds = self.faults_seen = 0
+        self.said: deque[Said] = deque(maxlen=200)
+        """Lines of the event log that are not sent yet."""
+
+    # What comes in ----------------------------------------------------------------------------
+
+    def take(self, event: Event, outputs: Sequence[Output]) -> None:
+        """Note an event and what followed from it."""
+        if not isinstance(event, Tick):
+            self._take_event(event)
+        for output in outputs:
+            self._take_output(output)
+
+    def say(self, t_ns: int, level: str, text: str) -> None:
+        """Add a line to the event log."""
+        self.said.append(Said(t_ns=t_ns, level=level, text=text))
+
+    def _take_event(self, event: Event) -> None:
+        match event:
+            case ActuatorStatus():
+                self._actuator = (event.t_ns, event.position_mm)
+                self.devices.sample(event)
+            case BeamStatus():
+                self._beam_on = event.on
+                self.devices.sample(event)
+            case LinkChanged():
+                self.devices.link(event)
+                if event.device == self._controller.gate.device and not event.up:
+                    self._beam_on = None
+            case RecordingState():
+                self.recording = event.ok
+                level, words = ("info", "again") if event.ok else ("alarm", "not")
+                self.say(event.t_ns, level, f"recording: {words} on disk {event.detail}".rstrip())
+            case Request():
+                self.say(event.t_ns, "info", f"request: {event.name} by {event.who}")
+            case BadSample():
+                self.devices.bad(event)
+            case _:
+                self.devices.sample(event)
+
+    def _take_output(self, output: Output) -> None:
+        match output:
+            case SurrogateState():
+                self._surrogate = output
+            case TargetEstimate():
+                self._estimate = output
+            case TargetPrediction():
+                self._prediction = output
+            case SendDemand():
+                self._demand = (output.t_ns, output.position_mm)
+            case SendStop():
+                self._demand = None
+            case SendPermit():
+                self._permit_until_ns = output.until_ns
+            case SendHold():
+                self._permit_until_ns = None
+            case Observation():
+                self._shots.append(output)
+            case ModelRefitted():
+                self._refitted = output
+                self.refits += 1
+            case SessionChanged():
+                self._change(output)
+            case FaultChanged():
+                self._fault(output)
+            case Notice():
+                self.say(output.t_ns, output.level, output.text)
+            case _:
+                pass
+
+    def _change(self, changed: SessionChanged) -> None:
+        self.session = session.State(changed.after)
+        if self.session is session.State.MODELLING:
+            self._shots.clear()
+            self._refitted = None
+            self.refits += 1
+        elif self.session is session.State.HOLDING:
+            self.holds += 1
+        text = f"session: {changed.before} to {changed.after} ({changed.trigger})"
+        self.say(changed.t_ns, "info", text)
+
+    def _fault(self, changed: FaultChanged) -> None:
+        if not changed.active:
+            self._faults.pop(changed.fault, None)
+            self.say(changed.t_ns, "info", f"over: {changed.fault}")
+            return
+        self.faults_seen += 1
+        self._faults[changed.fault] = changed
+        row = FAULTS[changed.fault]
+        text = f"{changed.fault}: {row.sentence} {changed.detail}".rstrip()
+        self.say(changed.t_ns, FAULT_LEVELS[changed.reaction], text)
+
+    # What is shown ----------------------------------------------------------------------------
+
+    def state(self, now_ns: int, blocking: Blocking, health: Health) -> State:
+        """Draw everything as of now; ``blocking``: the faults a request would be refused for."""
+        self._sequence += 1
+        settings = self._controller.session
+        against = {trigger: blocking(trigger) for trigger in ASKED_FOR}
+        allowed = [t.value for t in session.allowed(self.session) if not against.get(t)]
+        wanted = Trigger.RESUME if self.session is session.State.HOLDING else Trigger.START
+        down = self.devices.down
+        return State(
+            run_id=self._run_id,
+            sequence=self._sequence,
+            t_ns=now_ns,
+            wall=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+            patient_id=settings.patient_id,
+            plan_id=settings.plan_id,
+            session=self.session.value,
+            allowed=tuple(allowed),
+            next_step=next_step(self.session, against[wanted], down),
+            beam=self._beam(now_ns),
+            surrogate=self._breathing(now_ns),
+            estimate=self._where(self._estimate, now_ns),
+            prediction=self._where(self._prediction, now_ns),
+            tolerance_mm=self._controller.gating.tolerance_mm,
+            demand_mm=self._aim(self._demand, now_ns),
+            actuator_mm=self._aim(self._actuator, now_ns),
+            faults=tuple(map(_active, self._faults.values())),
+            devices=self.devices.all(now_ns),
+            health=health,
+        )
+
+    def model(self, now_ns: int) -> Model | None:
+        """Draw the correlation model and its shots; ``None`` while there is neither."""
+        fitted = self._refitted
+        if fitted is None and not self._shots:
+            return None
+        return Model(
+            t_ns=now_ns if fitted is None else fitted.t_ns,
+            kinds=("", "", "") if fitted is None else fitted.kinds,
+            loo_rms_mm=(0.0, 0.0, 0.0) if fitted is None else fitted.loo_rms_mm,
+            phase_coverage=0.0 if fitted is None else fitted.phase_coverage,
+            shots=tuple(map(_shot, self._shots)),
+            curve_amplitude_mm=() if fitted is None else fitted.curve_amplitude_mm,
+            curve_inhale_mm=() if fitted is None else fitted.curve_inhale_mm,
+            curve_exhale_mm=() if fitted is None else fitted.curve_exhale_mm,
+        )
+
+    def _beam(self, now_ns: int) -> Beam:
+        until_ns = self._permit_until_ns
+        permitted = until_ns is not None and now_ns < until_ns
+        return Beam(permitted=permitted, until_ns=until_ns, on=self._beam_on)
+
+    def _breathing(self, now_ns: int) -> Surrogate | None:
+        seen, sample_ns = self._surrogate, self.devices.newest_breath_ns
+        if seen is None or now_ns - seen.t_ns > GONE_NS or sample_ns is None:
+            return None
+        return Surrogate(
+            amplitude_mm=seen.amplitude_mm,
+            velocity_mm_s=seen.velocity_mm_s,
+            sigma_mm=seen.sigma_mm,
+            age_ms=(now_ns - sample_ns) / 1e6,
+        )
+
+    def _aim(self, seen: tuple[int, Triple] | None, now_ns: int) -> Triple | None:
+        """What the beam meets, in the patient frame, with couch or robot there."""
+        if seen is None or now_ns - seen[0] > GONE_NS:
+            return None
+        kind = self._controller.actuator.kind
+        return aimed_at(kind, seen[1], self._controller.session.orientation)
+
+    def _where(self, seen: TargetEstimate | TargetPrediction | None, now_ns: int) -> Place | None:
+        if seen is None:
+            return None
+        made_ns, at_ns = (
+            (seen.t_ns, seen.t_ns)
+            if isinstance(seen, TargetEstimate)
+            else (seen.made_ns, seen.at_ns)
+        )
+        if now_ns - made_ns > GONE_NS:
+            return None
+        return Place(
+            at_ns=at_ns,
+            position_mm=seen.position_mm,
+            covariance_mm2=seen.covariance_mm2,
+            radius95_mm=radius95_mm(_variances(seen.covariance_mm2)),
+        )
+
+
+def _variances(covariance_mm2: Covariance) -> Triple:
+    return (covariance_mm2[0], covariance_mm2[3], covariance_mm2[5])
+
+
+def _active(changed: FaultChanged) -> ActiveFault:
+    row = FAULTS[changed.fault]
+    return ActiveFault(
+        name=changed.fault,
+        hazard=row.hazard,
+        reaction=changed.reaction,
+        sentence=row.sentence,
+        detail=changed.detail,
+        since_ns=changed.t_ns,
+        latched=row.latched,
+    )
+
+
+def _shot(seen: Observation) -> ModelShot:
+    return ModelShot(
+        shot_id=seen.shot_id,
+        exposed_ns=seen.exposed_ns,
+        amplitude_mm=seen.amplitude_mm,
+        position_mm=seen.position_mm,
+        residual_mm=seen.residual_mm,
+        used=seen.used,
+    )

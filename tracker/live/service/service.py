@@ -1,0 +1,321 @@
+"""The service: requests from known keys to the session, its state to whoever may see it.
+
+Part of the daemon's loop, at the end of each tick, for a bounded time: a few handshakes, a few
+requests, and every 50 ms the state, encoded once for all. It cannot hold anything up, and what
+goes wrong in it is told and is no trouble of the run's.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from hal.events import Event, Request, Tick
+from tracker.api.admission import Admission, Limits, refusal
+from tracker.api.keys import KnownKey, server_key
+from tracker.api.roles import END, STATUS
+from tracker.api.schema import Answer, Ask, Health, Hello, Hop, Record, Welcome
+from tracker.config import Configuration
+from tracker.core.session import Trigger
+from tracker.core.types import Notice, Output
+from tracker.live.recording_watch import RecordingWatch
+from tracker.live.service.known_keys import KnownKeys
+from tracker.live.service.published_state import Picture
+from tracker.live.service.sockets import Asked, Sockets
+from tracker.live.windows import Lengths, Rate
+
+PERIOD_NS = 50_000_000
+"""Between two states: 20 a second."""
+MODEL_NS = 2_000_000_000
+HEALTH_NS = 1_000_000_000
+HANDSHAKES_A_TICK = 8
+REQUESTS_A_TICK = 4
+QUIET_NS = 1_000_000_000
+"""Between two lines about refused messages of one key."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def new_run_id() -> str:
+    """An identity no other run has."""
+    return secrets.token_hex(8)
+
+
+class Service:
+    """A context manager around the run; `take` is the daemon's onlooker, `turn` ends its tick."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        run_id: str,
+        roles: dict[str, str],
+        clock: Callable[[], int],
+        say: Callable[[str], None],
+        program: str = "tidetrack",
+    ) -> None:
+        """``roles`` names the device of each section that has a wire."""
+        settings = configuration.operation.service
+        self._run_id, self._program = run_id, program
+        self._clock, self._say = clock, say
+        self._picture = Picture(configuration, run_id, roles)
+        limits = Limits(settings.requests_per_s, settings.requests_at_once, settings.most_bytes)
+        self._admission = Admission(run_id, limits)
+        folder = Path(settings.keys_folder)
+        key = server_key(folder)
+        records = Path(configuration.operation.records.folder)
+        self._known = KnownKeys(folder, records if records.exists() else Path(), say)
+        self._sockets: Sockets | None = Sockets(settings, key, self._admitted)
+        self._request: Callable[[Request], None] = lambda request: None
+        self._end: Callable[[], None] = lambda: None
+        self._blocking: Callable[[Trigger], tuple[str, ...]] = lambda trigger: ()
+        self._disk: RecordingWatch | None = None
+        self._asking: Request | None = None
+        self._answered: Sequence[Output] | None = None
+        self._tick_rate, self._late = Rate(), Lengths()
+        self._hops = {"sample age": Lengths(), "tick": Lengths(), "service": Lengths()}
+        self._ticks = self._skipped = self._published = 0
+        self._due_ns: int | None = None
+        self._tick_ns = round(1e9 / configuration.controller.timing.tick_hz)
+        self._accepted: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._quiet_until_ns: dict[str, int] = {}
+        self._health: Health | None = None
+        self._state_ns = self._model_ns = self._health_ns = -1
+        self._refits = 0
+        self._sockets_at = (self._sockets.requests_at, self._sockets.publish_port)
+        say(f"service: requests at {self._sockets_at[0]}, state on port {self._sockets_at[1]}")
+        if not len(self._known):
+            say(f"service: no key is known in {folder}; make one with tidetrack keys new")
+
+    def serves(
+        self,
+        request: Callable[[Request], None],
+        end: Callable[[], None],
+        blocking: Callable[[Trigger], tuple[str, ...]],
+        disk: RecordingWatch | None = None,
+    ) -> None:
+        """Name the run: how it is asked, ended, and looked at."""
+        self._request, self._end, self._blocking, self._disk = request, end, blocking, disk
+
+    @property
+    def requests_at(self) -> str:
+        """The address requests are taken at."""
+        return self._sockets_at[0]
+
+    def __enter__(self) -> Self:
+        self._known.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._known.__exit__()
+        self._close()
+
+    # The daemon's side ------------------------------------------------------------------------
+
+    def take(self, event: Event, outputs: Sequence[Output]) -> None:
+        """Note an event and what followed from it; never raises."""
+        if self._sockets is None:
+            return
+        try:
+            if event is self._asking:
+                self._answered = outputs
+            if isinstance(event, Tick):
+                self._note_tick(event)
+            self._picture.take(event, outputs)
+        except Exception as error:
+            self._tell_trouble(error)
+
+    def turn(self, now_ns: int) -> None:
+        """The end of the tick that began at ``now_ns``; never waits and never raises."""
+        if self._sockets is None:
+            return
+        try:
+            began_ns = self._clock()
+            self._hops["tick"].add(now_ns, began_ns - now_ns)
+            self._sockets.let_in(HANDSHAKES_A_TICK)
+            for _ in range(REQUESTS_A_TICK):
+                asked = self._sockets.asked()
+                if asked is None:
+                    break
+                self._hear(self._sockets, asked)
+            self._show(self._sockets, now_ns)
+            self._hops["service"].add(now_ns, self._clock() - began_ns)
+        except Exception as error:  # onlookers are no reason to end a run
+            self._tell_trouble(error)
+
+    def _note_tick(self, tick: Tick) -> None:
+        if self._due_ns is not None:
+            self._skipped += max(0, (tick.due_ns - self._due_ns) // self._tick_ns - 1)
+        self._due_ns = tick.due_ns
+        self._ticks += 1
+        self._tick_rate.add(tick.t_ns)
+        self._late.add(tick.t_ns, tick.t_ns - tick.due_ns)
+        newest_ns = self._picture.devices.newest_breath_ns
+        if newest_ns is not None:
+            self._hops["sample age"].add(tick.t_ns, tick.t_ns - newest_ns)
+
+    def _tell_trouble(self, error: Exception) -> None:
+        """A defect of the service; the next tick is another one."""
+        now_ns = self._clock()
+        if now_ns >= self._quiet_until_ns.get("", -1):
+            self._quiet_until_ns[""] = now_ns + QUIET_NS
+            self._say(f"warning: service: {type(error).__name__}: {error}")
+
+    def _close(self) -> None:
+        if self._sockets is not None:
+            self._sockets.close()
+            self._sockets = None
+
+    # Requests ---------------------------------------------------------------------------------
+
+    def _admitted(self, public: str, host: str) -> bool:
+        if self._known.of(public) is not None:
+            return True
+        self._complain(public, f"key {public} from {host} is not known: not let in")
+        return False
+
+    def _hear(self, sockets: Sockets, asked: Asked) -> None:
+        key = self._known.of(asked.public)
+        state = self._picture.session
+        judged = self._admission.judge(asked.data, key, state, self._clock())
+        if isinstance(judged, Hello):
+            assert key is not None
+            welcome = Welcome(
+                run_id=self._run_id,
+                program=self._program,
+                roles=key.roles,
+                publish_port=self._sockets_at[1],
+            )
+            sockets.answer(asked.sender, _encode(welcome))
+            return
+        if isinstance(judged, Ask):
+            assert key is not None
+            answer = self._obey(judged, key)
+            self._count(answer, judged.role)
+        else:
+            answer = msgspec.structs.replace(judged, state=state.value)
+            self._count(answer, None if key is None else key.roles[-1])
+            name = "unknown" if key is None else key.name
+            self._complain(asked.public, f"request refused, key {name}: {answer.reason}")
+        sockets.answer(asked.sender, _encode(answer))
+
+    def _obey(self, ask: Ask, key: KnownKey) -> Answer:
+        """Pass an admitted request on; the engine's notice says why it is not obeyed."""
+        if ask.name == STATUS:
+            return self._yes(ask)
+        who = f"{ask.who} ({ask.role}, key {key.name})"
+        if ask.name == END:
+            self._note("info", f"request: end by {who}")
+            self._end()
+            return self._yes(ask)
+        request = Request(self._clock(), ask.name, who, ask.request_id)
+        self._asking, self._answered = request, None
+        try:
+            self._request(request)
+            outputs = self._answered
+        finally:
+            self._asking = self._answered = None
+        said = "the controller failed" if outputs is None else _objection(outputs)
+        self._say(f"request: {ask.name} by {who}: {said or 'accepted'}")
+        if said:
+            answer = refusal(ask.request_id, said)
+            return msgspec.structs.replace(answer, state=self._picture.session.value)
+        return self._yes(ask)
+
+    def _yes(self, ask: Ask) -> Answer:
+        state = self._picture.session.value
+        return Answer(request_id=ask.request_id, accepted=True, state=state)
+
+    def _count(self, answer: Answer, role: str | None) -> None:
+        counts = self._accepted if answer.accepted else self._refused
+        counts[role or "unknown"] += 1
+
+    def _complain(self, who: str, text: str) -> None:
+        """Tell of something refused, once a second for each key, however often it happens."""
+        now_ns = self._clock()
+        if now_ns < self._quiet_until_ns.get(who, -1):
+            return
+        if len(self._quiet_until_ns) > 1000:
+            self._quiet_until_ns.clear()
+        self._quiet_until_ns[who] = now_ns + QUIET_NS
+        self._note("warning", text)
+
+    def _note(self, level: str, text: str) -> None:
+        self._say(text if level == "info" else f"{level}: {text}")
+        self._picture.say(self._clock(), level, text)
+
+    # State ------------------------------------------------------------------------------------
+
+    def _show(self, sockets: Sockets, now_ns: int) -> None:
+        picture = self._picture
+        while picture.said:
+            self._send(sockets, b"log", picture.said.popleft())
+        if picture.refits != self._refits or now_ns - self._model_ns >= MODEL_NS:
+            self._refits, self._model_ns = picture.refits, now_ns
+            model = picture.model(now_ns)
+            if model is not None:
+                self._send(sockets, b"model", model)
+        if now_ns // PERIOD_NS != self._state_ns // PERIOD_NS:
+            self._state_ns = now_ns
+            state = picture.state(now_ns, self._blocking, self._healthy(now_ns))
+            self._send(sockets, b"state", state)
+
+    def _send(self, sockets: Sockets, topic: bytes, record: Record) -> None:
+        self._published += 1
+        sockets.publish(topic, _encode(record))
+
+    def _healthy(self, now_ns: int) -> Health:
+        """How the daemon is; quantiles are looked for once a second."""
+        if self._health is not None and now_ns - self._health_ns < HEALTH_NS:
+            return self._health
+        self._health_ns = now_ns
+        p50, p99, most = self._late.quantiles_ms(now_ns, 0.5, 0.99, 1.0)
+        recorder = None if self._disk is None else self._disk.recorder
+        failed = self._disk is not None and bool(self._disk.failure)
+        picture = self._picture
+        self._health = Health(
+            tick_hz=round(self._tick_rate.per_s(now_ns), 2),
+            late_p50_ms=p50,
+            late_p99_ms=p99,
+            late_max_ms=most,
+            skipped_ticks=self._skipped,
+            recording=picture.recording and not failed,
+            journal_queue=0 if recorder is None else recorder.sent - recorder.acknowledged,
+            disk_free_bytes=self._known.disk_free_bytes,
+            hops=tuple(_hop(name, seen, now_ns) for name, seen in self._hops.items()),
+            ticks_total=self._ticks,
+            holds_total=picture.holds,
+            faults_total=picture.faults_seen,
+            bad_samples_total=picture.devices.bad_total,
+            samples_total=picture.devices.samples,
+            accepted_total=dict(self._accepted),
+            refused_total=dict(self._refused),
+            published_total=self._published,
+            resident_bytes=_resident_bytes(),
+        )
+        return self._health
+
+
+def _hop(name: str, seen: Lengths, now_ns: int) -> Hop:
+    p50, p99 = seen.quantiles_ms(now_ns, 0.5, 0.99)
+    return Hop(name=name, p50_ms=p50, p99_ms=p99, count=len(seen))
+
+
+def _objection(outputs: Sequence[Output]) -> str:
+    """Why the engine did not obey, in its words; empty: it did."""
+    said = [o.text for o in outputs if isinstance(o, Notice) and o.level != "info"]
+    return "; ".join(said)
+
+
+def _resident_bytes() -> int | None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

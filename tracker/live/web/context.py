@@ -1,0 +1,117 @@
+"""What every route of the page server works with: the daemon's feed, open pages, logins, reviews.
+
+Nothing here decides what is allowed: the daemon does, for every request anew. The server only
+refuses what a role may never ask, so that the page can say so at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from tracker.api.schema import Model, Published, Said, State
+from tracker.daemon_settings import ConsolePage
+from tracker.live.web.access import LOOPBACK_NAMES, Gatekeeper, is_loopback
+from tracker.live.web.feed import Feed
+from tracker.live.web.hub import Hub
+from tracker.live.web.logins import Logins, Throttle
+from tracker.live.web.review import Review
+from tracker.live.web.tokens import people
+
+SWEEP_S = 2.0
+LINK_S = 0.2
+SILENT_S = 0.5
+"""The daemon says its state 20 times a second; silent for so long, it is lost."""
+
+_encode = msgspec.json.Encoder().encode
+Render = Callable[[State], str]
+
+
+class ConsoleError(Exception):
+    """The page cannot be served as configured; the message says what to do."""
+
+
+class ConsoleContext:
+    """Everything a route needs: the daemon, the pages, the logins, the past."""
+
+    def __init__(
+        self,
+        settings: ConsolePage,
+        feed: Feed,
+        review: Review,
+        render: Render | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.feed = feed
+        self.review = review
+        self.render = render
+        self.clock = clock
+        self.hub = Hub()
+        self.logins = Logins(settings.login_hours)
+        self.throttle = Throttle()
+        self.people = people(Path(settings.tokens)).by_name
+        self.scheme = "https" if settings.certificate else "http"
+        names = {*LOOPBACK_NAMES, *(name.lower() for name in settings.names)}
+        if not is_loopback(settings.host):
+            names.add(settings.host.lower())
+        self.gatekeeper = Gatekeeper(frozenset(names), self.scheme)
+        self.newest: State | None = None
+        self.heard_s = -1e9
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the daemon has said nothing."""
+        return self.clock() - self.heard_s
+
+    def take(self, record: Published) -> None:
+        """The daemon published something."""
+        text = _encode(record).decode()
+        if isinstance(record, State):
+            if self.newest is not None and record.run_id != self.newest.run_id:
+                self.hub.begin_anew()
+            self.newest = record
+            self.heard_s = self.clock()
+            self.hub.state(text)
+        elif isinstance(record, Model):
+            self.hub.model(text)
+        elif isinstance(record, Said):
+            self.hub.line(text)
+
+    async def watch_link(self) -> None:
+        """Tell every page how long the daemon has been silent, as long as it is."""
+        while True:
+            await asyncio.sleep(LINK_S)
+            self.hub.say(self.link())
+
+    def link(self) -> str:
+        """What a page is told of the way from here to the daemon."""
+        silent_s = self.silent_s
+        up = silent_s <= SILENT_S
+        text = {"type": "Link", "up": up, "silent_s": round(min(silent_s, 1e6), 2)}
+        return _encode(text).decode()
+
+    async def watch_people(self) -> None:
+        """End logins whose token is gone."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self.look_at_people()
+
+    def look_at_people(self) -> None:
+        """Read the tokens anew."""
+        self.people = people(Path(self.settings.tokens)).by_name
+        self.logins.sweep(self.people, self.clock())
+
+
+CONTEXT: web.AppKey[ConsoleContext] = web.AppKey("context", ConsoleContext)
+
+
+def utc() -> datetime.datetime:
+    """Now, as tokens count it."""
+    return datetime.datetime.now(datetime.UTC)

@@ -1,0 +1,1 @@
+"""`tidetrack bench`: score predictors on recorded traces."""
