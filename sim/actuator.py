@@ -23,8 +23,8 @@ from hal.messages import ActuatorStatus, BadSample, Sample, Triple
 from sim import mishaps as trouble
 from sim.chance import stream
 from sim.sampling import sampling
-from sim.scenario import Actuator as ActuatorSettings
 from sim.scenario import Mishap
+from sim.scenario import RoomActuator as ActuatorSettings
 
 Floats = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def follow(
             velocity[axis] = v
 
 
-class Actuator:
+class SimulatedActuator:
     """The twin of couch or robot."""
 
     def __init__(

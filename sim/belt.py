@@ -9,20 +9,20 @@ import numpy as np
 from hal.messages import BadSample, BeltSample, Sample
 from sim import mishaps as trouble
 from sim.chance import stream
-from sim.patient import Patient
+from sim.patient import SimulatedPatient
 from sim.sampling import sampling
-from sim.scenario import Belt as BeltSettings
 from sim.scenario import Mishap
+from sim.scenario import RoomBelt as BeltSettings
 
 
-class Belt:
+class SimulatedBelt:
     """The twin of the belt: ``offset + gain chest + curvature chest^2 + noise``."""
 
     def __init__(
         self,
         settings: BeltSettings,
         device: str,
-        patient: Patient,
+        patient: SimulatedPatient,
         mishaps: Sequence[Mishap],
         seed: int,
     ) -> None:

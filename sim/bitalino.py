@@ -8,7 +8,7 @@ its own clock, at the rate it was told.
 from __future__ import annotations
 
 from hal.bitalino import codec
-from hal.bitalino.codec import Frame
+from hal.bitalino.codec import BitalinoFrame
 from hal.events import Command
 from hal.messages import BeltSample, Sample
 
@@ -108,4 +108,4 @@ class BitalinoTwin:
         if self._belt_channel in self.channels:
             at = self.channels.index(self._belt_channel)
             counts[at] = self._value if at < 4 else self._value >> 4
-        self._out += codec.encode_frame(Frame(number % 16, tuple(counts), self.lines))
+        self._out += codec.encode_frame(BitalinoFrame(number % 16, tuple(counts), self.lines))

@@ -12,25 +12,25 @@ import numpy as np
 
 from hal.messages import BadSample, MarkerFrame, Sample, Triple
 from sim import mishaps as trouble
-from sim.actuator import Actuator
+from sim.actuator import SimulatedActuator
 from sim.chance import stream
 from sim.geometry import lying, rotated, turned_xyz
-from sim.patient import Patient
+from sim.patient import SimulatedPatient
 from sim.sampling import sampling
-from sim.scenario import Camera as CameraSettings
 from sim.scenario import Mishap, Orientation
+from sim.scenario import RoomCamera as CameraSettings
 
 BLOCK = 512
 
 
-class Camera:
+class SimulatedCamera:
     """The twin of the marker camera."""
 
     def __init__(
         self,
         settings: CameraSettings,
         device: str,
-        patient: Patient,
+        patient: SimulatedPatient,
         orientation: Orientation,
         mishaps: Sequence[Mishap],
         seed: int,
@@ -69,7 +69,7 @@ class Camera:
         self._next = 0
         self.due_ns = plan.arrival_ns[0]
 
-    def collect(self, to_ns: int, couch: Actuator | None, out: list[Sample]) -> None:
+    def collect(self, to_ns: int, couch: SimulatedActuator | None, out: list[Sample]) -> None:
         """Append the frames that arrive at or before ``to_ns``; ``couch`` carries the patient."""
         plan = self._plan
         while self.due_ns <= to_ns:
@@ -83,7 +83,7 @@ class Camera:
             self._next += 1
             self.due_ns = plan.arrival_ns[self._next]
 
-    def _markers(self, number: int, couch: Actuator | None) -> tuple[Triple | None, ...]:
+    def _markers(self, number: int, couch: SimulatedActuator | None) -> tuple[Triple | None, ...]:
         block, row = divmod(number, BLOCK)
         if block != self._block:
             self._block = block

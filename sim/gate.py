@@ -17,8 +17,8 @@ from hal.events import SendHold, SendPermit
 from hal.messages import BadSample, BeamStatus, Sample
 from sim import mishaps as trouble
 from sim.sampling import sampling
-from sim.scenario import Gate as GateSettings
 from sim.scenario import Mishap
+from sim.scenario import RoomGate as GateSettings
 
 
 class Line:
@@ -50,7 +50,7 @@ class Line:
         return np.array(self._levels)[places]
 
 
-class Gate:
+class SimulatedGate:
     """The twin of the gate; starts without permit and without beam."""
 
     def __init__(

@@ -26,8 +26,8 @@ from hal.gige.packets import (
     MONO16,
     RESENT,
     UNAVAILABLE,
+    GvspPacket,
     Leader,
-    Packet,
     encode_packet,
     packets_of,
 )
@@ -117,7 +117,7 @@ class GigeTwin:
         self.silent = False
         self.refuse: set[int] = set()
         self.stretch_ppm = 0.0
-        self.identity = codec.Identity(
+        self.identity = codec.GigeIdentity(
             "tidetrack", "Twin", "1", serial, "", "127.0.0.1", "02000000aa01"
         )
         self._xml = description()
@@ -185,7 +185,7 @@ class GigeTwin:
             return b""
         return codec.encode_ack(codec.Ack(status, command.command + 1, command.request_id, payload))
 
-    def _carry_out(self, command: codec.Command, now_ns: int) -> tuple[int, bytes]:
+    def _carry_out(self, command: codec.GvcpCommand, now_ns: int) -> tuple[int, bytes]:
         payload = command.payload
         if command.command == codec.DISCOVERY:
             return 0, codec.encode_identity(self.identity)
@@ -261,7 +261,7 @@ class GigeTwin:
             if packets is not None and number < len(packets):
                 self.stream.append(struct.pack(">H", RESENT) + packets[number][2:])
             else:
-                gone = Packet(UNAVAILABLE, wanted.block, 3, number, memoryview(b""), False)
+                gone = GvspPacket(UNAVAILABLE, wanted.block, 3, number, memoryview(b""), False)
                 self.stream.append(encode_packet(gone))
 
 

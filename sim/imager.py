@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from hal.events import SendExpose
 from hal.messages import BadSample, FiducialShot, Sample, Triple
 from sim import mishaps as trouble
-from sim.actuator import Actuator
+from sim.actuator import SimulatedActuator
 from sim.chance import cut_normal, stream
 from sim.geometry import lying, rotated
-from sim.patient import Patient
+from sim.patient import SimulatedPatient
 from sim.sampling import NEVER_NS
-from sim.scenario import Imager as ImagerSettings
 from sim.scenario import Mishap, Orientation
+from sim.scenario import RoomImager as ImagerSettings
 
 
 class Pending(NamedTuple):
@@ -30,14 +30,14 @@ class Pending(NamedTuple):
     """Shape (fiducials, 3)."""
 
 
-class Imager:
+class SimulatedImager:
     """The twin of the imager; the patient does not turn or deform between target and fiducials."""
 
     def __init__(
         self,
         settings: ImagerSettings,
         device: str,
-        patient: Patient,
+        patient: SimulatedPatient,
         orientation: Orientation,
         mishaps: Sequence[Mishap],
         seed: int,
@@ -73,14 +73,14 @@ class Imager:
         self._pending.sort(key=lambda shot: shot.arrival_ns)
         self.due_ns = self._pending[0].arrival_ns
 
-    def collect(self, to_ns: int, couch: Actuator | None, out: list[Sample]) -> None:
+    def collect(self, to_ns: int, couch: SimulatedActuator | None, out: list[Sample]) -> None:
         """Append the shots that arrive at or before ``to_ns``; ``couch`` carries the patient."""
         while self.due_ns <= to_ns:
             shot = self._pending.pop(0)
             out.append(self._answer(shot, couch))
             self.due_ns = self._pending[0].arrival_ns if self._pending else NEVER_NS
 
-    def _answer(self, shot: Pending, couch: Actuator | None) -> Sample:
+    def _answer(self, shot: Pending, couch: SimulatedActuator | None) -> Sample:
         at = np.array([shot.exposure_ns / 1e9])
         if trouble.during(self._mishaps, "imager", "garbage", at)[0]:
             return BadSample(self.device, shot.arrival_ns, "fiducial position", "nan")

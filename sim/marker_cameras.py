@@ -26,7 +26,7 @@ _WAITING = 8
 _JPEG_QUALITY = 95
 
 
-class Outlet(Protocol):
+class PictureOutlet(Protocol):
     """Where the pictures go."""
 
     @property
@@ -47,7 +47,7 @@ class MarkerCameras:
     """Draws every `MarkerFrame` it is shown and sends both pictures, in order."""
 
     def __init__(
-        self, geometry: StereoGeometry, diameter_mm: float, seed: int, outlet: Outlet
+        self, geometry: StereoGeometry, diameter_mm: float, seed: int, outlet: PictureOutlet
     ) -> None:
         self._pictures = DiscPictures(stereo_views(geometry), diameter_mm, seed)
         self._outlet = outlet

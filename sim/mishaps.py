@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import breathing
-from sim.scenario import Mishap, MishapKind, Room, Twin
+from sim.scenario import Mishap, MishapKind, RoomScenario, Twin
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -93,7 +93,7 @@ EDGE_S = 1.0
 MIGRATION_DIRECTION = np.array([0.6, 0.0, 0.8])
 
 
-def check(room: Room, markers: int) -> None:
+def check(room: RoomScenario, markers: int) -> None:
     """Refuse a mishap that its twin cannot have; raises `ValueError` with one line."""
     for number, mishap in enumerate(room.mishaps, 1):
         twins, _ = EFFECTS[mishap.kind]

@@ -12,7 +12,7 @@ from hal.errors import ProtocolError
 from hal.events import Command, SendHold, SendPermit
 from hal.messages import BeamStatus, Sample
 from hal.modbus import codec
-from hal.modbus.codec import Answer, Request
+from hal.modbus.codec import ModbusAnswer, ModbusRequest
 
 MS = 1_000_000
 _FOREVER_NS = 3600 * 1_000_000_000
@@ -121,9 +121,9 @@ class ModbusTwin:
             out += codec.encode_answer(answer, request.count)
         return out, commands
 
-    def _answer(self, request: Request, now_ns: int) -> tuple[Answer, list[Command]]:
-        def refused(exception: int) -> tuple[Answer, list[Command]]:
-            return Answer(
+    def _answer(self, request: ModbusRequest, now_ns: int) -> tuple[ModbusAnswer, list[Command]]:
+        def refused(exception: int) -> tuple[ModbusAnswer, list[Command]]:
+            return ModbusAnswer(
                 request.transaction, request.function, exception=exception, unit=request.unit
             ), []
 
@@ -157,7 +157,9 @@ class ModbusTwin:
                 self._write_register(at, value, now_ns)
         if self._fed_ns is not None and self.registers[_MASK] >> (function - 1) & 1:
             self._fed_ns = now_ns
-        return Answer(request.transaction, function, values, first, unit=request.unit), commands
+        return ModbusAnswer(
+            request.transaction, function, values, first, unit=request.unit
+        ), commands
 
     def _write_coils(self, first: int, values: tuple[int, ...], now_ns: int) -> list[Command]:
         was_on, was_tripped = self.coils[0], self.tripped

@@ -10,9 +10,10 @@ from typing import Literal
 
 from hal.events import Command
 from hal.messages import BeltSample, MarkerFrame, Sample, Triple
-from hal.openigtlink.codec import Garbled, Packet, StreamReader, encode
+from hal.openigtlink.codec import IgtlGarbled, IgtlPacket, StreamReader, encode
 from hal.openigtlink.contents import (
     Content,
+    IgtlTool,
     Position,
     QuaternionData,
     QuaternionTool,
@@ -20,7 +21,6 @@ from hal.openigtlink.contents import (
     StartTracking,
     Status,
     StopTracking,
-    Tool,
     TrackingAnswer,
     TrackingData,
     Transform,
@@ -61,7 +61,7 @@ class IgtlTwin:
         self._sent_ns: int | None = None
         self._count = 0
         self.accepts = True
-        self.heard: list[Packet | Garbled] = []
+        self.heard: list[IgtlPacket | IgtlGarbled] = []
 
     @property
     def wake_ns(self) -> int | None:
@@ -105,7 +105,7 @@ class IgtlTwin:
         """Take requests; none asks anything of the room."""
         for item in self._reader.take(data):
             self.heard.append(item)
-            if isinstance(item, Garbled):
+            if isinstance(item, IgtlGarbled):
                 continue
             if isinstance(item.content, StartTracking):
                 self._asked = item.content if self.accepts else None
@@ -135,11 +135,11 @@ class IgtlTwin:
         self._count += 1
         unix_ns = self._unix_ns + ticks * self._tick_ns
         message_id = self._count if self._version >= 2 else 0
-        self._out += encode(Packet(name, unix_ns, content, self._version, message_id))
+        self._out += encode(IgtlPacket(name, unix_ns, content, self._version, message_id))
 
 
 def _rows(form: str, seen: list[tuple[str, Triple]]) -> Content:
     if form == "TDATA":
-        return TrackingData(tuple(Tool(name, at(place)) for name, place in seen))
+        return TrackingData(tuple(IgtlTool(name, at(place)) for name, place in seen))
     upright = (0.0, 0.0, 0.0, 1.0)
     return QuaternionData(tuple(QuaternionTool(name, place, upright) for name, place in seen))

@@ -22,8 +22,8 @@ from sim import breathing, mishaps
 from sim.chance import SlowNoise, stream
 from sim.geometry import rotated
 from sim.recording import MotionChannels, Recording, motion_channels
-from sim.scenario import Axis, ChestMarker, Derived, Mishap, Room
-from sim.scenario import Patient as PatientSettings
+from sim.scenario import Axis, ChestMarker, Derived, Mishap, RoomScenario
+from sim.scenario import RoomPatient as PatientSettings
 
 Floats = NDArray[np.float64]
 Curve = Callable[[Floats], Floats]
@@ -65,10 +65,10 @@ class Exhaled(NamedTuple):
     """Of each recorded marker, (3,)."""
 
 
-class Patient:
+class SimulatedPatient:
     """A breathing patient; every method is a pure function of time."""
 
-    def __init__(self, room: Room, parts: Parts) -> None:
+    def __init__(self, room: RoomScenario, parts: Parts) -> None:
         """Put the parts together; use `generated` or `recorded`."""
         self.duration_s = parts.duration_s
         self._parts = parts
@@ -86,7 +86,7 @@ class Patient:
         """Where the markers lie at rest, from the target's reference point, one a marker."""
 
     @classmethod
-    def generated(cls, room: Room, seed: int) -> Patient:
+    def generated(cls, room: RoomScenario, seed: int) -> SimulatedPatient:
         """Make a patient who breathes as ``room.patient.breathing`` says."""
         breath = breathing.breathe(
             room.patient.breathing,
@@ -100,7 +100,7 @@ class Patient:
         return cls(room, Parts(chest, target, (), (), (), room.duration_s, target_lag_s=lag_s))
 
     @classmethod
-    def recorded(cls, room: Room, recording: Recording, seed: int) -> Patient:
+    def recorded(cls, room: RoomScenario, recording: Recording, seed: int) -> SimulatedPatient:
         """Make a patient of a recording; the half that was not recorded is derived from the rest.
 
         Raises `ValueError` if the recording ends before ``room.patient.start_s``.

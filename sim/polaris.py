@@ -262,11 +262,11 @@ class PolarisTwin:
         return codec.bx_reply(self._tracking(parameters == "0801"))
 
     def _tracking(self, outside_too: bool) -> codec.Tracking:
-        tools: list[codec.Tool] = []
+        tools: list[codec.PolarisTool] = []
         frame = self._frame
         for index, (handle, port) in enumerate(self.ports.items()):
             if index in self.unplugged or not port.enabled:
-                tools.append(codec.Tool(handle, None, port.status))
+                tools.append(codec.PolarisTool(handle, None, port.status))
                 continue
             place = None
             if frame is not None and index < len(frame.markers_mm):
@@ -277,9 +277,9 @@ class PolarisTwin:
                 place = place if outside_too else None
             if place is not None and frame is not None:
                 error = frame.errors_mm[index] if index < len(frame.errors_mm) else 0.0
-                pose = codec.Pose(_UPRIGHT, place, error)
+                pose = codec.ToolPose(_UPRIGHT, place, error)
             number = 0 if frame is None else frame.ticks % (1 << 32)
-            tools.append(codec.Tool(handle, pose, status, number))
+            tools.append(codec.PolarisTool(handle, pose, status, number))
         return codec.Tracking(tuple(tools), self.system_status)
 
     def _inside(self, place: Triple) -> bool:

@@ -24,16 +24,16 @@ from numpy.typing import NDArray
 from hal.events import Command, SendDemand, SendExpose, SendHold, SendPermit, SendStop
 from hal.messages import Sample, Triple
 from sim import mishaps
-from sim.actuator import STEP_NS, Actuator
-from sim.belt import Belt
-from sim.camera import Camera
-from sim.gate import Gate
+from sim.actuator import STEP_NS, SimulatedActuator
+from sim.belt import SimulatedBelt
+from sim.camera import SimulatedCamera
+from sim.gate import SimulatedGate
 from sim.geometry import lying, rotated
-from sim.imager import Imager
-from sim.patient import Patient
+from sim.imager import SimulatedImager
+from sim.patient import SimulatedPatient
 from sim.sampling import NEVER_NS
 from sim.scenario import Orientation
-from sim.scenario import Room as RoomSettings
+from sim.scenario import RoomScenario as RoomSettings
 
 TRUTH_STEP_NS = 10_000_000
 ORIGIN: Triple = (0.0, 0.0, 0.0)
@@ -49,7 +49,7 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     gate: str = "gate"
 
 
-class Truth(msgspec.Struct, frozen=True, gc=False, tag=True):
+class RoomTruth(msgspec.Struct, frozen=True, gc=False, tag="Truth"):
     """What really was, every 10 ms; only the simulator knows. Millimetres."""
 
     t_ns: int
@@ -81,13 +81,13 @@ class Traces(NamedTuple):
     scored: NDArray[np.bool_]
 
 
-class Room:
+class SimulatedRoom:
     """Every twin on one timeline of virtual nanoseconds."""
 
     def __init__(
         self,
         settings: RoomSettings,
-        patient: Patient,
+        patient: SimulatedPatient,
         seed: int,
         *,
         devices: Devices | None = None,
@@ -101,17 +101,23 @@ class Room:
         self.settings = settings
         self.devices = names
         self.duration_ns = int(duration_s * 1e9)
-        self.actuator = Actuator(settings.actuator, names.actuator, befall, seed, duration_s)
+        self.actuator = SimulatedActuator(
+            settings.actuator, names.actuator, befall, seed, duration_s
+        )
         self._is_couch = settings.actuator.kind == "couch"
         self._couch = self.actuator if self._is_couch else None
-        self.camera = Camera(settings.camera, names.camera, patient, orientation, befall, seed)
+        self.camera = SimulatedCamera(
+            settings.camera, names.camera, patient, orientation, befall, seed
+        )
         self.belt = (
-            Belt(settings.belt, names.belt, patient, befall, seed)
+            SimulatedBelt(settings.belt, names.belt, patient, befall, seed)
             if settings.belt.enabled
             else None
         )
-        self.imager = Imager(settings.imager, names.imager, patient, orientation, befall, seed)
-        self.gate = Gate(settings.gate, names.gate, befall, seed, duration_s)
+        self.imager = SimulatedImager(
+            settings.imager, names.imager, patient, orientation, befall, seed
+        )
+        self.gate = SimulatedGate(settings.gate, names.gate, befall, seed, duration_s)
         self._obeys: dict[type, tuple[str, Callable[[Any], None]]] = {
             SendPermit: (names.gate, self.gate.obey),
             SendHold: (names.gate, self.gate.obey),
@@ -165,7 +171,7 @@ class Room:
             raise ValueError(f"{kind} to {command.device!r}, but here that is {device!r}")
         obey(command)
 
-    def truth_between(self, from_ns: int, to_ns: int) -> list[Truth]:
+    def truth_between(self, from_ns: int, to_ns: int) -> list[RoomTruth]:
         """Return the truth on the 10 ms grid, ``from_ns`` included, ``to_ns`` not."""
         first = -(-max(from_ns, 0) // TRUTH_STEP_NS)
         last = min(-(-to_ns // TRUTH_STEP_NS), len(self._target))
@@ -173,7 +179,7 @@ class Room:
             return []
         on_at = self.gate.on_at
         is_couch = self._is_couch
-        records: list[Truth] = []
+        records: list[RoomTruth] = []
         rows = zip(
             range(first * TRUTH_STEP_NS, last * TRUTH_STEP_NS, TRUTH_STEP_NS),
             self._moved(first, last).tolist(),
@@ -189,7 +195,7 @@ class Room:
                 fixed = (a + x, b + y, c + z)
             beam = ORIGIN if is_couch else where
             on = on_at(t_ns)
-            records.append(Truth(t_ns, tuple(target), fixed, beam, where, chest, on, scored))
+            records.append(RoomTruth(t_ns, tuple(target), fixed, beam, where, chest, on, scored))
         return records
 
     def traces(self, to_ns: int) -> Traces:
@@ -208,7 +214,7 @@ class Room:
         self.actuator.run_to((last - 1) * ratio)
         return self.actuator.positions[first * ratio : (last - 1) * ratio + 1 : ratio]
 
-    def _plan_truth(self, patient: Patient, orientation: Orientation) -> None:
+    def _plan_truth(self, patient: SimulatedPatient, orientation: Orientation) -> None:
         """Work out what the controller cannot change, on the 10 ms grid."""
         steps = self.duration_ns // TRUTH_STEP_NS + 1
         times = np.arange(steps, dtype=np.float64) * (TRUTH_STEP_NS / 1e9)

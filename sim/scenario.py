@@ -22,11 +22,11 @@ Drift = Annotated[float, Meta(ge=-500, le=500)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ScenarioSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Common to every section: frozen, named, and no unknown key."""
 
 
-class BreathEvent(Settings, frozen=True, kw_only=True):
+class BreathEvent(ScenarioSettings, frozen=True, kw_only=True):
     """Something a generated patient does once, at its time.
 
     ``hold`` breath hold at ``size`` times the usual inhale · ``apnoea`` no breath after an
@@ -41,7 +41,7 @@ class BreathEvent(Settings, frozen=True, kw_only=True):
     size: Annotated[float, Meta(ge=-50, le=50)] = 1.0
 
 
-class Breathing(Settings, frozen=True, kw_only=True):
+class Breathing(ScenarioSettings, frozen=True, kw_only=True):
     """A generated breath: Lujan's cos^2n, varied from cycle to cycle.
 
     Source of the shape: Lujan et al., Med Phys 26 (1999) 715; amplitudes: a free-breathing liver.
@@ -72,7 +72,7 @@ class Breathing(Settings, frozen=True, kw_only=True):
     events: tuple[BreathEvent, ...] = ()
 
 
-class Derived(Settings, frozen=True, kw_only=True):
+class Derived(ScenarioSettings, frozen=True, kw_only=True):
     """How the half that was not recorded follows from the half that was.
 
     Chest from target: ``chest_ratio`` times the motion along its main direction.
@@ -93,7 +93,7 @@ class Derived(Settings, frozen=True, kw_only=True):
     wander_s: Annotated[float, Meta(ge=1, le=600)] = 10.0
 
 
-class ChestMarker(Settings, frozen=True, kw_only=True):
+class ChestMarker(ScenarioSettings, frozen=True, kw_only=True):
     """One reflecting marker on chest or abdomen, when the recording has none of its own."""
 
     rest_mm: Triple
@@ -113,7 +113,7 @@ CHEST_MARKERS = (
 """Abdomen, left costal arch, right chest: three distances, no symmetry to hide a swapped axis."""
 
 
-class Patient(Settings, frozen=True, kw_only=True):
+class RoomPatient(ScenarioSettings, frozen=True, kw_only=True):
     """Who lies on the couch: a generated breath, or what a recording lacks to be a patient."""
 
     breathing: Breathing = Breathing()
@@ -133,7 +133,7 @@ class Patient(Settings, frozen=True, kw_only=True):
     first ``reference_s``)."""
 
 
-class Camera(Settings, frozen=True, kw_only=True):
+class RoomCamera(ScenarioSettings, frozen=True, kw_only=True):
     """The marker camera's twin."""
 
     rate_hz: Annotated[float, Meta(ge=5, le=500)] = 60.0
@@ -152,7 +152,7 @@ class Camera(Settings, frozen=True, kw_only=True):
     """Camera frame to fixed frame: turned about X, then Y, then Z of the fixed frame."""
 
 
-class Belt(Settings, frozen=True, kw_only=True):
+class RoomBelt(ScenarioSettings, frozen=True, kw_only=True):
     """The breathing belt's twin: arbitrary units, slowly changing its mind."""
 
     enabled: bool = True
@@ -171,7 +171,7 @@ class Belt(Settings, frozen=True, kw_only=True):
     first_tick: Annotated[int, Meta(ge=0)] = 0
 
 
-class Imager(Settings, frozen=True, kw_only=True):
+class RoomImager(ScenarioSettings, frozen=True, kw_only=True):
     """The stereo X-ray imager's twin."""
 
     noise_mm: Annotated[float, Meta(ge=0, le=5)] = 0.3
@@ -191,7 +191,7 @@ class Imager(Settings, frozen=True, kw_only=True):
     """Where the fiducials really are, from the target's reference point, in the patient frame."""
 
 
-class Actuator(Settings, frozen=True, kw_only=True):
+class RoomActuator(ScenarioSettings, frozen=True, kw_only=True):
     """Couch or robot: dead time, then a second-order follower inside its own limits."""
 
     kind: Literal["couch", "robot"] = "couch"
@@ -209,7 +209,7 @@ class Actuator(Settings, frozen=True, kw_only=True):
     encoder_noise_mm: Annotated[float, Meta(ge=0, le=1)] = 0.01
 
 
-ROBOT = Actuator(
+ROBOT = RoomActuator(
     kind="robot",
     latency_ms=115.0,
     dead_time_ms=15.0,
@@ -220,7 +220,7 @@ ROBOT = Actuator(
 """A robot that carries the beam, for configurations and tests."""
 
 
-class Gate(Settings, frozen=True, kw_only=True):
+class RoomGate(ScenarioSettings, frozen=True, kw_only=True):
     """The beam gate's twin; it ends the lease itself."""
 
     on_delay_ms: Milliseconds = 3.37
@@ -245,7 +245,7 @@ MishapKind = Literal[
 ]  # fmt: skip
 
 
-class Mishap(Settings, frozen=True, kw_only=True):
+class Mishap(ScenarioSettings, frozen=True, kw_only=True):
     """Something goes wrong with one twin from ``at_s`` for ``duration_s``.
 
     What each kind does to which twin, and what ``size`` means, is the table in `sim.mishaps`.
@@ -260,15 +260,15 @@ class Mishap(Settings, frozen=True, kw_only=True):
     """Which marker or fiducial, counted from 0."""
 
 
-class Room(Settings, frozen=True, kw_only=True):
+class RoomScenario(ScenarioSettings, frozen=True, kw_only=True):
     """The whole simulated room, one field a part of it."""
 
     duration_s: Annotated[float, Meta(gt=0, le=86_400)] = 240.0
     """Length of a run with a generated breath; a recording is played to its own end."""
-    patient: Patient = Patient()
-    camera: Camera = Camera()
-    belt: Belt = Belt()
-    imager: Imager = Imager()
-    actuator: Actuator = Actuator()
-    gate: Gate = Gate()
+    patient: RoomPatient = RoomPatient()
+    camera: RoomCamera = RoomCamera()
+    belt: RoomBelt = RoomBelt()
+    imager: RoomImager = RoomImager()
+    actuator: RoomActuator = RoomActuator()
+    gate: RoomGate = RoomGate()
     mishaps: tuple[Mishap, ...] = ()

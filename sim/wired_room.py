@@ -32,13 +32,13 @@ from sim.bitalino import BitalinoTwin
 from sim.dicom import Storing, StoringImager
 from sim.gcs import GcsTwin
 from sim.lsl import LslTwin
-from sim.marker_cameras import GigeOutlet, MarkerCameras, Outlet, VideoOutlet
+from sim.marker_cameras import GigeOutlet, MarkerCameras, PictureOutlet, VideoOutlet
 from sim.modbus import ModbusTwin
 from sim.openigtlink import IgtlTwin
 from sim.polaris import PolarisTwin
-from sim.room import Room, Truth
+from sim.room import RoomTruth, SimulatedRoom
 from sim.rsi import ControllerSettings, RobotTwin
-from sim.scenario import Actuator as ActuatorSettings
+from sim.scenario import RoomActuator as ActuatorSettings
 from sim.serve import Twin, serve
 from sim.xray_panels import Radiographs, XrayPanels
 
@@ -57,7 +57,7 @@ RESTART_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TwinPlace:
     """One wire: which driver will come, and where the twin waits for it.
 
     ``address`` is one of `sim.serve`; a pair of panels or cameras has two, ``host:port``.
@@ -96,7 +96,7 @@ def with_wire(settings: ActuatorSettings, driver: Driver) -> ActuatorSettings:
 class WiredRoom:
     """A room and its twins on their wires; made by `wired_room`."""
 
-    def __init__(self, room: Room, clock: Callable[[], int]) -> None:
+    def __init__(self, room: SimulatedRoom, clock: Callable[[], int]) -> None:
         self.room = room
         self.places: dict[Role, str] = {}
         """Where each wire is, as a configuration writes it."""
@@ -110,7 +110,7 @@ class WiredRoom:
         """A twin was told something: move the room."""
         self.room.obey(command)
 
-    async def run(self, truth: Callable[[Truth], None] | None = None) -> None:
+    async def run(self, truth: Callable[[RoomTruth], None] | None = None) -> None:
         """Let time pass until the patient's is over; ``truth`` is told what really was."""
         room, clock = self.room, self._clock
         end_ns = room.duration_ns
@@ -123,11 +123,11 @@ class WiredRoom:
             await asyncio.sleep(max(0, due_ns - clock()) / 1e9)
         self._tell(truth, end_ns)
 
-    def tell_rest(self, truth: Callable[[Truth], None] | None) -> None:
+    def tell_rest(self, truth: Callable[[RoomTruth], None] | None) -> None:
         """Tell the truth up to now, when the run is ended from outside."""
         self._tell(truth, min(self._clock(), self.room.duration_ns))
 
-    def _tell(self, truth: Callable[[Truth], None] | None, to_ns: int) -> None:
+    def _tell(self, truth: Callable[[RoomTruth], None] | None, to_ns: int) -> None:
         if truth is not None:
             for record in self.room.truth_between(self._truth_ns, to_ns):
                 truth(record)
@@ -141,7 +141,7 @@ class WiredRoom:
             show(sample)
 
     async def serve(
-        self, role: Role, place: Place, seed: int, stack: contextlib.AsyncExitStack
+        self, role: Role, place: TwinPlace, seed: int, stack: contextlib.AsyncExitStack
     ) -> None:
         """Put the twin of one device on its wire until the stack is left."""
         device: str = getattr(self.room.devices, role)
@@ -151,7 +151,7 @@ class WiredRoom:
                 stack.push_async_callback(imager.close)
                 self._stand(role, device, imager.text, imager.show)
             case "gige-markers" | "video-markers":
-                outlet: Outlet
+                outlet: PictureOutlet
                 if place.driver == "gige-markers":
                     outlet = GigeOutlet(place.stereo, place.addresses, self._clock)
                 else:
@@ -179,7 +179,7 @@ class WiredRoom:
         self.places[role] = text
         self._shown[device] = show
 
-    def _imager(self, device: str, place: Place, seed: int) -> XrayPanels | StoringImager:
+    def _imager(self, device: str, place: TwinPlace, seed: int) -> XrayPanels | StoringImager:
         count = len(self.room.settings.imager.fiducials_mm)
         radiographs = Radiographs(place.geometry, count, seed, *place.seed_mm)
         if place.driver == "gige-xray":
@@ -191,7 +191,7 @@ class WiredRoom:
 
 @contextlib.asynccontextmanager
 async def wired_room(
-    room: Room, wires: dict[Role, Place], clock: Callable[[], int], seed: int = 1
+    room: SimulatedRoom, wires: dict[Role, TwinPlace], clock: Callable[[], int], seed: int = 1
 ) -> AsyncIterator[WiredRoom]:
     """Put the room's twins on their wires for as long as the context lasts."""
     wired = WiredRoom(room, clock)
@@ -213,7 +213,7 @@ def belt_stream(settings: LslSettings) -> LslTwin:
     )
 
 
-def twin_of(device: str, place: Place) -> Twin:
+def twin_of(device: str, place: TwinPlace) -> Twin:
     """The twin a driver finds at a place; raises ``ValueError`` where a robot has no file."""
     match place.driver:
         case "polaris":

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tracker import cli
-from tracker.cli import COMMANDS, Command, main
+from tracker.cli import COMMANDS, CommandRow, main
 from tracker.config import ConfigurationError
 
 CONFIG = Path(__file__).parent.parent / "config"
@@ -30,7 +30,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     vars(module).update(add_arguments=add_arguments, run=lambda args: 0)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(
-        cli.COMMANDS, "try", Command(module.__name__, "try it", "tidetrack try FILE")
+        cli.COMMANDS, "try", CommandRow(module.__name__, "try it", "tidetrack try FILE")
     )
     return module
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from sim.scenario import Room
+from sim.scenario import RoomScenario
 from tracker.config import (
     RULES,
     SHIPPED,
@@ -62,7 +62,7 @@ def leaves(record: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{field.encode_name}", field.type
 
 
-LEAVES = {**dict(leaves(Controller)), **dict(leaves(Room, "room."))}
+LEAVES = {**dict(leaves(Controller)), **dict(leaves(RoomScenario, "room."))}
 
 
 def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -394,7 +394,9 @@ def test_a_number_beyond_all_numbers_is_refused() -> None:
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
         lambda inner: (
             st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(sorted(Room.__struct_fields__)), inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(sorted(RoomScenario.__struct_fields__)), inner, max_size=3
+            )
         ),
         max_leaves=8,
     ),

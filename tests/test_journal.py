@@ -372,9 +372,9 @@ class Guess(msgspec.Struct, tag="Truth"):
 
 
 def test_the_room_and_the_journal_mean_the_same_by_truth(tmp_path: Path) -> None:
-    assert room.Truth.__struct_fields__ == Truth.__struct_fields__
+    assert room.RoomTruth.__struct_fields__ == Truth.__struct_fields__
     here = (1.0, 2.0, 3.0)
-    told = room.Truth(5, here, here, here, here, 0.5, beam_on=True, scored=False)
+    told = room.RoomTruth(5, here, here, here, here, 0.5, beam_on=True, scored=False)
     path = tmp_path / "session.mcap"
     with JournalWriter(path, make_header("", 1)) as journal:
         journal.truth(told)

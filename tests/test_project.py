@@ -92,6 +92,49 @@ def test_no_file_is_named_after_nothing(package: str) -> None:
     assert [module_of(file) for file in sources(package) if file.stem in nothing] == []
 
 
+def cycles_of(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or around a circle."""
+    reached: dict[str, set[str]] = {}
+    for start, imported in arrows.items():
+        seen: set[str] = set()
+        to_visit = list(imported)
+        while to_visit:
+            module = to_visit.pop()
+            if module not in seen:
+                seen.add(module)
+                to_visit.extend(arrows.get(module, ()))
+        reached[start] = seen
+    circles = {
+        tuple(sorted(other for other in seen if start in reached.get(other, ())))
+        for start, seen in reached.items()
+        if start in seen
+    }
+    return sorted(map(list, circles))
+
+
+def test_circles_are_found() -> None:
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert cycles_of(arrows) == [["b", "c"]]
+
+
+def test_no_modules_import_each_other() -> None:
+    """Also not within a function, and not for types alone."""
+    arrows = {
+        module_of(file): set(imports_of(file)) for package in PACKAGES for file in sources(package)
+    }
+    assert cycles_of(arrows) == []
+
+
+def test_a_public_class_name_stands_in_one_file_only() -> None:
+    places: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        for file in sources(package):
+            for node in ast.parse(file.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(module_of(file))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
 # --- dependencies and locks ---------------------------------------------------------------------
 
 

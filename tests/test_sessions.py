@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tracker.build.room import furnish
-from tracker.catalogue import FILE, Catalogue, CatalogueError, Recording
+from tracker.catalogue import FILE, Catalogue, CataloguedRecording, CatalogueError
 from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.journal import JournalWriter, make_header, read_journal
@@ -57,15 +57,15 @@ def test_a_damaged_catalogue_is_named_with_the_remedy(folder: Path) -> None:
 
 
 def test_one_daemon_at_a_time_records_into_a_folder(tmp_path: Path) -> None:
-    first = Recording(tmp_path)
+    first = CataloguedRecording(tmp_path)
     with pytest.raises(CatalogueError, match="another daemon records here"):
-        Recording(tmp_path)
+        CataloguedRecording(tmp_path)
     first.end("closed")
-    Recording(tmp_path).end("closed")
+    CataloguedRecording(tmp_path).end("closed")
 
 
 def test_a_run_is_open_then_closed(tmp_path: Path) -> None:
-    recording = Recording(tmp_path)
+    recording = CataloguedRecording(tmp_path)
     header = make_header((SHIPPED / "couch.toml").read_text())
     with JournalWriter(tmp_path / "run.mcap", header):
         recording.begin(tmp_path / "run.mcap", header)
@@ -81,12 +81,12 @@ def test_a_run_is_open_then_closed(tmp_path: Path) -> None:
 def test_a_run_that_died_is_noted_by_the_next_with_where_it_is_torn(
     tmp_path: Path, recorded: Path
 ) -> None:
-    recording = Recording(tmp_path)
+    recording = CataloguedRecording(tmp_path)
     (tmp_path / "run.mcap").write_bytes(recorded.read_bytes()[:200_001])
     recording.begin(tmp_path / "run.mcap", read_journal(recorded).header)
     recording._current = None  # as if the process had been killed
     recording.end("")
-    after = Recording(tmp_path)
+    after = CataloguedRecording(tmp_path)
     (died,) = after.died
     after.end("closed")
     assert died.name == "run"

@@ -37,11 +37,11 @@ class ArtefactError(Exception):
         self.problems = lines
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ArtefactRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Common to every part: frozen, named, and no unknown key."""
 
 
-class Tuned(Record, frozen=True, kw_only=True):
+class Tuned(ArtefactRecord, frozen=True, kw_only=True):
     """The predictor and its parameters; those not named keep their defaults."""
 
     predictor: str
@@ -51,7 +51,7 @@ class Tuned(Record, frozen=True, kw_only=True):
     parameters: dict[str, float]
 
 
-class Scores(Record, frozen=True, kw_only=True):
+class Scores(ArtefactRecord, frozen=True, kw_only=True):
     """Means over held-out subjects: 1 is as bad as holding still."""
 
     rms: Share
@@ -62,7 +62,7 @@ class Scores(Record, frozen=True, kw_only=True):
     study: str
 
 
-class HeldOut(Record, frozen=True, kw_only=True):
+class HeldOut(ArtefactRecord, frozen=True, kw_only=True):
     """One subject, scored with the parameters the others chose, beside the default's."""
 
     subject: str
@@ -72,7 +72,7 @@ class HeldOut(Record, frozen=True, kw_only=True):
     default_loss: Share
 
 
-class Dataset(Record, frozen=True, kw_only=True):
+class Dataset(ArtefactRecord, frozen=True, kw_only=True):
     """One recording the parameters were tuned on."""
 
     trace: str
@@ -84,7 +84,7 @@ class Dataset(Record, frozen=True, kw_only=True):
     """The latency in whole samples, as it was scored."""
 
 
-class Versions(Record, frozen=True, kw_only=True):
+class Versions(ArtefactRecord, frozen=True, kw_only=True):
     """What computed the scores."""
 
     tidetrack: str
@@ -95,7 +95,7 @@ class Versions(Record, frozen=True, kw_only=True):
     kernels_sha256: Sha256
 
 
-class Artefact(Record, frozen=True, kw_only=True):
+class Artefact(ArtefactRecord, frozen=True, kw_only=True):
     """The whole file."""
 
     format: int

@@ -42,7 +42,7 @@ class CatalogueError(Exception):
     """A folder of sessions cannot be used: one line that says file, what, and what to do."""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class CatalogueRow(msgspec.Struct, frozen=True, kw_only=True):
     """One session: times in UTC (ISO 8601); ``ending`` is open, closed, or what went wrong."""
 
     name: str
@@ -83,11 +83,11 @@ class Catalogue:
         """Close the file; twice does no harm."""
         self._database.close()
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[CatalogueRow]:
         """Every session, newest first."""
         return [self._row(values) for values in self._select("order by started desc, name desc")]
 
-    def find(self, name: str) -> Row:
+    def find(self, name: str) -> CatalogueRow:
         """The session of that name, or the newest for ``last``; raises `CatalogueError`."""
         where = "order by started desc, name desc limit 1" if name == "last" else "where name = ?"
         found = list(self._select(where, *(() if name == "last" else (name,))))
@@ -97,7 +97,7 @@ class Catalogue:
             )
         return self._row(found[0])
 
-    def journal_of(self, row: Row) -> Path:
+    def journal_of(self, row: CatalogueRow) -> Path:
         """Where a session's journal lies."""
         return self.folder / f"{row.name}.mcap"
 
@@ -105,9 +105,9 @@ class Catalogue:
         """Remove a session's row; the journal is the caller's to delete first."""
         self._database.execute("delete from sessions where name = ?", (name,))
 
-    def put(self, row: Row) -> None:
+    def put(self, row: CatalogueRow) -> None:
         """Write a session's row, new or in place of its old one."""
-        names = Row.__struct_fields__
+        names = CatalogueRow.__struct_fields__
         self._database.execute(
             f"insert or replace into sessions ({', '.join(names)}) "
             f"values ({', '.join('?' * len(names))})",
@@ -115,15 +115,15 @@ class Catalogue:
         )
 
     def _select(self, rest: str, *values: str) -> Iterator[tuple[str, ...]]:
-        names = ", ".join(Row.__struct_fields__)
+        names = ", ".join(CatalogueRow.__struct_fields__)
         with closing(
             self._database.execute(f"select {names} from sessions {rest}", values)
         ) as all_:
             yield from all_
 
     @staticmethod
-    def _row(values: tuple[str, ...]) -> Row:
-        return Row(**dict(zip(Row.__struct_fields__, values, strict=True)))  # pyright: ignore[reportArgumentType]
+    def _row(values: tuple[str, ...]) -> CatalogueRow:
+        return CatalogueRow(**dict(zip(CatalogueRow.__struct_fields__, values, strict=True)))  # pyright: ignore[reportArgumentType]
 
     def _take_up_strangers(self) -> None:
         known = {row.name for row in self.rows()}
@@ -142,7 +142,7 @@ class Catalogue:
         modified = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
         patient, plan, digest = identity
         self.put(
-            Row(
+            CatalogueRow(
                 name=path.stem,
                 started=_iso(modified),
                 ended=None,
@@ -154,7 +154,7 @@ class Catalogue:
         )
 
 
-class Recording:
+class CataloguedRecording:
     """A folder while a daemon records into it: nobody else may, and its rows are kept.
 
     A context manager that notes how the run ended; ``died`` are runs that could not note it.
@@ -173,7 +173,7 @@ class Recording:
                 f"{folder}: another daemon records here; stop it, or name another folder"
             ) from None
         self.died = tuple(self._note_the_dead())
-        self._current: Row | None = None
+        self._current: CatalogueRow | None = None
 
     def __enter__(self) -> Self:
         """The folder is ours."""
@@ -195,7 +195,7 @@ class Recording:
     def begin(self, path: Path, header: Header) -> None:
         """Note that a journal was begun."""
         patient, plan, digest = _identity_of(header)
-        self._current = Row(
+        self._current = CatalogueRow(
             name=path.stem,
             started=_iso(_now()),
             ended=None,
@@ -218,7 +218,7 @@ class Recording:
             os.close(self._lock)
             self._lock = -1
 
-    def _note_the_dead(self) -> Iterator[Row]:
+    def _note_the_dead(self) -> Iterator[CatalogueRow]:
         for row in self.catalogue.rows():
             if row.ending != "open":
                 continue
@@ -233,7 +233,7 @@ class Recording:
             yield died
 
 
-def expired(row: Row, retention_days: int) -> bool:
+def expired(row: CatalogueRow, retention_days: int) -> bool:
     """Whether a session is older than it must be kept; 0 days: it is kept for ever."""
     if retention_days == 0 or row.ending == "open":
         return False

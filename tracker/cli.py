@@ -19,7 +19,7 @@ from difflib import get_close_matches
 from typing import NamedTuple, NoReturn, Protocol, cast
 
 
-class Command(NamedTuple):
+class CommandRow(NamedTuple):
     """One command: the module behind it, what it does in one line, and an example."""
 
     module: str
@@ -27,118 +27,118 @@ class Command(NamedTuple):
     example: str
 
 
-COMMANDS: dict[str, Command] = {
-    "demo": Command(
+COMMANDS: dict[str, CommandRow] = {
+    "demo": CommandRow(
         "tracker.offline.demo",
         "track a simulated liver patient and write a report worth looking at",
         "tidetrack demo",
     ),
-    "simulate": Command(
+    "simulate": CommandRow(
         "tracker.offline.simulate",
         "track a recorded or generated breath in a simulated room",
         "tidetrack simulate lark_091.csv --config couch.toml --report out/lark_091",
     ),
-    "replay": Command(
+    "replay": CommandRow(
         "tracker.offline.replay",
         "run a journal through the same engine again and compare every output",
         "tidetrack replay out/demo/session.mcap",
     ),
-    "report": Command(
+    "report": CommandRow(
         "tracker.report.command",
         "rebuild the report of a session from its journal",
         "tidetrack report out/demo/session.mcap",
     ),
-    "sessions": Command(
+    "sessions": CommandRow(
         "tracker.report.sessions",
         "list, show, report, export and prune the recorded sessions of a folder",
         "tidetrack sessions show last",
     ),
-    "verify": Command(
+    "verify": CommandRow(
         "tracker.offline.verify",
         "check that journals are still what was written, seal by seal",
         "tidetrack verify sessions/20260301-101500.mcap",
     ),
-    "check": Command(
+    "check": CommandRow(
         "tracker.offline.check",
         "say whether a configuration is right, or every key that is wrong",
         "tidetrack check config/couch.toml",
     ),
-    "run": Command(
+    "run": CommandRow(
         "tracker.live.run",
         "track live: the controller with its devices on real wires, until told to stop",
         "tidetrack run config/room-twin.toml --journal session.mcap",
     ),
-    "keys": Command(
+    "keys": CommandRow(
         "tracker.live.service.keys",
         "make a key known to a daemon, list who is known, or revoke one",
         "tidetrack keys new anna --role operator",
     ),
-    "ctl": Command(
+    "ctl": CommandRow(
         "tracker.live.service.ctl",
         "ask a running daemon for something: model, start, hold, resume, stop, …",
         "tidetrack ctl hold --key keys/anna.key",
     ),
-    "status": Command(
+    "status": CommandRow(
         "tracker.live.service.status",
         "show how a running daemon is: session, beam, devices, faults",
         "tidetrack status --key keys/anna.key",
     ),
-    "console": Command(
+    "console": CommandRow(
         "tracker.live.web.command",
         "serve the operator's page of a daemon; run starts it where console.start is child",
         "tidetrack console config/room-twin.toml",
     ),
-    "tokens": Command(
+    "tokens": CommandRow(
         "tracker.live.web.tokens_command",
         "let a person in at the console page, list who may log in, or revoke a token",
         "tidetrack tokens new anna --role operator",
     ),
-    "room": Command(
+    "room": CommandRow(
         "tracker.live.devices.room",
         "serve a whole simulated room on real wires, for a run in another process",
         "tidetrack room config/room-twin.toml --truth truth.mcap",
     ),
-    "monitor": Command(
+    "monitor": CommandRow(
         "tracker.live.dead_man.command",
         "watch a daemon from a process of its own and take the beam; or reset the gate's latch",
         "tidetrack monitor config/room-twin.toml --reset",
     ),
-    "score": Command(
+    "score": CommandRow(
         "tracker.live.score",
         "score a live session against the truth of the room it was tracked in",
         "tidetrack score session.mcap truth.mcap",
     ),
-    "twin": Command(
+    "twin": CommandRow(
         "tracker.live.devices.twin",
         "serve one device's twin on a real wire",
         "tidetrack twin polaris --pty /tmp/tracker",
     ),
-    "probe": Command(
+    "probe": CommandRow(
         "tracker.live.devices.probe",
         "talk to each configured device for ten seconds and say what was found",
         "tidetrack probe config/room-twin.toml",
     ),
-    "latency": Command(
+    "latency": CommandRow(
         "tracker.live.devices.latency",
         "move the actuator through a chirp and measure demand to motion",
         "tidetrack latency config/room-twin.toml --wires --out latency.json",
     ),
-    "arrangement": Command(
+    "arrangement": CommandRow(
         "tracker.live.devices.arrangement",
         "look at a plate with markers at known places: no axis and no sign is wrong",
         "tidetrack arrangement config/room-twin.toml --out arrangement.json",
     ),
-    "bench": Command(
+    "bench": CommandRow(
         "tracker.offline.bench.command",
         "score predictors on recorded traces, each knowing only the past",
         "tidetrack bench recordings/ --horizons-ms 200 400 --json bench.json",
     ),
-    "tune": Command(
+    "tune": CommandRow(
         "tracker.offline.tuning.command",
         "fit a predictor's parameters to an archive of recordings, each subject left out once",
         "tidetrack tune archive/ --latency-ms 150 --rate-hz 25 --out couch-150ms.toml",
     ),
-    "campaign": Command(
+    "campaign": CommandRow(
         "tracker.offline.campaign.command",
         "run thousands of simulated sessions with mishaps, and say how long each was unsafe",
         "tidetrack campaign --faults all --pairs --seeds 10 --report out/campaign",

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import tomli_w
 
-from sim.scenario import Room
+from sim.scenario import RoomScenario
 from tracker.config_errors import Problem, document_problems, shown
 from tracker.core.settings import Controller
 from tracker.daemon_settings import Operation
@@ -45,7 +45,7 @@ class Configuration:
     """
 
     controller: Controller
-    room: Room | None
+    room: RoomScenario | None
     text: str
     path: Path | None
     sha256: str
@@ -54,7 +54,7 @@ class Configuration:
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    room: Room | None = None
+    room: RoomScenario | None = None
     wires: Wires | None = None
 
 

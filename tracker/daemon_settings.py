@@ -13,7 +13,7 @@ from hal.messages import Triple
 from tracker.core.settings import Settings
 
 
-class Records(Settings, frozen=True, kw_only=True):
+class SessionRecords(Settings, frozen=True, kw_only=True):
     """Where live runs are recorded, and how long they are kept."""
 
     folder: Annotated[str, Meta(min_length=1, max_length=400)] = "sessions"
@@ -125,7 +125,7 @@ class Service(Settings, frozen=True, kw_only=True):
 class Operation(Settings, frozen=True, kw_only=True):
     """All of it, one field a section."""
 
-    records: Records = Records()
+    records: SessionRecords = SessionRecords()
     self_test: SelfTest = SelfTest()
     monitor: Monitor = Monitor()
     service: Service = Service()

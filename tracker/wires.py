@@ -24,13 +24,13 @@ from hal.rsi.session import RsiSettings
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
 
 
-class Wire(
+class WireSettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver"
 ):
     """Common to every wire: it names its driver, and knows no other key than that driver's."""
 
 
-class Polaris(Wire, frozen=True, kw_only=True, tag="polaris"):
+class Polaris(WireSettings, frozen=True, kw_only=True, tag="polaris"):
     """An NDI tracker: one marker per tool definition, in the order given."""
 
     address: Text
@@ -40,14 +40,14 @@ class Polaris(Wire, frozen=True, kw_only=True, tag="polaris"):
     session: PolarisSettings = PolarisSettings()
 
 
-class Bitalino(Wire, frozen=True, kw_only=True, tag="bitalino"):
+class Bitalino(WireSettings, frozen=True, kw_only=True, tag="bitalino"):
     """A BITalino belt."""
 
     address: Text
     session: BitalinoSettings = BitalinoSettings()
 
 
-class OpenIgtlink(Wire, frozen=True, kw_only=True, tag="openigtlink"):
+class OpenIgtlink(WireSettings, frozen=True, kw_only=True, tag="openigtlink"):
     """A tracker or a belt behind an OpenIGTLink server: PLUS, 3D Slicer.
 
     ``session.rate_hz`` is set to that of the section it serves.
@@ -57,7 +57,7 @@ class OpenIgtlink(Wire, frozen=True, kw_only=True, tag="openigtlink"):
     session: IgtlSettings
 
 
-class Lsl(Wire, frozen=True, kw_only=True, tag="lsl"):
+class Lsl(WireSettings, frozen=True, kw_only=True, tag="lsl"):
     """A belt on the Lab Streaming Layer; ``session.rate_hz`` is set to the belt's."""
 
     scope: Scope = "machine"
@@ -66,7 +66,7 @@ class Lsl(Wire, frozen=True, kw_only=True, tag="lsl"):
     session: LslSettings = LslSettings()
 
 
-class StereoCamera(Wire, frozen=True, kw_only=True):
+class StereoCameraWire(WireSettings, frozen=True, kw_only=True):
     """Common to marker cameras of two views: how they stand and what they look for."""
 
     calibration: str = ""
@@ -77,7 +77,7 @@ class StereoCamera(Wire, frozen=True, kw_only=True):
     """How far apart one exposure's pictures may arrive; 0: half a frame."""
 
 
-class GigeMarkers(StereoCamera, frozen=True, kw_only=True, tag="gige-markers"):
+class GigeMarkers(StereoCameraWire, frozen=True, kw_only=True, tag="gige-markers"):
     """Two free-running or cable-triggered GigE Vision cameras."""
 
     left: Text
@@ -88,7 +88,7 @@ class GigeMarkers(StereoCamera, frozen=True, kw_only=True, tag="gige-markers"):
     """GenICam features set before the stream starts, in this order, after PixelFormat Mono8."""
 
 
-class VideoMarkers(StereoCamera, frozen=True, kw_only=True, tag="video-markers"):
+class VideoMarkers(StereoCameraWire, frozen=True, kw_only=True, tag="video-markers"):
     """Two sources OpenCV's VideoCapture opens: local cameras by number, files, URLs."""
 
     left: int | Text
@@ -96,7 +96,7 @@ class VideoMarkers(StereoCamera, frozen=True, kw_only=True, tag="video-markers")
     silence_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
 
 
-class StereoXray(Wire, frozen=True, kw_only=True):
+class StereoXray(WireSettings, frozen=True, kw_only=True):
     """Common to X-ray pairs: where sources and panels stand, and the seeds they show."""
 
     calibration: str = ""
@@ -143,7 +143,7 @@ class DicomXray(StereoXray, frozen=True, kw_only=True, tag="dicom-xray"):
     """An exposure longer ago than this on arrival is refused: a wrong clock, or an old picture."""
 
 
-class Rsi(Wire, frozen=True, kw_only=True, tag="rsi"):
+class Rsi(WireSettings, frozen=True, kw_only=True, tag="rsi"):
     """A KUKA robot; limits of its corrections are those of the guard."""
 
     address: Text
@@ -154,21 +154,21 @@ class Rsi(Wire, frozen=True, kw_only=True, tag="rsi"):
     session: RsiSettings = RsiSettings()
 
 
-class Gcs(Wire, frozen=True, kw_only=True, tag="gcs"):
+class Gcs(WireSettings, frozen=True, kw_only=True, tag="gcs"):
     """A couch on a PI hexapod."""
 
     address: Text
     session: GcsSettings = GcsSettings()
 
 
-class Modbus(Wire, frozen=True, kw_only=True, tag="modbus"):
+class Modbus(WireSettings, frozen=True, kw_only=True, tag="modbus"):
     """A beam gate on a remote I/O coupler."""
 
     address: Text
     session: GateSettings = GateSettings()
 
 
-class Gateway(Wire, frozen=True, kw_only=True, tag="openigtlink"):
+class Gateway(WireSettings, frozen=True, kw_only=True, tag="openigtlink"):
     """What the run shows to OpenIGTLink clients; no device, and none is obeyed."""
 
     listen: Text = "127.0.0.1:18944"

@@ -85,7 +85,7 @@ def crc4(frame: bytes) -> int:
     return _CRC[x][frame[-1] & 0xF0]
 
 
-class Frame(msgspec.Struct, frozen=True, gc=False):
+class BitalinoFrame(msgspec.Struct, frozen=True, gc=False):
     """One sample of all channels in counts; ``lines`` is I1 I2 O1 O2, ``t_ns`` its arrival."""
 
     sequence: int
@@ -99,7 +99,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 _WIDTHS = (10, 10, 10, 10, 6, 6)
 
 
-def encode_frame(frame: Frame) -> bytes:
+def encode_frame(frame: BitalinoFrame) -> bytes:
     """A frame with its CRC."""
     size = frame_bytes(len(frame.counts))
     at = 8 * size - 12
@@ -112,7 +112,7 @@ def encode_frame(frame: Frame) -> bytes:
     return bytes(data)
 
 
-def decode_frame(data: bytes, channels: int, t_ns: int = 0) -> Frame | None:
+def decode_frame(data: bytes, channels: int, t_ns: int = 0) -> BitalinoFrame | None:
     """The frame, or ``None`` where its CRC or its unused bits are wrong."""
     if crc4(data) != data[-1] & 0x0F:
         return None
@@ -125,10 +125,10 @@ def decode_frame(data: bytes, channels: int, t_ns: int = 0) -> Frame | None:
         counts.append(number >> at & ((1 << width) - 1))
     if number & ((1 << at) - 1):
         return None
-    return Frame(data[-1] >> 4, tuple(counts), lines, t_ns)
+    return BitalinoFrame(data[-1] >> 4, tuple(counts), lines, t_ns)
 
 
-class Trouble(msgspec.Struct, frozen=True, gc=False):
+class BitalinoTrouble(msgspec.Struct, frozen=True, gc=False):
     """What was found wrong, and with which bytes or how many."""
 
     what: str
@@ -138,7 +138,7 @@ class Trouble(msgspec.Struct, frozen=True, gc=False):
 class Found(msgspec.Struct, frozen=True, gc=False):
     """A frame that is good; ``resynchronised``: the first one after the boundary was lost."""
 
-    frame: Frame
+    frame: BitalinoFrame
     resynchronised: bool = False
 
 
@@ -155,8 +155,8 @@ class Frames:
         self._step = largest_step
         self._size = frame_bytes(channels)
         self._held = bytearray()
-        self._last: Frame | None = None
-        self._suspect: Frame | None = None
+        self._last: BitalinoFrame | None = None
+        self._suspect: BitalinoFrame | None = None
         self._suspect_bytes = b""
         self._skipped = 0
 
@@ -172,10 +172,10 @@ class Frames:
         self._suspect_bytes = b""
         self._skipped = 0
 
-    def feed(self, data: bytes, t_ns: int) -> list[Found | Trouble]:
+    def feed(self, data: bytes, t_ns: int) -> list[Found | BitalinoTrouble]:
         """Take bytes and give the frames they complete, stamped ``t_ns``, and the trouble."""
         self._held += data
-        found: list[Found | Trouble] = []
+        found: list[Found | BitalinoTrouble] = []
         while True:
             if self._last is None:
                 if not self._seek(found, t_ns):
@@ -185,7 +185,7 @@ class Frames:
             else:
                 self._take(found, t_ns)
 
-    def _follows(self, before: Frame, after: Frame, steps: int) -> bool:
+    def _follows(self, before: BitalinoFrame, after: BitalinoFrame, steps: int) -> bool:
         """Whether ``after`` can be the frame so many samples after ``before``."""
         change = abs(after.counts[self._belt] - before.counts[self._belt])
         return (
@@ -194,7 +194,7 @@ class Frames:
             and change <= steps * self._step
         )
 
-    def _take(self, found: list[Found | Trouble], t_ns: int) -> None:
+    def _take(self, found: list[Found | BitalinoTrouble], t_ns: int) -> None:
         last = self._last
         if last is None:
             return
@@ -214,15 +214,15 @@ class Frames:
             found += [Found(suspect), Found(frame)]
             self._last = frame
         elif frame is not None and self._follows(last, frame, 2):
-            found += [Trouble("belt frame damaged", suspect_bytes.hex()), Found(frame)]
+            found += [BitalinoTrouble("belt frame damaged", suspect_bytes.hex()), Found(frame)]
             self._last = frame
         else:
-            found.append(Trouble("belt lost synchronisation", suspect_bytes.hex()))
+            found.append(BitalinoTrouble("belt lost synchronisation", suspect_bytes.hex()))
             self._last = None
             self._held[:0] = suspect_bytes[1:] + data
             self._skipped = 1
 
-    def _seek(self, found: list[Found | Trouble], t_ns: int) -> bool:
+    def _seek(self, found: list[Found | BitalinoTrouble], t_ns: int) -> bool:
         """Slide until some frames in a row agree; of these only the newest has its true stamp."""
         window = CONFIRMING * self._size
         while len(self._held) >= window:
@@ -230,7 +230,7 @@ class Frames:
             if frame is not None:
                 del self._held[:window]
                 if self._skipped:
-                    found.append(Trouble("belt bytes skipped", str(self._skipped)))
+                    found.append(BitalinoTrouble("belt bytes skipped", str(self._skipped)))
                 self._skipped = 0
                 self._last = frame
                 found.append(Found(frame, resynchronised=True))
@@ -239,9 +239,9 @@ class Frames:
             self._skipped += 1
         return False
 
-    def _agreed(self, window: int, t_ns: int) -> Frame | None:
+    def _agreed(self, window: int, t_ns: int) -> BitalinoFrame | None:
         """The last of the frames at the front, if they all agree."""
-        before: Frame | None = None
+        before: BitalinoFrame | None = None
         for at in range(0, window, self._size):
             frame = decode_frame(bytes(self._held[at : at + self._size]), self._channels, t_ns)
             if frame is None or (before is not None and not self._follows(before, frame, 1)):

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from hal.bitalino import codec
-from hal.bitalino.codec import Found, Frame
+from hal.bitalino.codec import BitalinoFrame, Found
 from hal.errors import DeviceError, LinkError
 from hal.events import Command
 from hal.messages import BadSample, BeltSample, Sample
@@ -69,7 +69,7 @@ class BitalinoSession:
         self._phase: Phase = "closed"
         self._due_ns: int | None = None
         self._tries = 0
-        self._last: Frame | None = None
+        self._last: BitalinoFrame | None = None
         self._ticks = -1
         self._heard_ns = 0
         self._silent = False

@@ -107,7 +107,7 @@ def answer(lines: list[str]) -> bytes:
     return " \n".join(lines).encode("ascii") + b"\n"
 
 
-class Answer(msgspec.Struct, frozen=True, gc=False):
+class GcsAnswer(msgspec.Struct, frozen=True, gc=False):
     """The lines of one answer, without their ends."""
 
     lines: list[str]
@@ -131,10 +131,10 @@ class Answers:
         self._held.clear()
         self._lines.clear()
 
-    def feed(self, data: bytes) -> list[Answer | Ready]:
+    def feed(self, data: bytes) -> list[GcsAnswer | Ready]:
         """Take bytes and give the answers they complete."""
         self._held += data
-        answers: list[Answer | Ready] = []
+        answers: list[GcsAnswer | Ready] = []
         while (end := self._held.find(b"\n")) >= 0:
             line = bytes(self._held[:end])
             del self._held[: end + 1]
@@ -145,7 +145,7 @@ class Answers:
                 raise ProtocolError(f"GCS answer is no text: {line[:20]!r}")
             self._lines.append(line.decode("ascii").rstrip("\r"))
             if not line.endswith(b" "):
-                answers.append(Answer([kept.rstrip() for kept in self._lines]))
+                answers.append(GcsAnswer([kept.rstrip() for kept in self._lines]))
                 self._lines = []
         if len(self._held) > _LONGEST or len(self._lines) > 200:
             raise ProtocolError(f"GCS answer without an end: {self._held[:20]!r}")

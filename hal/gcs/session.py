@@ -43,7 +43,7 @@ class GcsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How much further than its speed allows a position may lie from the last one."""
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
+class GcsStep(msgspec.Struct, frozen=True, gc=False):
     """A request of the start-up and what reads its answer."""
 
     data: bytes
@@ -79,8 +79,8 @@ class GcsSession:
         self._answers.drop()
         self._out = bytearray()
         self._expected: deque[_Expected] = deque()
-        self._plan: deque[Step] = deque()
-        self._step: Step | None = None
+        self._plan: deque[GcsStep] = deque()
+        self._step: GcsStep | None = None
         self._all_axes: tuple[str, ...] = ()
         self._low: dict[str, float] = {}
         self._referencing_since_ns: int | None = None
@@ -122,9 +122,9 @@ class GcsSession:
         self._out += codec.STOP_ALL
         self._plan.extend(
             [
-                Step(codec.command("ERR?"), "forget"),
-                Step(codec.command("*IDN?"), "identity"),
-                Step(codec.command("SAI?"), "axes"),
+                GcsStep(codec.command("ERR?"), "forget"),
+                GcsStep(codec.command("*IDN?"), "identity"),
+                GcsStep(codec.command("SAI?"), "axes"),
             ]
         )
         self._next(now_ns)
@@ -267,7 +267,7 @@ class GcsSession:
 
     # Answers, by the name of what was asked.
 
-    def _take(self, kind: str, answer: codec.Answer | codec.Ready, now_ns: int) -> list[Sample]:
+    def _take(self, kind: str, answer: codec.GcsAnswer | codec.Ready, now_ns: int) -> list[Sample]:
         if isinstance(answer, codec.Ready):
             if kind != "ready":
                 raise ProtocolError(f"GCS ready byte in answer to {kind}")
@@ -313,8 +313,8 @@ class GcsSession:
             self._moved_ns = now_ns
             self._poll(now_ns)
 
-    def _set_and_check(self, name: str, *words: str) -> Step:
-        return Step(codec.command(name, *words) + codec.command("ERR?"), "done")
+    def _set_and_check(self, name: str, *words: str) -> GcsStep:
+        return GcsStep(codec.command(name, *words) + codec.command("ERR?"), "done")
 
     def _take_leftover(self, lines: list[str]) -> None:
         codec.read_error(lines)  # of an earlier run, or that of the stop just sent
@@ -334,19 +334,19 @@ class GcsSession:
         if missing:
             have = " ".join(self._all_axes)
             raise DeviceError(f"{self._device}: couch has no axis {missing[0]}, it has {have}")
-        self._plan.append(Step(codec.command("SVO?", *self._all_axes), "servo"))
+        self._plan.append(GcsStep(codec.command("SVO?", *self._all_axes), "servo"))
 
     def _take_servo(self, lines: list[str]) -> None:
         flags = codec.read_flags(lines, self._all_axes)
         off = [word for axis, on in flags.items() if not on for word in (axis, "1")]
         if off:
             self._plan.append(self._set_and_check("SVO", *off))
-        self._plan.append(Step(codec.command("FRF?", *self._all_axes), "referenced"))
+        self._plan.append(GcsStep(codec.command("FRF?", *self._all_axes), "referenced"))
 
     def _take_referenced(self, lines: list[str]) -> None:
         if all(codec.read_flags(lines, self._all_axes).values()):
-            low = Step(codec.command("TMN?", *self._axes), "lowest")
-            self._plan += [low, Step(codec.command("TMX?", *self._axes), "highest")]
+            low = GcsStep(codec.command("TMN?", *self._axes), "lowest")
+            self._plan += [low, GcsStep(codec.command("TMX?", *self._axes), "highest")]
             self._plan.append(self._set_and_check("VLS", f"{self._set.speed_mm_s:g}"))
             if self._set.trajectory_source is not None:
                 parameter = f"{codec.TRAJECTORY_SOURCE:#010x}"
@@ -360,19 +360,19 @@ class GcsSession:
             )
         self._referencing_since_ns = -1
         self._plan.append(self._set_and_check("FRF", self._all_axes[0]))
-        self._plan.append(Step(codec.READY, "ready", wait_ms=100.0))
+        self._plan.append(GcsStep(codec.READY, "ready", wait_ms=100.0))
 
     def _take_ready(self, ready: bool, now_ns: int) -> None:
         if self._referencing_since_ns in (None, -1):
             self._referencing_since_ns = now_ns
         if ready:
-            self._plan.append(Step(codec.command("FRF?", *self._all_axes), "referenced"))
+            self._plan.append(GcsStep(codec.command("FRF?", *self._all_axes), "referenced"))
             return
         if now_ns - (self._referencing_since_ns or 0) > self._set.reference_s * 1e9:
             raise DeviceError(
                 f"{self._device}: reference move not finished in {self._set.reference_s:g} s"
             )
-        self._plan.append(Step(codec.READY, "ready", wait_ms=100.0))
+        self._plan.append(GcsStep(codec.READY, "ready", wait_ms=100.0))
 
     def _take_lowest(self, lines: list[str]) -> None:
         self._low = codec.read_values(lines, self._axes)

@@ -20,13 +20,13 @@ from hal.events import LinkChanged, SendExpose
 from hal.gige.codec import (
     DISCOVERY,
     PORT,
-    Ask,
-    Identity,
+    GigeIdentity,
+    GvcpAsk,
     decode_ack,
     decode_identity,
     encode_command,
 )
-from hal.gige.reassembly import Frame, Reassembly
+from hal.gige.reassembly import GvspFrame, Reassembly
 from hal.gige.session import GigeSession, GigeSettings
 from hal.imaging.image import Image, Take
 from hal.messages import BadSample
@@ -56,13 +56,13 @@ def local_address(host: str, port: int) -> str:
 
 def discover(
     addresses: tuple[str, ...] = ("255.255.255.255",), wait_s: float = 0.5, port: int = PORT
-) -> list[Identity]:
+) -> list[GigeIdentity]:
     """Ask who is there, at addresses or by broadcast; every camera that answers in time."""
-    found: dict[tuple[str, str], Identity] = {}
+    found: dict[tuple[str, str], GigeIdentity] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for number, address in enumerate(addresses):
-            wire.sendto(encode_command(Ask(DISCOVERY), number + 1), (address, port))
+            wire.sendto(encode_command(GvcpAsk(DISCOVERY), number + 1), (address, port))
         until = time.monotonic() + wait_s
         while (left := until - time.monotonic()) > 0:
             if not select.select([wire], [], [], left)[0]:
@@ -218,7 +218,7 @@ class GigeCamera:
             shot_id = self._shots.popleft()
             session.obey(SendExpose(now_ns, self.settings.device, shot_id), now_ns)
 
-    def _hand_over(self, arrived: list[Frame | BadSample], session: GigeSession) -> None:
+    def _hand_over(self, arrived: list[GvspFrame | BadSample], session: GigeSession) -> None:
         for one in arrived:
             if isinstance(one, BadSample):
                 self._take(one)

@@ -63,14 +63,14 @@ _COMMANDS = (DISCOVERY, PACKETRESEND, READREG, WRITEREG, READMEM, WRITEMEM)
 _IDENTITY = struct.Struct(">HHIHHI II 12x I 12x I 12x I 32s 32s 32s 48s 16s 16s")
 
 
-class Ask(NamedTuple):
+class GvcpAsk(NamedTuple):
     """A command before it has a number."""
 
     command: int
     payload: bytes = b""
 
 
-class Command(NamedTuple):
+class GvcpCommand(NamedTuple):
     """A command as it arrived (the camera's side)."""
 
     command: int
@@ -88,7 +88,7 @@ class Ack(NamedTuple):
     payload: bytes
 
 
-class Identity(NamedTuple):
+class GigeIdentity(NamedTuple):
     """Who a camera says it is."""
 
     vendor: str
@@ -109,13 +109,13 @@ class Resend(NamedTuple):
     last: int
 
 
-def encode_command(ask: Ask, request_id: int, ack_wanted: bool = True) -> bytes:
+def encode_command(ask: GvcpAsk, request_id: int, ack_wanted: bool = True) -> bytes:
     """One command as a datagram; ``request_id`` is 1 to 65535."""
     flags = ACK_WANTED if ack_wanted else 0
     return _HEADER.pack(KEY, flags, ask.command, len(ask.payload), request_id) + ask.payload
 
 
-def decode_command(data: bytes) -> Command:
+def decode_command(data: bytes) -> GvcpCommand:
     """The camera's side of `encode_command`."""
     if len(data) < _HEADER.size:
         raise ProtocolError(f"GVCP command of {len(data)} bytes, at least {_HEADER.size}")
@@ -128,7 +128,7 @@ def decode_command(data: bytes) -> Command:
         raise ProtocolError(f"GVCP command 0x{command:04x} is unknown")
     if request_id == 0:
         raise ProtocolError("GVCP request id 0 is reserved")
-    return Command(command, request_id, data[_HEADER.size :], bool(flags & ACK_WANTED))
+    return GvcpCommand(command, request_id, data[_HEADER.size :], bool(flags & ACK_WANTED))
 
 
 def encode_ack(ack: Ack) -> bytes:
@@ -150,33 +150,33 @@ def decode_ack(data: bytes) -> Ack:
     return Ack(status, answer, request_id, data[_ACK.size :])
 
 
-def read_register(address: int) -> Ask:
+def read_register(address: int) -> GvcpAsk:
     """Ask for one 32-bit register."""
-    return Ask(READREG, struct.pack(">I", address))
+    return GvcpAsk(READREG, struct.pack(">I", address))
 
 
-def write_register(address: int, value: int) -> Ask:
+def write_register(address: int, value: int) -> GvcpAsk:
     """Set one 32-bit register."""
-    return Ask(WRITEREG, struct.pack(">II", address, value & 0xFFFF_FFFF))
+    return GvcpAsk(WRITEREG, struct.pack(">II", address, value & 0xFFFF_FFFF))
 
 
-def read_memory(address: int, count: int) -> Ask:
+def read_memory(address: int, count: int) -> GvcpAsk:
     """Ask for ``count`` bytes (a multiple of four, `MOST_MEMORY` at most)."""
-    return Ask(READMEM, struct.pack(">IHH", address, 0, count))
+    return GvcpAsk(READMEM, struct.pack(">IHH", address, 0, count))
 
 
-def write_memory(address: int, data: bytes) -> Ask:
+def write_memory(address: int, data: bytes) -> GvcpAsk:
     """Set bytes (a multiple of four)."""
-    return Ask(WRITEMEM, struct.pack(">I", address) + data)
+    return GvcpAsk(WRITEMEM, struct.pack(">I", address) + data)
 
 
-def resend(wanted: Resend, extended: bool = False) -> Ask:
+def resend(wanted: Resend, extended: bool = False) -> GvcpAsk:
     """Ask for packets once more; ``extended``: 64-bit block ids (GigE Vision 2)."""
     block = 0 if extended else wanted.block
     payload = struct.pack(">HHII", wanted.channel, block, wanted.first, wanted.last)
     if extended:
         payload += struct.pack(">Q", wanted.block)
-    return Ask(PACKETRESEND, payload)
+    return GvcpAsk(PACKETRESEND, payload)
 
 
 def decode_resend(payload: bytes) -> Resend:
@@ -211,7 +211,7 @@ def _text(field: bytes) -> str:
     return field.split(b"\0", 1)[0].decode("latin-1").strip()
 
 
-def decode_identity(payload: bytes) -> Identity:
+def decode_identity(payload: bytes) -> GigeIdentity:
     """What a discovery answer says."""
     if len(payload) < _IDENTITY.size:
         raise ProtocolError(f"discovery answer of {len(payload)} bytes, {_IDENTITY.size} expected")
@@ -219,10 +219,10 @@ def decode_identity(payload: bytes) -> Identity:
     mac = f"{fields[4]:04x}{fields[5]:08x}"
     address = ".".join(str(part) for part in struct.pack(">I", fields[8]))
     vendor, model, version, _info, serial, user = (_text(f) for f in fields[-6:])
-    return Identity(vendor, model, version, serial, user, address, mac)
+    return GigeIdentity(vendor, model, version, serial, user, address, mac)
 
 
-def encode_identity(identity: Identity) -> bytes:
+def encode_identity(identity: GigeIdentity) -> bytes:
     """The camera's side of `decode_identity`."""
     mac = int(identity.mac or "0", 16)
     address = int.from_bytes(bytes(int(part) for part in identity.address.split(".")), "big")

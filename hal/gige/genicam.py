@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from hal.errors import DeviceError, ProtocolError
 from hal.gige.codec import (
     Ack,
-    Ask,
+    GvcpAsk,
     memory_bytes,
     read_memory,
     read_register,
@@ -28,8 +28,8 @@ from hal.gige.codec import (
 from hal.gige.formula import Number, evaluate
 
 Value = int | float | str | bool
-Reading = Generator[Ask, Ack, Number]
-Writing = Generator[Ask, Ack, None]
+Reading = Generator[GvcpAsk, Ack, Number]
+Writing = Generator[GvcpAsk, Ack, None]
 _REGISTERS = ("IntReg", "MaskedIntReg", "FloatReg", "StructEntry")
 _KNIVES = ("SwissKnife", "IntSwissKnife")
 _CONVERTERS = ("Converter", "IntConverter")
@@ -164,7 +164,7 @@ class FeatureMap:
             if (number - limit) * sign > 0:
                 raise DeviceError(f"feature {node.name!r} set to {number}, {word} {limit}")
 
-    def _variables(self, node: _Node, depth: int) -> Generator[Ask, Ack, dict[str, Number]]:
+    def _variables(self, node: _Node, depth: int) -> Generator[GvcpAsk, Ack, dict[str, Number]]:
         values: dict[str, Number] = {}
         for name, source in node.variables.items():
             values[name] = yield from self.read(source, depth + 1)
@@ -176,7 +176,7 @@ class FeatureMap:
             address += int((yield from self.read(source, depth + 1)))
         return address
 
-    def _fetch(self, address: int, length: int) -> Generator[Ask, Ack, bytes]:
+    def _fetch(self, address: int, length: int) -> Generator[GvcpAsk, Ack, bytes]:
         if length == 4:
             ack = yield read_register(address)
             return register_value(ack).to_bytes(4, "big")

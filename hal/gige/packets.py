@@ -37,7 +37,7 @@ _LEADER = struct.Struct(">HHQIIIIIHH")
 _TRAILER = struct.Struct(">HHI")
 
 
-class Packet(NamedTuple):
+class GvspPacket(NamedTuple):
     """One datagram: ``content`` is what follows the header."""
 
     status: int
@@ -77,7 +77,7 @@ class Leader(NamedTuple):
         return (self.width * size + self.padding_x) * self.height
 
 
-def decode_packet(data: bytes) -> Packet:
+def decode_packet(data: bytes) -> GvspPacket:
     """Take a datagram apart; raises `ProtocolError` for what is none."""
     if len(data) < HEADER_BYTES:
         raise ProtocolError(f"GVSP packet of {len(data)} bytes, at least {HEADER_BYTES}")
@@ -100,10 +100,10 @@ def decode_packet(data: bytes) -> Packet:
         raise ProtocolError("GVSP block 0 is reserved")
     if status not in (0, RESENT, UNAVAILABLE):
         raise ProtocolError(f"GVSP status 0x{status:04x}")
-    return Packet(status, block, kind, number, content, extended)
+    return GvspPacket(status, block, kind, number, content, extended)
 
 
-def encode_packet(packet: Packet) -> bytes:
+def encode_packet(packet: GvspPacket) -> bytes:
     """The camera's side of `decode_packet`."""
     if packet.extended:
         kind = (packet.kind | EXTENDED) << 24
@@ -160,6 +160,6 @@ def packets_of(block: int, leader: Leader, picture: bytes, packet_bytes: int) ->
     rows += [(PAYLOAD, piece) for piece in pieces]
     rows.append((TRAILER, memoryview(encode_trailer(leader.height))))
     return [
-        encode_packet(Packet(0, block, kind, number, content, False))
+        encode_packet(GvspPacket(0, block, kind, number, content, False))
         for number, (kind, content) in enumerate(rows)
     ]

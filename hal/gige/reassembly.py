@@ -41,7 +41,7 @@ CLOCK_JUMP_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class GvspFrame:
     """One whole picture; ``timestamp`` in the camera's ticks, ``number`` counts without wrap."""
 
     t_ns: int
@@ -120,7 +120,7 @@ class Reassembly:
             quiet = max(quiet, picture.asked_ns + RESEND_WAIT_NS)
         return min(give_up, quiet)
 
-    def receive(self, data: bytes, now_ns: int) -> list[Frame | BadSample]:
+    def receive(self, data: bytes, now_ns: int) -> list[GvspFrame | BadSample]:
         """Take one datagram of the stream."""
         try:
             packet = decode_packet(data)
@@ -135,7 +135,7 @@ class Reassembly:
             picture.resent += packet.status != 0
         except ProtocolError as error:
             return [BadSample(self.device, now_ns, "GVSP packet", str(error))]
-        answer: list[Frame | BadSample] = []
+        answer: list[GvspFrame | BadSample] = []
         if packet.kind == TRAILER and picture.asked == 0:
             self._ask(picture, now_ns)
         if picture.last is not None and not picture.missing(None):
@@ -207,9 +207,9 @@ class Reassembly:
                 start = number
             previous = number
 
-    def wake(self, now_ns: int) -> list[Frame | BadSample]:
+    def wake(self, now_ns: int) -> list[GvspFrame | BadSample]:
         """It is `wake_ns` or later: ask for missing packets, or give a picture up."""
-        answer: list[Frame | BadSample] = []
+        answer: list[GvspFrame | BadSample] = []
         for picture in list(self._open.values()):
             if now_ns < self._due(picture):
                 continue
@@ -224,7 +224,7 @@ class Reassembly:
                     picture.asked, picture.asked_ns = MOST_RESENDS, now_ns
         return answer
 
-    def _crowd(self, now_ns: int) -> list[Frame | BadSample]:
+    def _crowd(self, now_ns: int) -> list[GvspFrame | BadSample]:
         """Give up the oldest picture when too many are open."""
         if len(self._open) <= MOST_OPEN:
             return []
@@ -246,7 +246,7 @@ class Reassembly:
         del self._open[picture.block]
         self._closed = [*self._closed[-31:], picture.block]
 
-    def _finish(self, picture: _Open, now_ns: int) -> Frame | BadSample:
+    def _finish(self, picture: _Open, now_ns: int) -> GvspFrame | BadSample:
         """Make a picture of packets that are all there, if they agree."""
         self._close(picture)
         leader = picture.leader
@@ -264,7 +264,7 @@ class Reassembly:
         rows = np.frombuffer(data, dtype=np.uint8).reshape(leader.height, -1)
         picture_rows = rows[:, : leader.width * size]
         pixels = picture_rows if size == 1 else np.ascontiguousarray(picture_rows).view("<u2")
-        return Frame(
+        return GvspFrame(
             picture.started_ns, self._unwrap(picture), leader.timestamp, pixels, picture.resent
         )
 

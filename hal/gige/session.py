@@ -34,8 +34,8 @@ from hal.gige.codec import (
     XML_URL,
     XML_URL_BYTES,
     Ack,
-    Ask,
-    Identity,
+    GigeIdentity,
+    GvcpAsk,
     Resend,
     decode_ack,
     decode_identity,
@@ -53,7 +53,7 @@ from hal.messages import Sample
 ANSWER_NS = 200_000_000
 MOST_TRIES = 4
 _BUSY = 0x8007
-Script = Generator[Ask, Ack, None]
+Script = Generator[GvcpAsk, Ack, None]
 
 
 class GigeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,7 +81,7 @@ class GigeSession:
     def __init__(self, settings: GigeSettings, stream: tuple[str, int]) -> None:
         self.settings = settings
         self.stream = stream
-        self.identity: Identity | None = None
+        self.identity: GigeIdentity | None = None
         self.features: FeatureMap | None = None
         self.ticks_hz = 1_000_000_000
         self.phase = "closed"
@@ -92,7 +92,7 @@ class GigeSession:
         self._scripts: deque[tuple[str, Script]] = deque()
         self._script: Script | None = None
         self._request_id = 0
-        self._in_air: tuple[int, Ask, bytes] | None = None
+        self._in_air: tuple[int, GvcpAsk, bytes] | None = None
         self._tries = 0
         self._deadline_ns = 0
         self._beat_ns = 0
@@ -189,7 +189,7 @@ class GigeSession:
         """The next datagram for the control port, or nothing."""
         return self._outgoing.popleft() if self._outgoing else b""
 
-    def _queue(self, ask: Ask) -> bytes:
+    def _queue(self, ask: GvcpAsk) -> bytes:
         self._request_id = self._request_id % 65_535 + 1
         datagram = encode_command(ask, self._request_id)
         self._outgoing.append(datagram)
@@ -215,7 +215,7 @@ class GigeSession:
             self._tries = 1
             self._deadline_ns = now_ns + ANSWER_NS
 
-    def _complaint(self, ask: Ask, status: int) -> str:
+    def _complaint(self, ask: GvcpAsk, status: int) -> str:
         word = STATUS.get(status, "error")
         where = ask.payload[:4].hex() or "-"
         return (
@@ -225,7 +225,7 @@ class GigeSession:
 
 
 def _identify(session: GigeSession) -> Script:
-    ack = yield Ask(DISCOVERY)
+    ack = yield GvcpAsk(DISCOVERY)
     identity = decode_identity(ack.payload)
     wanted = session.settings.serial
     if wanted and identity.serial != wanted:

@@ -19,7 +19,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from hal.imaging.rigid import Pose, fit_pose, fit_poses, turn_deg
+from hal.imaging.rigid import RigidPose, fit_pose, fit_poses, turn_deg
 from hal.imaging.triangulation import all_pairs
 from hal.imaging.view import Array, View
 
@@ -58,7 +58,7 @@ class Reading:
     right: NDArray[np.intp]
     points_mm: Array
     misfit_mm: float
-    pose: Pose
+    pose: RigidPose
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -132,7 +132,7 @@ def _trials(planned: Array, points: _Points, rules: Rules, size: int) -> list[tu
 
 
 def _assign(
-    pose: Pose,
+    pose: RigidPose,
     planned: Array,
     views: tuple[View, View],
     points: _Points,
@@ -176,7 +176,7 @@ def _conflict(
 
 
 def _read(
-    pose: Pose,
+    pose: RigidPose,
     planned: Array,
     views: tuple[View, View],
     points: _Points,
@@ -354,7 +354,7 @@ def _distinct_readings(
     readings: dict[bytes, Reading] = {}
     for index in order[:60]:
         reading = _read(
-            Pose(turns[index], shifts[index]), planned, views, points, rules, touching_px
+            RigidPose(turns[index], shifts[index]), planned, views, points, rules, touching_px
         )
         if reading is not None:
             readings.setdefault(reading.left.tobytes() + reading.right.tobytes(), reading)

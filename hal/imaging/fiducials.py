@@ -48,7 +48,7 @@ class FiducialSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class LocatedFiducials:
     """What a shot showed: one place per planned fiducial, or ``None``; ``doubt`` says why none.
 
     ``residual_mm`` and ``ray_mm`` are the largest among the reported; ``confidence`` the least
@@ -166,7 +166,9 @@ class FiducialFinder:
         self.planned_mm = np.array(planned_mm, dtype=np.float64)
         self.settings = settings if settings is not None else FiducialSettings()
 
-    def locate(self, left: Picture, right: Picture, expected_mm: Triple | None = None) -> Located:
+    def locate(
+        self, left: Picture, right: Picture, expected_mm: Triple | None = None
+    ) -> LocatedFiducials:
         """Read one pair; ``expected_mm`` is the arrangement's expected shift from its plan.
 
         With an expectation only the part of the pictures within ``rules.search_mm`` of it is
@@ -204,10 +206,12 @@ class FiducialFinder:
             return self._none(reading)
         return self._measure(reading, seen, looks)
 
-    def _none(self, doubt: str) -> Located:
-        return Located((None,) * len(self.planned_mm), doubt)
+    def _none(self, doubt: str) -> LocatedFiducials:
+        return LocatedFiducials((None,) * len(self.planned_mm), doubt)
 
-    def _measure(self, reading: Reading, seen: list[Candidates], looks: list[SeedLook]) -> Located:
+    def _measure(
+        self, reading: Reading, seen: list[Candidates], looks: list[SeedLook]
+    ) -> LocatedFiducials:
         """Places to a fraction of a pixel, then the checks that may still take one away."""
         posed = reading.pose.put(self.planned_mm)
         left, right = (
@@ -253,13 +257,13 @@ class FiducialFinder:
         angle: float,
         left: _Pictured,
         right: _Pictured,
-    ) -> Located:
+    ) -> LocatedFiducials:
         places = tuple(
             (float(p[0]), float(p[1]), float(p[2])) if ok else None
             for p, ok in zip(points, good, strict=True)
         )
         sure = float(np.minimum(left.likeness, right.likeness)[good].min())
-        return Located(
+        return LocatedFiducials(
             places, "", float(residual[good].max()), float(miss[good].max()), angle, sure
         )
 

@@ -13,7 +13,7 @@ from hal.imaging.view import Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pose:
+class RigidPose:
     """``place = rotation @ planned + translation_mm``."""
 
     rotation: Array
@@ -58,10 +58,10 @@ def fit_poses(planned_mm: Array, found_mm: Array) -> tuple[Array, Array]:
     return rotations, shifts
 
 
-def fit_pose(planned_mm: Array, found_mm: Array) -> Pose:
-    """The best `Pose` of one arrangement (m x 3 each)."""
+def fit_pose(planned_mm: Array, found_mm: Array) -> RigidPose:
+    """The best `RigidPose` of one arrangement (m x 3 each)."""
     rotations, shifts = fit_poses(planned_mm[None], found_mm[None])
-    return Pose(rotations[0], shifts[0])
+    return RigidPose(rotations[0], shifts[0])
 
 
 def residuals_mm(planned_mm: Array, found_mm: Array) -> Array:

@@ -27,7 +27,7 @@ HandOver = Callable[[Sample], None]
 _DEPTH = 4
 
 
-class Camera(Protocol):
+class StereoCamera(Protocol):
     """What a stereo device needs of a camera; pictures come to the device's `take`."""
 
     def start(self) -> None:
@@ -39,7 +39,7 @@ class Camera(Protocol):
         ...
 
 
-class Triggered(Camera, Protocol):
+class Triggered(StereoCamera, Protocol):
     """A camera that exposes when told to."""
 
     def expose(self, shot_id: int) -> None:
@@ -126,9 +126,9 @@ class MarkerDevice:
         self._pairing = Pairing(device, names[0], names[1], int(apart_ms * 1e6))
         self._lock = threading.Lock()
         self.worker = Worker(device, self._look, hand_over, clock)
-        self._cameras: tuple[Camera, ...] = ()
+        self._cameras: tuple[StereoCamera, ...] = ()
 
-    def start(self, *cameras: Camera) -> None:
+    def start(self, *cameras: StereoCamera) -> None:
         """Start the worker, then the cameras."""
         self._cameras = cameras
         self.worker.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hal.imaging.fiducials import FiducialFinder, Located
+from hal.imaging.fiducials import FiducialFinder, LocatedFiducials
 from hal.imaging.pairs import Pair
 from hal.messages import BadSample, FiducialShot, Sample, Triple
 
@@ -18,7 +18,7 @@ class XrayReader:
         self.device = device
         self.finder = finder
         self.expected_mm: Triple | None = None
-        self.last: Located | None = None
+        self.last: LocatedFiducials | None = None
 
     def read(self, pair: Pair) -> list[Sample]:
         """Answer a pair: the shot (all missing when refused) and why what is missing.

@@ -31,7 +31,7 @@ EXCEPTIONS = {
 FUNCTION, ADDRESS, VALUE, FAILURE, BUSY = 1, 2, 3, 4, 6
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
+class ModbusRequest(msgspec.Struct, frozen=True, gc=False):
     """A request: ``count`` of things to read, or ``values`` to write (coils: 0 or 1)."""
 
     transaction: int
@@ -42,7 +42,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     unit: int = 1
 
 
-class Answer(msgspec.Struct, frozen=True, gc=False):
+class ModbusAnswer(msgspec.Struct, frozen=True, gc=False):
     """An answer: values read (bits padded to whole bytes), or the echo of a write.
 
     ``exception`` is 0 where the device did as asked.
@@ -71,7 +71,7 @@ def _unpack_bits(packed: bytes) -> tuple[int, ...]:
     return tuple((byte >> bit) & 1 for byte in packed for bit in range(8))
 
 
-def encode_request(request: Request) -> bytes:
+def encode_request(request: ModbusRequest) -> bytes:
     """A request as it goes to the device."""
     head = struct.pack(">BH", request.function, request.address)
     if request.function in _BITS + _REGISTERS:
@@ -89,7 +89,7 @@ def encode_request(request: Request) -> bytes:
     return _telegram(request.transaction, request.unit, pdu)
 
 
-def encode_answer(answer: Answer, count: int = 1) -> bytes:
+def encode_answer(answer: ModbusAnswer, count: int = 1) -> bytes:
     """An answer as it comes from the device; ``count`` is that of a written range."""
     function = answer.function
     if answer.exception:
@@ -109,19 +109,19 @@ def encode_answer(answer: Answer, count: int = 1) -> bytes:
     return _telegram(answer.transaction, answer.unit, pdu)
 
 
-def _decode_answer(transaction: int, unit: int, pdu: bytes) -> Answer:
+def _decode_answer(transaction: int, unit: int, pdu: bytes) -> ModbusAnswer:
     function = pdu[0]
     if function & 0x80:
         if len(pdu) != 2 or pdu[1] == 0:
             raise ProtocolError(f"Modbus exception of {len(pdu)} bytes: {pdu.hex()}")
-        return Answer(transaction, function & 0x7F, exception=pdu[1], unit=unit)
+        return ModbusAnswer(transaction, function & 0x7F, exception=pdu[1], unit=unit)
     if function in _BITS + _REGISTERS:
         if len(pdu) < 3 or len(pdu) != 2 + pdu[1] or (function in _REGISTERS and pdu[1] % 2):
             raise ProtocolError(f"Modbus answer with a wrong byte count: {pdu[:4].hex()}")
         if function in _BITS:
-            return Answer(transaction, function, _unpack_bits(pdu[2:]), unit=unit)
+            return ModbusAnswer(transaction, function, _unpack_bits(pdu[2:]), unit=unit)
         values = struct.unpack(f">{pdu[1] // 2}H", pdu[2:])
-        return Answer(transaction, function, values, unit=unit)
+        return ModbusAnswer(transaction, function, values, unit=unit)
     if function in _ONE + _MANY:
         if len(pdu) != 5:
             raise ProtocolError(f"Modbus write echo of {len(pdu)} bytes")
@@ -130,35 +130,37 @@ def _decode_answer(transaction: int, unit: int, pdu: bytes) -> Answer:
             if value not in (0, 0xFF00):
                 raise ProtocolError(f"Modbus coil echo {value:04X}")
             value = 1 if value else 0
-        return Answer(transaction, function, (value,), address, unit=unit)
+        return ModbusAnswer(transaction, function, (value,), address, unit=unit)
     raise ProtocolError(f"Modbus answer with function {function}")
 
 
-def _decode_request(transaction: int, unit: int, pdu: bytes) -> Request:
+def _decode_request(transaction: int, unit: int, pdu: bytes) -> ModbusRequest:
     """A request; one with a function that is not known keeps its number, with address 0."""
     function = pdu[0]
     if function not in _BITS + _REGISTERS + _ONE + _MANY:
-        return Request(transaction, function, 0, unit=unit)
+        return ModbusRequest(transaction, function, 0, unit=unit)
     if len(pdu) < 5:
         raise ProtocolError(f"Modbus request of {len(pdu)} bytes")
     address, value = struct.unpack(">HH", pdu[1:5])
     if function in _BITS + _REGISTERS + _ONE and len(pdu) != 5:
         raise ProtocolError(f"Modbus request of {len(pdu)} bytes")
     if function in _BITS + _REGISTERS:
-        return Request(transaction, function, address, value, unit=unit)
+        return ModbusRequest(transaction, function, address, value, unit=unit)
     if function == WRITE_COIL:
         if value not in (0, 0xFF00):
             raise ProtocolError(f"Modbus coil value {value:04X}")
-        return Request(transaction, function, address, 1, (1 if value else 0,), unit)
+        return ModbusRequest(transaction, function, address, 1, (1 if value else 0,), unit)
     if function == WRITE_REGISTER:
-        return Request(transaction, function, address, 1, (value,), unit)
+        return ModbusRequest(transaction, function, address, 1, (value,), unit)
     width = -(-value // 8) if function == WRITE_COILS else 2 * value
     if len(pdu) < 6 or value == 0 or pdu[5] != width or len(pdu) != 6 + width:
         raise ProtocolError(f"Modbus write of {value} values in {len(pdu)} bytes")
     if function == WRITE_COILS:
-        return Request(transaction, function, address, value, _unpack_bits(pdu[6:])[:value], unit)
+        return ModbusRequest(
+            transaction, function, address, value, _unpack_bits(pdu[6:])[:value], unit
+        )
     values = struct.unpack(f">{value}H", pdu[6:])
-    return Request(transaction, function, address, value, values, unit)
+    return ModbusRequest(transaction, function, address, value, values, unit)
 
 
 class Telegrams:
@@ -188,10 +190,10 @@ class Telegrams:
             del self._held[: 6 + length]
         return found
 
-    def answers(self, data: bytes) -> list[Answer]:
+    def answers(self, data: bytes) -> list[ModbusAnswer]:
         """The answers that these bytes complete."""
         return [_decode_answer(*telegram) for telegram in self._cut(data)]
 
-    def requests(self, data: bytes) -> list[Request]:
+    def requests(self, data: bytes) -> list[ModbusRequest]:
         """The requests that these bytes complete."""
         return [_decode_request(*telegram) for telegram in self._cut(data)]

@@ -17,7 +17,7 @@ from hal.errors import DeviceError, LinkError, ProtocolError
 from hal.events import Command, SendHold, SendPermit
 from hal.messages import BadSample, BeamStatus, Sample
 from hal.modbus import codec
-from hal.modbus.codec import Answer, Request
+from hal.modbus.codec import ModbusAnswer, ModbusRequest
 
 MS = 1_000_000
 
@@ -69,7 +69,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Resets the latch, at a person's word; ``None``: only a key at the gate does."""
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
+class GateStep(msgspec.Struct, frozen=True, gc=False):
     """One request of the start-up and what its answer must be."""
 
     function: int
@@ -80,29 +80,29 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     """Time to say nothing before this step."""
 
 
-def start_up(settings: GateSettings) -> list[Step]:
+def start_up(settings: GateSettings) -> list[GateStep]:
     """The start-up table for these settings."""
     dog = settings.watchdog
-    off = Step(codec.WRITE_COIL, settings.coil, 0)
+    off = GateStep(codec.WRITE_COIL, settings.coil, 0)
     if dog is None:
         return [off]
     counts = max(1, dog.time_ms // dog.unit_ms)
-    steps: list[Step] = []
+    steps: list[GateStep] = []
     if dog.restart_register is not None:  # it may have bitten in an earlier run
-        steps.append(Step(codec.WRITE_REGISTER, dog.restart_register, 1, "any"))
+        steps.append(GateStep(codec.WRITE_REGISTER, dog.restart_register, 1, "any"))
     if dog.stop_register is not None:
-        steps.append(Step(codec.WRITE_REGISTER, dog.stop_register, dog.stop_value, "any"))
-    steps += [off, Step(codec.WRITE_REGISTER, dog.time_register, counts)]
+        steps.append(GateStep(codec.WRITE_REGISTER, dog.stop_register, dog.stop_value, "any"))
+    steps += [off, GateStep(codec.WRITE_REGISTER, dog.time_register, counts)]
     if dog.mask_register is not None:
-        steps.append(Step(codec.WRITE_REGISTER, dog.mask_register, dog.mask))
-        steps.append(Step(codec.READ_REGISTERS, dog.mask_register, dog.mask, "equal"))
-    steps.append(Step(codec.READ_REGISTERS, dog.time_register, counts, "equal"))
+        steps.append(GateStep(codec.WRITE_REGISTER, dog.mask_register, dog.mask))
+        steps.append(GateStep(codec.READ_REGISTERS, dog.mask_register, dog.mask, "equal"))
+    steps.append(GateStep(codec.READ_REGISTERS, dog.time_register, counts, "equal"))
     if dog.trigger_register is not None:
-        steps.append(Step(codec.WRITE_REGISTER, dog.trigger_register, 1))
+        steps.append(GateStep(codec.WRITE_REGISTER, dog.trigger_register, 1))
     steps.append(off)
     if dog.prove and dog.restart_register is not None:
-        steps.append(Step(codec.WRITE_COIL, settings.coil, 0, "expired", 1.5 * dog.time_ms))
-        steps.append(Step(codec.WRITE_REGISTER, dog.restart_register, 1))
+        steps.append(GateStep(codec.WRITE_COIL, settings.coil, 0, "expired", 1.5 * dog.time_ms))
+        steps.append(GateStep(codec.WRITE_REGISTER, dog.restart_register, 1))
         steps.append(off)
     return steps
 
@@ -110,7 +110,7 @@ def start_up(settings: GateSettings) -> list[Step]:
 class _Sent(msgspec.Struct):
     """A request that waits for its answer."""
 
-    request: Request
+    request: ModbusRequest
     sent_ns: int
     late: bool = False
 
@@ -129,8 +129,8 @@ class GateSession:
         self._out = bytearray()
         self._transaction = 0
         self._sent: dict[int, _Sent] = {}
-        self._steps: deque[Step] = deque(start_up(self._set))
-        self._step: Step | None = None
+        self._steps: deque[GateStep] = deque(start_up(self._set))
+        self._step: GateStep | None = None
         self._running = False
         self._next_ns = now_ns
         self._until_ns = 0
@@ -238,7 +238,7 @@ class GateSession:
         self._transaction = self._transaction % 0xFFFF + 1
         reading = function < codec.WRITE_COIL
         values = () if reading else (value,)
-        request = Request(self._transaction, function, address, 1, values, self._set.unit)
+        request = ModbusRequest(self._transaction, function, address, 1, values, self._set.unit)
         self._sent[self._transaction] = _Sent(request, now_ns)
         self._out += codec.encode_request(request)
 
@@ -272,7 +272,7 @@ class GateSession:
 
     # Answers.
 
-    def _check_fits(self, request: Request, answer: Answer) -> None:
+    def _check_fits(self, request: ModbusRequest, answer: ModbusAnswer) -> None:
         """An answer that does not mirror its request means that nothing can be believed."""
         fits = (answer.function, answer.unit) == (request.function, request.unit)
         if fits and not answer.exception:
@@ -285,7 +285,7 @@ class GateSession:
         if not fits:
             raise ProtocolError(f"{self._device}: {answer} is no answer to {request}")
 
-    def _start_up_answer(self, answer: Answer, now_ns: int) -> None:
+    def _start_up_answer(self, answer: ModbusAnswer, now_ns: int) -> None:
         step, self._step = self._step, None
         if step is None:
             return
@@ -321,7 +321,7 @@ class GateSession:
         self._step = step = self._steps.popleft()
         self._ask(step.function, step.address, step.value, now_ns)
 
-    def _refused(self, request: Request, answer: Answer, now_ns: int) -> list[Sample]:
+    def _refused(self, request: ModbusRequest, answer: ModbusAnswer, now_ns: int) -> list[Sample]:
         dog = self._set.watchdog
         meaning = codec.EXCEPTIONS.get(answer.exception, "not in the table")
         if answer.exception != codec.FAILURE or dog is None or dog.restart_register is None:

@@ -34,7 +34,7 @@ def write_bit(transaction: int, unit: int, address: int, on: bool) -> bytes:
     return head + struct.pack(">HHBB", address, 1, 1, int(on))
 
 
-class Replies:
+class ModbusReplies:
     """Cuts a stream into replies; raises ``ValueError`` where it is none any more."""
 
     def __init__(self) -> None:

@@ -13,6 +13,8 @@ from hal.messages import Triple
 from hal.openigtlink.contents import (
     Content,
     Form,
+    IgtlText,
+    IgtlTool,
     Position,
     QuaternionData,
     QuaternionTool,
@@ -20,8 +22,6 @@ from hal.openigtlink.contents import (
     StartTracking,
     Status,
     StopTracking,
-    Text,
-    Tool,
     TrackingAnswer,
     TrackingData,
     Transform,
@@ -96,7 +96,7 @@ def write_content(content: Content) -> tuple[str, bytes]:
             return "STATUS", _STATUS.pack(content.code, content.subcode, error) + (
                 content.text.encode() + b"\0"
             )
-        case Text():
+        case IgtlText():
             text = content.text.encode()
             encoding = 3 if content.text.isascii() else 106
             return "STRING", struct.pack(">HH", encoding, len(text)) + text
@@ -121,9 +121,9 @@ def _read_position(_type: str, data: bytes) -> Content:
 
 
 def _read_tools(_type: str, data: bytes) -> Content:
-    tools: list[Tool] = []
+    tools: list[IgtlTool] = []
     for name, kind, _, *matrix in _TOOL.iter_unpack(data):
-        tools.append(Tool(_name(name), _finite(tuple(matrix)), kind))
+        tools.append(IgtlTool(_name(name), _finite(tuple(matrix)), kind))
     return TrackingData(tuple(tools))
 
 
@@ -157,7 +157,7 @@ def _read_text(_type: str, data: bytes) -> Content:
     _, length = struct.unpack_from(">HH", data)
     if length != len(data) - 4:
         raise refused(f"STRING says {length} bytes and has {len(data) - 4}")
-    return Text(utf8(data[4:]))
+    return IgtlText(utf8(data[4:]))
 
 
 def _read_sensor(_type: str, data: bytes) -> Content:

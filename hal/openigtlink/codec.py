@@ -51,7 +51,7 @@ def crc64(data: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class IgtlPacket:
     """One message: who says what, and when.
 
     ``unix_ns`` is 0 where the sender gives no time. ``metadata`` and ``message_id`` exist from
@@ -67,13 +67,13 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
-class Garbled:
+class IgtlGarbled:
     """Bytes that were no message, or none that may be believed."""
 
     what: str
 
 
-def encode(packet: Packet) -> bytes:
+def encode(packet: IgtlPacket) -> bytes:
     """Write a message; raises `ProtocolError` for what the wire cannot carry."""
     type_name, content = write_content(packet.content)
     body = content
@@ -111,20 +111,20 @@ class StreamReader:
         self._skip = 0
         self._in_step = True
 
-    def resume(self) -> list[Packet | Garbled]:
+    def resume(self) -> list[IgtlPacket | IgtlGarbled]:
         """Give up on the unfinished message: its length may be wrong. Look for the next one."""
         if not self._held:
             return []
-        found = Garbled(f"a message stayed unfinished: {bytes(self._held[:34])!r}")
+        found = IgtlGarbled(f"a message stayed unfinished: {bytes(self._held[:34])!r}")
         self._in_step = False
         self._slide()
         return [found, *self.take(b"")]
 
-    def take(self, data: bytes) -> list[Packet | Garbled]:
+    def take(self, data: bytes) -> list[IgtlPacket | IgtlGarbled]:
         """Add bytes; give back every whole message, and what was wrong in between."""
         held = self._held
         held += data
-        found: list[Packet | Garbled] = []
+        found: list[IgtlPacket | IgtlGarbled] = []
         while True:
             if self._skip:
                 gone = min(self._skip, len(held))
@@ -146,7 +146,7 @@ class StreamReader:
                 self._in_step = True
             except ProtocolError as error:
                 if self._in_step:
-                    found.append(Garbled(str(error)))
+                    found.append(IgtlGarbled(str(error)))
                 self._in_step = False
                 self._slide()
 
@@ -184,7 +184,7 @@ def _read_head(data: bytearray) -> _Head:
     return _Head(version, type_name, name_match[1].decode(), unix_ns, size, crc, skipped)
 
 
-def _read(head: _Head, body: bytes) -> Packet:
+def _read(head: _Head, body: bytes) -> IgtlPacket:
     """Check the CRC and read the body."""
     if crc64(body) != head.crc:
         raise refused(f"{head.type_name} of {head.device_name!r} fails its CRC")
@@ -194,7 +194,7 @@ def _read(head: _Head, body: bytes) -> Packet:
     reader = READERS[head.type_name]
     if len(content) not in reader.sizes:
         raise refused(f"{head.type_name} with a content of {len(content)} bytes")
-    return Packet(
+    return IgtlPacket(
         head.device_name,
         head.unix_ns,
         reader.read(head.type_name, content),

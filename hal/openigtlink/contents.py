@@ -68,7 +68,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class IgtlTool:
     """One row of TDATA."""
 
     name: str
@@ -80,7 +80,7 @@ class Tool:
 class TrackingData:
     """TDATA: every tool seen at one moment; an invisible one is left out."""
 
-    tools: tuple[Tool, ...]
+    tools: tuple[IgtlTool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class IgtlText:
     """STRING."""
 
     text: str
@@ -159,6 +159,6 @@ Content = (
     | StopTracking
     | TrackingAnswer
     | Status
-    | Text
+    | IgtlText
     | Sensor
 )

@@ -8,8 +8,8 @@ kept for whoever connects later.
 from __future__ import annotations
 
 from hal.messages import Triple
-from hal.openigtlink.codec import Packet, encode
-from hal.openigtlink.contents import Content, Sensor, Status, Text, Transform, at
+from hal.openigtlink.codec import IgtlPacket, encode
+from hal.openigtlink.contents import Content, IgtlText, Sensor, Status, Transform, at
 
 OK, NOT_READY, DISABLED = 1, 13, 15
 """STATUS codes used: beam permitted, not tracking, beam held."""
@@ -53,12 +53,12 @@ class Publication:
         """The session's state with the reason for it, as STATUS and as words."""
         words = f"{state}: {reason}" if reason else state
         status = self._message(f"{name} status", name, t_ns, Status(code, 0, state[:20], reason))
-        return status + self._message(f"{name} text", name, t_ns, Text(words))
+        return status + self._message(f"{name} text", name, t_ns, IgtlText(words))
 
     def _message(self, key: str, name: str, t_ns: int, content: Content) -> bytes:
         self._count += 1
         message_id = self._count & 0xFFFFFFFF if self._version >= 2 else 0
-        packet = Packet(name, self._unix_start_ns + t_ns, content, self._version, message_id)
+        packet = IgtlPacket(name, self._unix_start_ns + t_ns, content, self._version, message_id)
         data = encode(packet)
         self._latest[key] = data
         return data

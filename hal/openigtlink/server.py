@@ -18,7 +18,7 @@ UNREAD_AT_MOST = 256 * 1024
 """Bytes a client may leave unread; two seconds and more of everything we publish."""
 
 
-class Outlet:
+class IgtlOutlet:
     """The connected clients."""
 
     def __init__(self, publication: Publication) -> None:
@@ -72,9 +72,9 @@ class Outlet:
 
 
 @contextlib.asynccontextmanager
-async def serve(publication: Publication, host: str, port: int) -> AsyncGenerator[Outlet, None]:
+async def serve(publication: Publication, host: str, port: int) -> AsyncGenerator[IgtlOutlet, None]:
     """Listen for clients as long as the context lasts; port 0: any free one."""
-    outlet = Outlet(publication)
+    outlet = IgtlOutlet(publication)
     server = await asyncio.start_server(outlet.connected, host, port)
     outlet.port = server.sockets[0].getsockname()[1]
     try:

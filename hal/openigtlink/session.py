@@ -18,16 +18,16 @@ import msgspec
 from hal.errors import DeviceError, LinkError
 from hal.events import Command
 from hal.messages import BadSample, BeltSample, MarkerFrame, Sample, Triple
-from hal.openigtlink.codec import Garbled, Packet, StreamReader, encode
+from hal.openigtlink.codec import IgtlGarbled, IgtlPacket, StreamReader, encode
 from hal.openigtlink.contents import (
     STATUS_WORDS,
+    IgtlText,
     Position,
     QuaternionData,
     Sensor,
     StartTracking,
     Status,
     StopTracking,
-    Text,
     TrackingAnswer,
     TrackingData,
     Transform,
@@ -41,7 +41,7 @@ UNFINISHED_NS = 200_000_000
 """A message that is not whole by then has a wrong length: its header has no checksum."""
 
 
-class State(enum.Enum):
+class IgtlState(enum.Enum):
     """Where the conversation is."""
 
     CLOSED = "the wire is not open"
@@ -50,7 +50,7 @@ class State(enum.Enum):
     STREAMING = "samples arrive"
 
 
-class Trigger(enum.Enum):
+class IgtlTrigger(enum.Enum):
     """What moves it."""
 
     BEGIN_ASKING = "open, and data must be asked for"
@@ -60,15 +60,15 @@ class Trigger(enum.Enum):
     SILENCE = "nothing for longer than allowed"
 
 
-TABLE: dict[tuple[State, Trigger], State] = {
-    **{(state, Trigger.BEGIN_ASKING): State.ASKED for state in State},
-    **{(state, Trigger.BEGIN_LISTENING): State.LISTENING for state in State},
-    (State.ASKED, Trigger.DATA): State.STREAMING,
-    (State.LISTENING, Trigger.DATA): State.STREAMING,
-    (State.STREAMING, Trigger.DATA): State.STREAMING,
-    (State.ASKED, Trigger.REFUSAL): State.CLOSED,
-    (State.STREAMING, Trigger.REFUSAL): State.CLOSED,
-    (State.STREAMING, Trigger.SILENCE): State.CLOSED,
+TABLE: dict[tuple[IgtlState, IgtlTrigger], IgtlState] = {
+    **{(state, IgtlTrigger.BEGIN_ASKING): IgtlState.ASKED for state in IgtlState},
+    **{(state, IgtlTrigger.BEGIN_LISTENING): IgtlState.LISTENING for state in IgtlState},
+    (IgtlState.ASKED, IgtlTrigger.DATA): IgtlState.STREAMING,
+    (IgtlState.LISTENING, IgtlTrigger.DATA): IgtlState.STREAMING,
+    (IgtlState.STREAMING, IgtlTrigger.DATA): IgtlState.STREAMING,
+    (IgtlState.ASKED, IgtlTrigger.REFUSAL): IgtlState.CLOSED,
+    (IgtlState.STREAMING, IgtlTrigger.REFUSAL): IgtlState.CLOSED,
+    (IgtlState.STREAMING, IgtlTrigger.SILENCE): IgtlState.CLOSED,
 }
 
 
@@ -139,7 +139,7 @@ class IgtlSession:
         self._belts = FrameCount(settings.rate_hz)
         self._reader = StreamReader()
         self._out = bytearray()
-        self._state = State.CLOSED
+        self._state = IgtlState.CLOSED
         self._heard_ns = 0
         self._partial_ns: int | None = None
         self._gathered: list[Triple | None] = []
@@ -154,17 +154,17 @@ class IgtlSession:
     @property
     def ready(self) -> bool:
         """Whether samples arrive."""
-        return self._state is State.STREAMING
+        return self._state is IgtlState.STREAMING
 
     @property
-    def state(self) -> State:
+    def state(self) -> IgtlState:
         """The state, for people."""
         return self._state
 
     @property
     def wake_ns(self) -> int | None:
         """When a moment's tools have been waited for, or silence has lasted, long enough."""
-        if self._state is not State.STREAMING:
+        if self._state is not IgtlState.STREAMING:
             return None
         silence = self._heard_ns + round(self._settings.silence_ms * 1e6)
         if self._gathering_since_ns is None:
@@ -183,10 +183,10 @@ class IgtlSession:
         self._heard_ns = now_ns
         self._partial_ns = None
         settings = self._settings
-        self._move(Trigger.BEGIN_ASKING if settings.ask else Trigger.BEGIN_LISTENING)
+        self._move(IgtlTrigger.BEGIN_ASKING if settings.ask else IgtlTrigger.BEGIN_LISTENING)
         if settings.ask:
             asked = StartTracking(settings.ask, settings.resolution_ms, settings.coordinates)
-            self._out += encode(Packet("tidetrack", 0, asked))
+            self._out += encode(IgtlPacket("tidetrack", 0, asked))
 
     def receive(self, data: bytes, now_ns: int) -> list[Sample]:
         """Take a piece of the stream; raises `LinkError` when the server refuses to push."""
@@ -200,7 +200,7 @@ class IgtlSession:
             self._partial_ns = now_ns
             items = self._reader.resume()
         for item in items:
-            if isinstance(item, Garbled):
+            if isinstance(item, IgtlGarbled):
                 samples.append(self._bad("OpenIGTLink message", item.what, now_ns))
             else:
                 samples += self._take(item, now_ns)
@@ -213,7 +213,7 @@ class IgtlSession:
         silence_ms = (now_ns - self._heard_ns) // 1_000_000
         if silence_ms >= self._settings.silence_ms:
             waiting = self._reader.waiting
-            self._move(Trigger.SILENCE)
+            self._move(IgtlTrigger.SILENCE)
             raise LinkError(
                 f"{self._device}: no OpenIGTLink sample for {silence_ms} ms "
                 f"({waiting} bytes of an unfinished message); is the tracker on?"
@@ -227,7 +227,7 @@ class IgtlSession:
     def stop(self) -> None:
         """Ask the server to push no more."""
         if self._settings.ask:
-            self._out += encode(Packet("tidetrack", 0, StopTracking(self._settings.ask)))
+            self._out += encode(IgtlPacket("tidetrack", 0, StopTracking(self._settings.ask)))
 
     def data_to_send(self) -> bytes:
         """All that waits."""
@@ -235,10 +235,10 @@ class IgtlSession:
         self._out.clear()
         return data
 
-    def _move(self, trigger: Trigger) -> None:
+    def _move(self, trigger: IgtlTrigger) -> None:
         self._state = TABLE[self._state, trigger]
 
-    def _take(self, packet: Packet, now_ns: int) -> list[Sample]:
+    def _take(self, packet: IgtlPacket, now_ns: int) -> list[Sample]:
         """One message: markers, belt, status, or nothing to us."""
         if not self.identity:
             self.identity = f"OpenIGTLink {packet.device_name!r}, header {packet.version}"
@@ -259,17 +259,19 @@ class IgtlSession:
                 words = STATUS_WORDS.get(code, "unknown code")
                 value = ": ".join(part for part in (words, error_name, text) if part)
                 return [self._bad("tracker status", f"{code} {value}", now_ns)]
-            case Text(text):
+            case IgtlText(text):
                 self.last_text = text
             case TrackingAnswer(form, accepted) if not accepted:
-                if self._state in (State.ASKED, State.STREAMING):
-                    self._move(Trigger.REFUSAL)
+                if self._state in (IgtlState.ASKED, IgtlState.STREAMING):
+                    self._move(IgtlTrigger.REFUSAL)
                 raise LinkError(f"{self._device}: the server refuses to push {form}")
             case _:
                 pass
         return []
 
-    def _whole_frame(self, packet: Packet, places: dict[str, Triple], now_ns: int) -> list[Sample]:
+    def _whole_frame(
+        self, packet: IgtlPacket, places: dict[str, Triple], now_ns: int
+    ) -> list[Sample]:
         """TDATA: all tools at once; one that is not in it was not seen."""
         if not self._places:
             return []
@@ -279,7 +281,7 @@ class IgtlSession:
         markers = tuple(places.get(name) for name in self._settings.tools)
         return self._frame(markers, packet.unix_ns, now_ns)
 
-    def _one_tool(self, packet: Packet, position_mm: Triple, now_ns: int) -> list[Sample]:
+    def _one_tool(self, packet: IgtlPacket, position_mm: Triple, now_ns: int) -> list[Sample]:
         """TRANSFORM or POSITION: gather the tools of one moment."""
         place = self._places.get(packet.device_name)
         if place is None:
@@ -308,7 +310,7 @@ class IgtlSession:
             return []
         return self._frame(tuple(self._gathered), self._gathered_unix_ns, since_ns)
 
-    def _belt(self, packet: Packet, values: tuple[float, ...], now_ns: int) -> list[Sample]:
+    def _belt(self, packet: IgtlPacket, values: tuple[float, ...], now_ns: int) -> list[Sample]:
         if not self._settings.sensor or packet.device_name != self._settings.sensor:
             return []
         channel = self._settings.channel
@@ -334,7 +336,7 @@ class IgtlSession:
         return [MarkerFrame(self._device, arrival_ns, ticks, markers)]
 
     def _heard(self, now_ns: int) -> None:
-        self._move(Trigger.DATA)
+        self._move(IgtlTrigger.DATA)
         self._heard_ns = now_ns
 
     def _off_clock(self, unix_ns: int, now_ns: int) -> BadSample | None:

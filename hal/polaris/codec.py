@@ -77,7 +77,7 @@ def crc16(data: bytes) -> int:
     return crc
 
 
-class Pose(msgspec.Struct, frozen=True, gc=False):
+class ToolPose(msgspec.Struct, frozen=True, gc=False):
     """A tool's place in the tracker's frame: unit quaternion, position, RMS error."""
 
     quaternion: tuple[float, float, float, float]
@@ -85,11 +85,11 @@ class Pose(msgspec.Struct, frozen=True, gc=False):
     error_mm: float
 
 
-class Tool(msgspec.Struct, frozen=True, gc=False):
+class PolarisTool(msgspec.Struct, frozen=True, gc=False):
     """One port handle in a TX or BX reply; no pose: missing, or disabled where ``frame`` is -1."""
 
     handle: int
-    pose: Pose | None
+    pose: ToolPose | None
     port_status: int = PORT_IN | PORT_INITIALISED | PORT_ENABLED
     frame: int = -1
 
@@ -97,11 +97,11 @@ class Tool(msgspec.Struct, frozen=True, gc=False):
 class Tracking(msgspec.Struct, frozen=True, gc=False):
     """What TX and BX both say."""
 
-    tools: tuple[Tool, ...]
+    tools: tuple[PolarisTool, ...]
     system_status: int = 0
 
 
-class Text(msgspec.Struct, frozen=True, gc=False):
+class PolarisText(msgspec.Struct, frozen=True, gc=False):
     """A text reply without its CRC."""
 
     text: str
@@ -118,14 +118,14 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
         return f"error {self.code:02X}, {ERRORS.get(self.code, 'not in the table')}"
 
 
-class Garbled(msgspec.Struct, frozen=True, gc=False):
+class PolarisGarbled(msgspec.Struct, frozen=True, gc=False):
     """Bytes that are no reply; what is wrong with them and how they begin."""
 
     what: str
     value: str
 
 
-Reply = Text | Refusal | Tracking | Garbled
+Reply = PolarisText | Refusal | Tracking | PolarisGarbled
 
 
 def command(name: str, parameters: str = "") -> bytes:
@@ -204,7 +204,7 @@ def read_tx(text: str) -> Tracking:
     """A TX reply of mode 0001 or 0801; raises `ProtocolError` where it is none."""
     if re.match(rf"{_HEX}{{2}}", text) is None:
         raise ProtocolError(f"TX reply without a count: {text[:20]!r}")
-    tools: list[Tool] = []
+    tools: list[PolarisTool] = []
     at = 2
     for _ in range(int(text[:2], 16)):
         found = _TX_TOOL.match(text, at)
@@ -213,24 +213,24 @@ def read_tx(text: str) -> Tracking:
         at = found.end()
         handle, pose, disabled, status, frame = found.groups()
         if status is None or disabled:
-            tools.append(Tool(int(handle, 16), None, int(status or "0", 16), -1))
+            tools.append(PolarisTool(int(handle, 16), None, int(status or "0", 16), -1))
         else:
             place = _pose_of(pose) if pose else None
-            tools.append(Tool(int(handle, 16), place, int(status, 16), int(frame, 16)))
+            tools.append(PolarisTool(int(handle, 16), place, int(status, 16), int(frame, 16)))
     if re.fullmatch(rf"{_HEX}{{4}}", text[at:]) is None:
         raise ProtocolError(f"TX reply with a strange end: {text[at : at + 20]!r}")
     return Tracking(tuple(tools), int(text[at:], 16))
 
 
-def _pose_of(field: str) -> Pose:
+def _pose_of(field: str) -> ToolPose:
     ends = (0, 6, 12, 18, 24, 31, 38, 45, 51)
     q0, qx, qy, qz, x, y, z, e = (int(field[a:b]) for a, b in itertools.pairwise(ends))
     return _checked(
-        Pose((q0 / 1e4, qx / 1e4, qy / 1e4, qz / 1e4), (x / 100, y / 100, z / 100), e / 1e4)
+        ToolPose((q0 / 1e4, qx / 1e4, qy / 1e4, qz / 1e4), (x / 100, y / 100, z / 100), e / 1e4)
     )
 
 
-def _checked(pose: Pose) -> Pose:
+def _checked(pose: ToolPose) -> ToolPose:
     """Refuse what no tracker measures: a quaternion that is no rotation, a negative error."""
     norm = math.sqrt(sum(q * q for q in pose.quaternion))
     far = max(abs(c) for c in pose.position_mm)
@@ -257,7 +257,7 @@ def tx_reply(tracking: Tracking) -> bytes:
 
 def read_bx_body(body: bytes) -> Tracking:
     """The body of a BX reply; raises `ProtocolError` where it is none."""
-    tools: list[Tool] = []
+    tools: list[PolarisTool] = []
     try:
         at = 1
         for _ in range(body[0]):
@@ -269,14 +269,14 @@ def read_bx_body(body: bytes) -> Tracking:
                 at += 32
                 if not all(map(math.isfinite, n)):
                     raise ProtocolError("BX reply with a number that is not finite")
-                pose = _checked(Pose((n[0], n[1], n[2], n[3]), (n[4], n[5], n[6]), n[7]))
+                pose = _checked(ToolPose((n[0], n[1], n[2], n[3]), (n[4], n[5], n[6]), n[7]))
             elif state not in (BX_MISSING, BX_DISABLED):
                 raise ProtocolError(f"BX reply with tool state {state:02X}")
             status, frame = 0, -1
             if state != BX_DISABLED:
                 status, frame = struct.unpack_from("<II", body, at)
                 at += 8
-            tools.append(Tool(handle, pose, status, frame))
+            tools.append(PolarisTool(handle, pose, status, frame))
         (system_status,) = struct.unpack_from("<H", body, at)
     except (IndexError, struct.error):
         raise ProtocolError("BX reply ends inside a tool") from None
@@ -303,7 +303,7 @@ def bx_reply(tracking: Tracking) -> bytes:
     return head + bytes(body) + struct.pack("<H", crc16(bytes(body)))
 
 
-class Replies:
+class PolarisReplies:
     """Cuts the tracker's bytes into replies; `drop` forgets a reply that stopped half way.
 
     The tracker speaks only when asked, so after anything garbled everything held is dropped
@@ -328,7 +328,7 @@ class Replies:
             if reply is None:
                 break
             replies.append(reply)
-            if isinstance(reply, Garbled):
+            if isinstance(reply, PolarisGarbled):
                 self._held.clear()
         return replies
 
@@ -336,37 +336,37 @@ class Replies:
         end = self._held.find(b"\r")
         if end < 0:
             if len(self._held) > _TEXT_MAX:
-                return Garbled("Polaris reply without an end", f"{len(self._held)} bytes")
+                return PolarisGarbled("Polaris reply without an end", f"{len(self._held)} bytes")
             return None
         line = bytes(self._held[:end])
         del self._held[: end + 1]
         body, crc = line[:-4], line[-4:]
         if re.fullmatch(rb"[0-9A-F]{4}", crc) is None or int(crc, 16) != crc16(body):
-            return Garbled("Polaris reply fails its CRC", repr(line[:24]))
+            return PolarisGarbled("Polaris reply fails its CRC", repr(line[:24]))
         text = body.decode("ascii", "replace")
         if re.fullmatch(r"ERROR[0-9A-F]{2}", text):
             return Refusal(int(text[5:], 16))
         if not self.tracking:
-            return Text(text)
+            return PolarisText(text)
         try:
             return read_tx(text)
         except ProtocolError as error:
-            return Garbled(str(error), text[:24])
+            return PolarisGarbled(str(error), text[:24])
 
     def _binary(self) -> Reply | None:
         if len(self._held) < 6:
             return None
         start, length, crc = struct.unpack_from("<HHH", self._held)
         if start != BX_START or crc16(bytes(self._held[:4])) != crc or length > _BX_MAX_BODY:
-            return Garbled("BX header fails its CRC", self._held[:6].hex())
+            return PolarisGarbled("BX header fails its CRC", self._held[:6].hex())
         if len(self._held) < length + 8:
             return None
         body = bytes(self._held[6 : 6 + length])
         (crc,) = struct.unpack_from("<H", self._held, 6 + length)
         del self._held[: length + 8]
         if crc16(body) != crc:
-            return Garbled("BX body fails its CRC", body[:8].hex())
+            return PolarisGarbled("BX body fails its CRC", body[:8].hex())
         try:
             return read_bx_body(body)
         except ProtocolError as error:
-            return Garbled(str(error), body[:8].hex())
+            return PolarisGarbled(str(error), body[:8].hex())

@@ -47,7 +47,7 @@ class PolarisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Frozen this long, the link is closed and opened again."""
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
+class PolarisStep(msgspec.Struct, frozen=True, gc=False):
     """One request of the start-up: what is sent and which method reads the answer."""
 
     name: str
@@ -58,12 +58,12 @@ class Step(msgspec.Struct, frozen=True, gc=False):
 
 
 START_UP = (
-    Step("TSTOP"),
-    Step("INIT", then="okay", wait_ms=100.0),
-    Step("COMM", "{comm}", then="rate", wait_ms=100.0),
-    Step("VER", "0", then="identity"),
-    Step("PHSR", "01", then="free"),
-    Step("PHSR", "00", then="upload"),
+    PolarisStep("TSTOP"),
+    PolarisStep("INIT", then="okay", wait_ms=100.0),
+    PolarisStep("COMM", "{comm}", then="rate", wait_ms=100.0),
+    PolarisStep("VER", "0", then="identity"),
+    PolarisStep("PHSR", "01", then="free"),
+    PolarisStep("PHSR", "00", then="upload"),
 )
 """What `upload` appends: PHRQ and PVWR per tool, then PINIT and PENA per handle, then TSTART.
 
@@ -84,7 +84,7 @@ class PolarisSession:
         self._device = device
         self._roms = roms
         self._set = settings or PolarisSettings()
-        self._replies = codec.Replies()
+        self._replies = codec.PolarisReplies()
         self._out = bytearray()
         self._line: SerialLine | None = None
         self._line_later: SerialLine | None = None
@@ -96,8 +96,8 @@ class PolarisSession:
         self._replies.drop()
         self._replies.tracking = False
         self._out.clear()
-        self._plan: deque[Step] = deque()
-        self._step: Step | None = None
+        self._plan: deque[PolarisStep] = deque()
+        self._step: PolarisStep | None = None
         self._handles: list[int] = []
         self._wake_ns: int | None = None
         self._line_later = None
@@ -136,7 +136,7 @@ class PolarisSession:
         if self._set.reset == "none":
             self._next(now_ns)
             return
-        self._step = Step("RESET", "0", then="reset", wait_ms=100.0)
+        self._step = PolarisStep("RESET", "0", then="reset", wait_ms=100.0)
         if self._set.reset == "command":
             self._out += codec.command("RESET", "0")
         else:
@@ -171,9 +171,9 @@ class PolarisSession:
             if not self._awaiting:
                 break
             self._awaiting = False
-            if isinstance(reply, codec.Garbled) and self._tried_other_rate(now_ns):
+            if isinstance(reply, codec.PolarisGarbled) and self._tried_other_rate(now_ns):
                 continue
-            if isinstance(reply, codec.Garbled):
+            if isinstance(reply, codec.PolarisGarbled):
                 samples.append(self._bad(now_ns, reply.what, reply.value))
                 self._failed(now_ns, reply.what)
             elif isinstance(reply, codec.Refusal):
@@ -243,7 +243,7 @@ class PolarisSession:
         self._awaiting = True
         self._wake_ns = now_ns + round(self._set.reply_ms * MS)
 
-    # The answers of the start-up, by the name in `Step.then`.
+    # The answers of the start-up, by the name in `PolarisStep.then`.
 
     def _answered(self, text: str, now_ns: int) -> None:
         step = self._step
@@ -291,13 +291,13 @@ class PolarisSession:
 
     def _take_free(self, text: str) -> None:
         for handle, _ in reversed(codec.read_handles(text)):
-            self._plan.appendleft(Step("PHF", f"{handle:02X}"))
+            self._plan.appendleft(PolarisStep("PHF", f"{handle:02X}"))
 
     def _take_upload(self, text: str) -> None:
         # Handles left by an earlier run would be reported beside ours.
         for handle, _ in codec.read_handles(text):
-            self._plan.append(Step("PHF", f"{handle:02X}"))
-        self._plan.extend(Step("PHRQ", "*********1****", then="handle") for _ in self._roms)
+            self._plan.append(PolarisStep("PHF", f"{handle:02X}"))
+        self._plan.extend(PolarisStep("PHRQ", "*********1****", then="handle") for _ in self._roms)
 
     def _take_handle(self, text: str) -> None:
         try:
@@ -306,12 +306,14 @@ class PolarisSession:
             raise ProtocolError(f"{self._device}: PHRQ answered {text[:20]!r}") from None
         rom = self._roms[len(self._handles)]
         self._handles.append(handle)
-        uploads = [Step("PVWR", block) for block in codec.rom_blocks(handle, rom)]
+        uploads = [PolarisStep("PVWR", block) for block in codec.rom_blocks(handle, rom)]
         self._plan.extendleft(reversed(uploads))
         if len(self._handles) == len(self._roms):
-            self._plan.extend(Step("PINIT", f"{h:02X}") for h in self._handles)
-            self._plan.extend(Step("PENA", f"{h:02X}{self._set.tool_class}") for h in self._handles)
-            self._plan.append(Step("TSTART", then="tracking"))
+            self._plan.extend(PolarisStep("PINIT", f"{h:02X}") for h in self._handles)
+            self._plan.extend(
+                PolarisStep("PENA", f"{h:02X}{self._set.tool_class}") for h in self._handles
+            )
+            self._plan.append(PolarisStep("TSTART", then="tracking"))
 
     def _take_tracking(self, text: str) -> None:
         self._take_okay(text)
@@ -368,7 +370,9 @@ class PolarisSession:
         samples.append(MarkerFrame(self._device, now_ns, frame, tuple(markers), tuple(errors)))
         return samples
 
-    def _seen(self, index: int, tool: codec.Tool | None, frame: int, now_ns: int) -> list[Sample]:
+    def _seen(
+        self, index: int, tool: codec.PolarisTool | None, frame: int, now_ns: int
+    ) -> list[Sample]:
         """Report a tool once when it leaves the volume, and once when it stays away."""
         outside = tool is not None and bool(tool.port_status & codec.PORT_OUT_OF_VOLUME)
         left, self._outside[index] = outside and not self._outside[index], outside

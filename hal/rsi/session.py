@@ -33,7 +33,7 @@ STALE_AT_MOST = 3
 """So many telegrams in a row may be older than the newest before the run counts as another."""
 
 
-class State(enum.Enum):
+class RsiState(enum.Enum):
     """Where the conversation is."""
 
     LISTENING = "no run of RSI heard yet"
@@ -42,7 +42,7 @@ class State(enum.Enum):
     LOST = "the controller fell silent"
 
 
-class Trigger(enum.Enum):
+class RsiTrigger(enum.Enum):
     """What moves it."""
 
     BEGIN = "the socket is open"
@@ -51,14 +51,14 @@ class Trigger(enum.Enum):
     SILENCE = "no telegram for longer than allowed"
 
 
-TABLE: dict[tuple[State, Trigger], State] = {
-    **{(state, Trigger.BEGIN): State.LISTENING for state in State},
-    (State.LISTENING, Trigger.RUN_STARTS): State.FOLLOWING,
-    (State.LISTENING, Trigger.RUN_GOES_ON): State.FOREIGN,
-    (State.FOREIGN, Trigger.RUN_GOES_ON): State.FOREIGN,
-    (State.FOREIGN, Trigger.SILENCE): State.LISTENING,
-    (State.FOLLOWING, Trigger.RUN_GOES_ON): State.FOLLOWING,
-    (State.FOLLOWING, Trigger.SILENCE): State.LOST,
+TABLE: dict[tuple[RsiState, RsiTrigger], RsiState] = {
+    **{(state, RsiTrigger.BEGIN): RsiState.LISTENING for state in RsiState},
+    (RsiState.LISTENING, RsiTrigger.RUN_STARTS): RsiState.FOLLOWING,
+    (RsiState.LISTENING, RsiTrigger.RUN_GOES_ON): RsiState.FOREIGN,
+    (RsiState.FOREIGN, RsiTrigger.RUN_GOES_ON): RsiState.FOREIGN,
+    (RsiState.FOREIGN, RsiTrigger.SILENCE): RsiState.LISTENING,
+    (RsiState.FOLLOWING, RsiTrigger.RUN_GOES_ON): RsiState.FOLLOWING,
+    (RsiState.FOLLOWING, RsiTrigger.SILENCE): RsiState.LOST,
 }
 
 
@@ -108,7 +108,7 @@ class RsiSession:
         self._sensor = sensor_form(configuration)
         self._has_text = any(element.name == "EStr" for element in configuration.receives)
         self._silence_ns = self._settings.silence_cycles * self._settings.cycle_ns
-        self._state = State.LISTENING
+        self._state = RsiState.LISTENING
         self._motion = Interpolator(
             self._planned, self._settings.cycle_ns, self._settings.demand_period_ns
         )
@@ -131,10 +131,10 @@ class RsiSession:
     @property
     def ready(self) -> bool:
         """Whether a run of RSI is being answered, so that demands move the robot."""
-        return self._state is State.FOLLOWING
+        return self._state is RsiState.FOLLOWING
 
     @property
-    def state(self) -> State:
+    def state(self) -> RsiState:
         """The state, for people."""
         return self._state
 
@@ -151,13 +151,13 @@ class RsiSession:
     @property
     def wake_ns(self) -> int | None:
         """When silence will have lasted too long."""
-        if self._heard_ns is None or self._state in (State.LISTENING, State.LOST):
+        if self._heard_ns is None or self._state in (RsiState.LISTENING, RsiState.LOST):
             return None
         return self._heard_ns + self._silence_ns
 
     def begin(self, now_ns: int) -> None:
         """Listen for a run of RSI to start; what an earlier run left behind is kept apart."""
-        self._move(Trigger.BEGIN)
+        self._move(RsiTrigger.BEGIN)
         self._heard_ns = now_ns
         self._quiet = False
         self._reply = b""
@@ -171,12 +171,12 @@ class RsiSession:
             telegram = self._robot.decode(data)
         except ProtocolError as error:
             return [BadSample(self._device, now_ns, "RSI telegram", str(error))]
-        if self._state is State.LOST:
+        if self._state is RsiState.LOST:
             return []
-        if self._state is State.FOLLOWING:
+        if self._state is RsiState.FOLLOWING:
             if telegram.ipoc <= self._ipoc:
                 return [self._out_of_order(telegram.ipoc, now_ns)]
-            self._move(Trigger.RUN_GOES_ON)
+            self._move(RsiTrigger.RUN_GOES_ON)
             self._heard_ns = self._telegram_ns = now_ns
             return self._follow(telegram, now_ns)
         return self._listen(telegram, now_ns)
@@ -185,8 +185,8 @@ class RsiSession:
         """Silence lasted too long; raises `LinkError` when a run was being followed."""
         if self.wake_ns is None or now_ns < self.wake_ns:
             return []
-        followed = self._state is State.FOLLOWING
-        self._move(Trigger.SILENCE)
+        followed = self._state is RsiState.FOLLOWING
+        self._move(RsiTrigger.SILENCE)
         self._quiet = True
         self._reply = b""
         if followed:
@@ -208,7 +208,7 @@ class RsiSession:
         reply, self._reply = self._reply, b""
         return reply
 
-    def _move(self, trigger: Trigger) -> None:
+    def _move(self, trigger: RsiTrigger) -> None:
         self._state = TABLE[self._state, trigger]
 
     def _stand(self, position_mm: Triple) -> Triple:
@@ -242,14 +242,14 @@ class RsiSession:
         was = self._state
         self._heard_ns = self._telegram_ns = now_ns
         if not (listened or untouched):
-            self._move(Trigger.RUN_GOES_ON)
-            if was is State.FOREIGN:
+            self._move(RsiTrigger.RUN_GOES_ON)
+            if was is RsiState.FOREIGN:
                 return []
             what = "RSI was already on when the driver began; restart RSI on the robot"
             return [BadSample(self._device, now_ns, what, f"IPOC {telegram.ipoc}, Delay {delay}")]
-        if was is State.FOREIGN:
-            self._move(Trigger.SILENCE)
-        self._move(Trigger.RUN_STARTS)
+        if was is RsiState.FOREIGN:
+            self._move(RsiTrigger.SILENCE)
+        self._move(RsiTrigger.RUN_STARTS)
         self._quiet = False
         self._motion = Interpolator(
             self._planned, self._settings.cycle_ns, self._settings.demand_period_ns

@@ -22,13 +22,13 @@ from sim.room import TRUTH_STEP_NS, Traces
 from sim.scenario import CHEST_MARKERS, MishapKind
 from tracker.cli import main
 from tracker.config import SHIPPED, load_configuration
-from tracker.core.session import State, Trigger
+from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.types import SessionChanged
 from tracker.offline.campaign import kinds
 from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.figures import breach_of, digest_of, tally
-from tracker.offline.campaign.ledger import Head, Identity, Ledger, Made
-from tracker.offline.campaign.patients import Patient, patient_of
+from tracker.offline.campaign.ledger import CampaignIdentity, Head, Ledger, Made
+from tracker.offline.campaign.patients import CampaignPatient, patient_of
 from tracker.offline.campaign.record import Kept, RunRecord, judge
 from tracker.offline.campaign.run import Single
 from tracker.offline.campaign.work import split
@@ -198,12 +198,16 @@ def test_a_hold_that_spared_a_miss_is_no_nuisance(
         error_mm[t_ns == round(missed_at_s * SECOND)] = 3.1
     on = np.ones(len(t_ns), dtype=np.bool_)
     states = [
-        SessionChanged(40 * SECOND, State.READY, State.TRACKING, Trigger.START),
-        SessionChanged(100 * SECOND, State.TRACKING, State.HOLDING, Trigger.FAULT_HOLD),
+        SessionChanged(
+            40 * SECOND, SessionState.READY, SessionState.TRACKING, SessionTrigger.START
+        ),
+        SessionChanged(
+            100 * SECOND, SessionState.TRACKING, SessionState.HOLDING, SessionTrigger.FAULT_HOLD
+        ),
     ]
     kept = Kept(200 * SECOND, 200 * SECOND, [], states, 0, "")
     assert COUCH.room is not None
-    patient = Patient("made up", COUCH.room, None)
+    patient = CampaignPatient("made up", COUCH.room, None)
     record = judge("clean", 1, patient, (), kept, Traces(t_ns, error_mm, on, on, on))
     assert len(record.nuisance) == nuisances
 
@@ -249,7 +253,7 @@ def test_a_row_sums_up_its_runs() -> None:
 
 
 def head(code: str = "a") -> Head:
-    identity = Identity(
+    identity = CampaignIdentity(
         code_sha256=code, configuration_sha256="b", recordings_sha256="c", minutes=5.0
     )
     return Head(identity=identity, made=Made(commit="d", config="e", recordings=""))

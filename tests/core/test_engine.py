@@ -5,7 +5,7 @@ import pytest
 from hal.events import Identity, LinkChanged, RecordingState, Request, SendHold, SendStop, Tick
 from hal.messages import BadSample, BeltSample
 from tracker.build.engine import build_engine
-from tracker.core.session import State, Trigger, after
+from tracker.core.session import SessionState, SessionTrigger, after
 from tracker.core.settings import Controller, Prediction, Session
 from tracker.core.types import FaultChanged, Notice, SessionChanged
 
@@ -22,7 +22,7 @@ def words(outputs):
 
 def test_comes_up_idle_and_does_nothing_by_itself():
     fresh = engine()
-    assert fresh.state is State.IDLE
+    assert fresh.state is SessionState.IDLE
     for k in range(1, 200):
         assert fresh.handle(Tick(k * 10 * MS, k * 10 * MS)) == []
 
@@ -31,7 +31,7 @@ def test_an_unknown_request_is_answered_and_changes_nothing():
     fresh = engine()
     assert "unknown" in words(fresh.handle(Request(1, "dance")))
     assert "not for a person" in words(fresh.handle(Request(2, "model ready")))
-    assert fresh.state is State.IDLE
+    assert fresh.state is SessionState.IDLE
 
 
 @pytest.mark.parametrize("name", ["start", "hold", "resume", "expose"])
@@ -40,14 +40,14 @@ def test_a_request_out_of_place_says_what_is_possible(name):
     said = words(fresh.handle(Request(1, name)))
     assert "IDLE" in said
     assert "model" in said
-    assert fresh.state is State.IDLE
+    assert fresh.state is SessionState.IDLE
 
 
 def test_stop_is_obeyed_and_holds_the_beam():
     fresh = engine()
     outputs = fresh.handle(Request(1, "stop"))
     assert [type(o) for o in outputs] == [SessionChanged, SendHold]
-    assert fresh.state is State.STOPPED
+    assert fresh.state is SessionState.STOPPED
     assert fresh.handle(Tick(2, 2)) == []
 
 
@@ -56,9 +56,9 @@ def test_after_a_stop_only_a_reset_begins_again():
     fresh.handle(Request(1, "stop"))
     for request in ("model", "start", "resume"):
         fresh.handle(Request(2, request))
-        assert fresh.state is State.STOPPED
+        assert fresh.state is SessionState.STOPPED
     fresh.handle(Request(3, "reset"))
-    assert fresh.state is State.IDLE
+    assert fresh.state is SessionState.IDLE
 
 
 def test_start_without_a_model_is_refused():
@@ -67,7 +67,7 @@ def test_start_without_a_model_is_refused():
     for k in range(1, 50):
         fresh.handle(Tick(k * 10 * MS, k * 10 * MS))
     assert "not possible" in words(fresh.handle(Request(600 * MS, "start")))
-    assert fresh.state is State.MODELLING
+    assert fresh.state is SessionState.MODELLING
 
 
 def test_links_and_bad_samples_are_told():
@@ -101,11 +101,11 @@ def test_stop_while_nothing_moves_sends_no_stop_to_the_actuator():
 
 
 def test_requests_follow_the_session_table():
-    for trigger in Trigger:
+    for trigger in SessionTrigger:
         fresh = engine()
         fresh.handle(Request(1, trigger.value))
-        expected = after(State.IDLE, trigger)
-        assert fresh.state is (expected or State.IDLE)
+        expected = after(SessionState.IDLE, trigger)
+        assert fresh.state is (expected or SessionState.IDLE)
 
 
 def test_what_cannot_be_recorded_is_a_fault_until_it_can():

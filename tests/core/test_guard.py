@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.core.machine.guard import Guard, GuardLimits, as_sent
+from tracker.core.machine.guard import DemandGuard, GuardLimits, as_sent
 
 TICK_NS = 10_000_000
 LIMITS = GuardLimits(position_mm=52.0, speed_mm_s=25.0, acceleration_mm_s2=500.0, step_mm=2.0)
@@ -15,7 +15,7 @@ WIDE = 1e12
 
 def guard_at(position=(0.0, 0.0, 0.0), start_ns=0, **limits):
     wide = {"position_mm": WIDE, "speed_mm_s": WIDE, "acceleration_mm_s2": WIDE, "step_mm": WIDE}
-    guard = Guard(GuardLimits(**{**wide, **limits}))
+    guard = DemandGuard(GuardLimits(**{**wide, **limits}))
     guard.start(start_ns, position)
     return guard
 
@@ -53,7 +53,7 @@ def test_what_is_no_number_is_refused(value, which):
 
 
 def test_a_demand_before_the_start_is_refused():
-    assert "before motion" in (Guard(LIMITS).judge(TICK_NS, (0.0, 0.0, 0.0)) or "")
+    assert "before motion" in (DemandGuard(LIMITS).judge(TICK_NS, (0.0, 0.0, 0.0)) or "")
 
 
 @pytest.mark.parametrize("t_ns", [0, -1])
@@ -136,7 +136,7 @@ numbers = st.floats(allow_nan=True, allow_infinity=True)
 
 @given(st.lists(st.tuples(st.integers(-5, 50), numbers, numbers, numbers), max_size=40))
 def test_nothing_outside_the_envelope_ever_passes(demands):
-    guard = Guard(LIMITS)
+    guard = DemandGuard(LIMITS)
     guard.start(0, (0.0, 0.0, 0.0))
     now, last_ns, last, speed = 0, 0, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
     for gap, *position in demands:

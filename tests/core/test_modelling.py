@@ -8,7 +8,7 @@ from hal.messages import FiducialShot
 from tracker.core.settings import Controller
 from tracker.core.surrogate.fusion import BreathingRange, BreathingState
 from tracker.core.target.modelling import Modelling
-from tracker.core.target.observation import Located, locate
+from tracker.core.target.observation import LocatedTarget, locate
 from tracker.core.types import Observation
 
 S = 1_000_000_000
@@ -174,13 +174,13 @@ def turned(angle_deg):
 
 def test_a_turned_tumour_is_found_at_its_reference_point():
     found = located(turned(10.0))
-    assert isinstance(found, Located)
+    assert isinstance(found, LocatedTarget)
     assert found.position_mm == pytest.approx((0.0, 0.0, 0.0), abs=1e-9)
     assert found.residual_mm == pytest.approx(0.0, abs=1e-9)
 
 
 def test_two_fiducials_are_enough_and_one_is_not():
-    assert isinstance(located([PLAN[0], None, PLAN[2]]), Located)
+    assert isinstance(located([PLAN[0], None, PLAN[2]]), LocatedTarget)
     assert "1 of 3" in str(located([None, PLAN[1], None]))
 
 

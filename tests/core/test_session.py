@@ -2,7 +2,15 @@
 
 import pytest
 
-from tracker.core.session import REFUSED, REQUESTS, TABLE, State, Trigger, after, allowed
+from tracker.core.session import (
+    REFUSED,
+    REQUESTS,
+    TABLE,
+    SessionState,
+    SessionTrigger,
+    after,
+    allowed,
+)
 
 EXPECTED = """
                  IDLE       MODELLING  READY      TRACKING  HOLDING   STOPPED
@@ -26,7 +34,11 @@ def cells():
     for row in rows:
         name, values = row[:17].strip(), row[17:].split()
         for state, value in zip(states, values, strict=True):
-            yield State(state), Trigger(name), REFUSED if value == "-" else State(value)
+            yield (
+                SessionState(state),
+                SessionTrigger(name),
+                REFUSED if value == "-" else SessionState(value),
+            )
 
 
 @pytest.mark.parametrize(("state", "trigger", "next_state"), list(cells()))
@@ -35,37 +47,40 @@ def test_every_cell(state, trigger, next_state):
 
 
 def test_the_table_is_whole():
-    assert set(TABLE) == set(Trigger)
-    assert all(len(row) == len(State) for row in TABLE.values())
-    assert len(list(cells())) == len(State) * len(Trigger)
+    assert set(TABLE) == set(SessionTrigger)
+    assert all(len(row) == len(SessionState) for row in TABLE.values())
+    assert len(list(cells())) == len(SessionState) * len(SessionTrigger)
 
 
 def test_a_missing_row_raises():
     with pytest.raises(KeyError):
-        after(State.IDLE, "dance")  # pyright: ignore[reportArgumentType]
+        after(SessionState.IDLE, "dance")  # pyright: ignore[reportArgumentType]
 
 
 def test_stop_is_taken_everywhere():
-    assert all(after(state, Trigger.STOP) is State.STOPPED for state in State)
+    assert all(after(state, SessionTrigger.STOP) is SessionState.STOPPED for state in SessionState)
 
 
 def test_the_beam_is_reached_only_through_a_model_and_a_person():
     """Breadth first from IDLE: every way into TRACKING passes READY and START."""
-    for state in State:
-        for trigger in Trigger:
-            if after(state, trigger) is State.TRACKING and state is not State.TRACKING:
+    for state in SessionState:
+        for trigger in SessionTrigger:
+            if (
+                after(state, trigger) is SessionState.TRACKING
+                and state is not SessionState.TRACKING
+            ):
                 assert (state, trigger) in {
-                    (State.READY, Trigger.START),
-                    (State.HOLDING, Trigger.RESUME),
-                    (State.HOLDING, Trigger.FAULTS_CLEARED),
+                    (SessionState.READY, SessionTrigger.START),
+                    (SessionState.HOLDING, SessionTrigger.RESUME),
+                    (SessionState.HOLDING, SessionTrigger.FAULTS_CLEARED),
                 }
-            if after(state, trigger) is State.READY and state is not State.READY:
-                assert (state, trigger) == (State.MODELLING, Trigger.MODEL_READY)
-            if after(state, trigger) is State.HOLDING and state is not State.HOLDING:
-                assert state is State.TRACKING
+            if after(state, trigger) is SessionState.READY and state is not SessionState.READY:
+                assert (state, trigger) == (SessionState.MODELLING, SessionTrigger.MODEL_READY)
+            if after(state, trigger) is SessionState.HOLDING and state is not SessionState.HOLDING:
+                assert state is SessionState.TRACKING
 
 
 def test_allowed_names_the_requests_of_a_state():
-    for state in State:
+    for state in SessionState:
         for trigger in REQUESTS:
             assert (trigger in allowed(state)) == (after(state, trigger) is not REFUSED)

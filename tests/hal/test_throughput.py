@@ -7,25 +7,25 @@ from collections.abc import Callable
 
 import pytest
 
-from hal.bitalino.codec import Frame, Frames, encode_frame
+from hal.bitalino.codec import BitalinoFrame, Frames, encode_frame
 from hal.gcs import codec as gcs
 from hal.modbus import codec as modbus
 from hal.polaris import codec as polaris
-from hal.polaris.codec import Pose, Replies, Tool, Tracking
+from hal.polaris.codec import PolarisReplies, PolarisTool, ToolPose, Tracking
 
-POSE = Pose((1.0, 0.0, 0.0, 0.0), (1.0, 2.0, -1500.0), 0.1)
-TRACKING = Tracking(tuple(Tool(handle, POSE, 0x31, 1) for handle in range(1, 4)))
-FRAMES = [encode_frame(Frame(i % 16, (500,))) for i in range(160)]
+POSE = ToolPose((1.0, 0.0, 0.0, 0.0), (1.0, 2.0, -1500.0), 0.1)
+TRACKING = Tracking(tuple(PolarisTool(handle, POSE, 0x31, 1) for handle in range(1, 4)))
+FRAMES = [encode_frame(BitalinoFrame(i % 16, (500,))) for i in range(160)]
 
 
 def tx() -> Callable[[], object]:
-    replies, wire = Replies(), polaris.tx_reply(TRACKING)
+    replies, wire = PolarisReplies(), polaris.tx_reply(TRACKING)
     replies.tracking = True
     return lambda: replies.feed(wire)
 
 
 def bx() -> Callable[[], object]:
-    replies, wire = Replies(), polaris.bx_reply(TRACKING)
+    replies, wire = PolarisReplies(), polaris.bx_reply(TRACKING)
     return lambda: replies.feed(wire)
 
 
@@ -36,7 +36,7 @@ def belt() -> Callable[[], object]:
 
 def gate() -> Callable[[], object]:
     telegrams = modbus.Telegrams()
-    wire = modbus.encode_answer(modbus.Answer(1, modbus.READ_COILS, (1,)))
+    wire = modbus.encode_answer(modbus.ModbusAnswer(1, modbus.READ_COILS, (1,)))
     return lambda: telegrams.answers(wire)
 
 
@@ -45,7 +45,7 @@ def couch() -> Callable[[], object]:
 
     def read() -> object:
         (answer,) = answers.feed(wire)
-        assert isinstance(answer, gcs.Answer)
+        assert isinstance(answer, gcs.GcsAnswer)
         return gcs.read_values(answer.lines, ("X", "Y", "Z"))
 
     return read

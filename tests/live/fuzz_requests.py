@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.service_stand import Raw, ServiceStand, ask
-from tracker.core.session import State
+from tracker.core.session import SessionState
 
 Words = dict[str, Any]
 ROLE_OF = {"olga": "observer", "oscar": "operator", "petra": "physicist", "console": "service"}
@@ -43,8 +43,8 @@ LEADS_TO: dict[tuple[str, str], str] = {
     ("IDLE", "reset"): "IDLE", ("MODELLING", "reset"): "IDLE",
     ("READY", "reset"): "IDLE", ("STOPPED", "reset"): "IDLE",
     ("IDLE", "end"): "IDLE", ("STOPPED", "end"): "STOPPED",
-    **{(state.value, "stop"): "STOPPED" for state in State},
-    **{(state.value, "status"): state.value for state in State},
+    **{(state.value, "stop"): "STOPPED" for state in SessionState},
+    **{(state.value, "status"): state.value for state in SessionState},
 }  # fmt: skip
 """What obeying leads to; nothing else is obeyed."""
 FIELDS = {"type", "version", "request_id", "nonce", "run_id", "name", "role", "who"}
@@ -217,8 +217,8 @@ def fuzz(folder: Path, count: int, seed: int) -> Outcome:
         try:
             for number in range(count):
                 if number % 5 == 0:
-                    state = chance.choice(list(State)).value
-                    stand.put(State(state))
+                    state = chance.choice(list(SessionState)).value
+                    stand.put(SessionState(state))
                 name = chance.choice(list(ROLE_OF))
                 kind, parts = mutations.next(name)
                 expected, after = oracle.expects(name, parts, state)

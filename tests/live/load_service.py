@@ -106,7 +106,7 @@ class Watch:
         self._thread = threading.Thread(target=self._look, name="watch")
         self.newest: State | None = None
 
-    def until(self, session_state: session.State, permitted: bool) -> State:
+    def until(self, session_state: session.SessionState, permitted: bool) -> State:
         """Wait for a state of the session."""
         until_s = time.monotonic() + LIMIT_S
         while time.monotonic() < until_s:
@@ -195,7 +195,7 @@ def measure(
     key = new_key(folder / "keys", "many", [Role.OBSERVER])
     with stand(folder, changes, ("--operator", "auto", *options)) as at:
         with Watch(at.requests, key) as watch:
-            since_ns = watch.until(session.State.TRACKING, permitted=True).t_ns
+            since_ns = watch.until(session.SessionState.TRACKING, permitted=True).t_ns
             for _ in range(rounds):
                 for which in (0, 1):
                     with everybody(at, key, count, seen) if which else contextlib.nullcontext():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hal.errors import DeviceError, LinkError
 from hal.events import Command, Event, LinkChanged, SendExpose
-from hal.gige.reassembly import Frame, Reassembly
+from hal.gige.reassembly import GvspFrame, Reassembly
 from hal.gige.session import GigeSession, GigeSettings
 from hal.imaging.camera_settings import MarkerSettings, StereoGeometry
 from hal.imaging.fiducials import FiducialFinder
@@ -80,7 +80,7 @@ class _Camera:
         self.why = ""
         self._open_ns = now_ns
 
-    def run(self, now_ns: int) -> list[Frame | BadSample]:
+    def run(self, now_ns: int) -> list[GvspFrame | BadSample]:
         """All that is due now, both ways."""
         if not self.up and now_ns >= self._open_ns and self.session.phase == "closed":
             self.session.begin(now_ns)
@@ -106,12 +106,12 @@ class _Camera:
             if reply:
                 self.session.receive(reply, now_ns)
 
-    def _stream(self, now_ns: int) -> list[Frame | BadSample]:
+    def _stream(self, now_ns: int) -> list[GvspFrame | BadSample]:
         packets, self.twin.stream = self.twin.stream, []
         pictures = self.pictures
         if pictures is None or not self.twin.running:
             return []
-        out: list[Frame | BadSample] = []
+        out: list[GvspFrame | BadSample] = []
         for packet in packets:
             out += pictures.receive(packet, now_ns)
         if pictures.wake_ns is not None and pictures.wake_ns <= now_ns:
@@ -163,7 +163,7 @@ class Eyes:
             out.append(LinkChanged(self.device, until_ns, up, why))
         return out
 
-    def _taken(self, camera: _Camera, found: Frame | BadSample) -> list[Event]:
+    def _taken(self, camera: _Camera, found: GvspFrame | BadSample) -> list[Event]:
         if isinstance(found, BadSample):
             return [BadSample(self.device, found.t_ns, found.what, found.value)]
         name = camera.session.settings.device

@@ -24,7 +24,7 @@ from tests.live.memory_pictures import Panels
 from tracker.build.engine import build_engine
 from tracker.build.scripted_operator import Operator
 from tracker.config import Configuration
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.core.types import FaultChanged, Output, SessionChanged
 from tracker.live.devices.device_builder import conversation_of
 from tracker.live.devices.device_plan import device_plans
@@ -215,7 +215,7 @@ class MemoryRoom:
         return copy.deepcopy(self)
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """What the session is doing."""
         return self.engine.state
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.config import SHIPPED, altered, load_configuration
-from tracker.core.session import State
+from tracker.core.session import SessionState
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT_S = 150.0
@@ -74,7 +74,7 @@ def beam_seconds(enough: int) -> Callable[[str], bool]:
 
     def enough_now(line: str) -> bool:
         nonlocal seconds
-        seconds += f"{State.TRACKING.value}   beam on" in line
+        seconds += f"{SessionState.TRACKING.value}   beam on" in line
         return seconds >= enough
 
     return enough_now

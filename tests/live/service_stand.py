@@ -20,9 +20,9 @@ from tracker.build.engine import build_engine
 from tracker.client import Client
 from tracker.config import SHIPPED, Configuration, altered, load_configuration
 from tracker.core.engine import Engine
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.live.service.published_state import Picture
-from tracker.live.service.service import Service, new_run_id
+from tracker.live.service.service import RequestService, new_run_id
 
 ROLES = {"camera": "camera", "belt": "belt", "actuator": "robot", "gate": "gate"}
 PERSONS = {
@@ -70,7 +70,7 @@ class ServiceStand:
         self._done = threading.Event()
         self._opened = threading.Event()
         self._thread = threading.Thread(target=self._run, name="service stand")
-        self.service: Service | None = None
+        self.service: RequestService | None = None
 
     @property
     def at(self) -> str:
@@ -85,7 +85,7 @@ class ServiceStand:
     def clock(self) -> int:
         return (time.monotonic_ns() - self._start_ns) * self._hurry
 
-    def put(self, state: State) -> None:
+    def put(self, state: SessionState) -> None:
         """Have the session be in a state, and no fault from before."""
 
         def do() -> None:
@@ -123,7 +123,7 @@ class ServiceStand:
         self.ended += 1
 
     def _run(self) -> None:
-        with Service(
+        with RequestService(
             self.configuration, self.run_id, ROLES, self.clock, self.said.append
         ) as service:
             self.service = service

@@ -20,13 +20,13 @@ from tracker.api.keys import client_key, new_key, server_key
 from tracker.api.schema import Answer, Role, Said, State
 from tracker.cli import main
 from tracker.client import AsyncClient, Client, ClientError
-from tracker.core.session import State as SessionState
+from tracker.core.session import SessionState
 from tracker.core.types import Notice, SessionChanged
 from tracker.journal import JournalWriter, make_header, read_journal
 from tracker.live.daemon import Daemon
 from tracker.live.devices.device import HandOver
 from tracker.live.operators import Nobody
-from tracker.live.service.service import Service, new_run_id
+from tracker.live.service.service import RequestService, new_run_id
 from tracker.offline.replay import engine_from_configuration, replay
 
 
@@ -204,7 +204,7 @@ def test_a_daemon_obeys_records_and_can_be_replayed(tmp_path: Path) -> None:
         return answers
 
     with (
-        Service(configuration, new_run_id(), ROLES, clock, said.append) as service,
+        RequestService(configuration, new_run_id(), ROLES, clock, said.append) as service,
         JournalWriter(path, make_header(configuration.text), durability="process") as journal,
     ):
         daemon = Daemon(
@@ -242,4 +242,4 @@ def test_two_daemons_cannot_have_one_address(tmp_path: Path) -> None:
     with ServiceStand(tmp_path) as stand:
         taken = configured(tmp_path / "b", requests=stand.at)
         with pytest.raises(ConfigurationError, match=r"service\.requests: tcp://.*choose another"):
-            Service(taken, new_run_id(), ROLES, stand.clock, stand.said.append)
+            RequestService(taken, new_run_id(), ROLES, stand.clock, stand.said.append)

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from hal.openigtlink.codec import Packet, StreamReader
+from hal.openigtlink.codec import IgtlPacket, StreamReader
 from hal.openigtlink.contents import Status, Transform
 from tests.live.processes import SOON, beam_seconds, follow, free_ports, tidetrack
 from tests.live.test_twin_and_probe import twins
 from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
-from tracker.core.session import State
+from tracker.core.session import SessionState
 
 BEAM_SECONDS = 3
 OVERHEAD = {"rate_hz": 30.0, "position_mm": [0.0, 0.0, 1600.0]}
@@ -108,7 +108,7 @@ def test_every_driver_is_tracked_with_beam_on(
     places = {packet.device_name for packet in shown if isinstance(packet.content, Transform)}
     assert places == {"Target", "Prediction", "Couch"}
     (status,) = {packet.content for packet in shown if isinstance(packet.content, Status)}
-    assert status.error_name == State.TRACKING.value
+    assert status.error_name == SessionState.TRACKING.value
 
     capsys.readouterr()
     assert main(["replay", str(journal)]) == 0
@@ -122,14 +122,16 @@ def test_every_driver_is_tracked_with_beam_on(
         assert device["counts"]["samples"] >= least, device
 
 
-def looked_at(listen: str) -> list[Packet]:
+def looked_at(listen: str) -> list[IgtlPacket]:
     """What a client of the gateway is shown in its first moments."""
     host, _, port = listen.rpartition(":")
-    reader, found = StreamReader(), list[Packet]()
+    reader, found = StreamReader(), list[IgtlPacket]()
     with socket.create_connection((host, int(port)), timeout=5.0) as client:
         names = {"Target", "Prediction", "Couch", "Session"}
         while not names <= {packet.device_name for packet in found}:
-            found += [item for item in reader.take(client.recv(65536)) if isinstance(item, Packet)]
+            found += [
+                item for item in reader.take(client.recv(65536)) if isinstance(item, IgtlPacket)
+            ]
     return found
 
 

@@ -11,11 +11,11 @@ import pytest
 from hal.clock import HostClock
 from hal.events import Event, Tick
 from hal.messages import ActuatorStatus, BeamStatus
-from hal.openigtlink.codec import Packet, StreamReader
-from hal.openigtlink.contents import Sensor, Status, Text, Transform, position_of
+from hal.openigtlink.codec import IgtlPacket, StreamReader
+from hal.openigtlink.contents import IgtlText, Sensor, Status, Transform, position_of
 from tests.live.processes import free_ports
 from tracker.config import SHIPPED, ConfigurationError, load_configuration
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.core.types import (
     FaultChanged,
     Output,
@@ -23,7 +23,7 @@ from tracker.core.types import (
     TargetEstimate,
     TargetPrediction,
 )
-from tracker.live.service.gateway import Gateway, beside, gateway_of
+from tracker.live.service.gateway import IgtlGateway, beside, gateway_of
 from tracker.wires import Gateway as Settings
 
 CONTROLLER = load_configuration(SHIPPED / "couch.toml").controller
@@ -31,23 +31,23 @@ NO_COVARIANCE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 MS = 1_000_000
 
 
-async def heard(reader: asyncio.StreamReader, enough: int) -> list[Packet]:
-    stream, found = StreamReader(), list[Packet]()
+async def heard(reader: asyncio.StreamReader, enough: int) -> list[IgtlPacket]:
+    stream, found = StreamReader(), list[IgtlPacket]()
     async with asyncio.timeout(5.0):
         while len(found) < enough:
             data = await reader.read(65536)
             assert data, found
-            found += [item for item in stream.take(data) if isinstance(item, Packet)]
+            found += [item for item in stream.take(data) if isinstance(item, IgtlPacket)]
     return found
 
 
-def seen(*each: tuple[Event, Sequence[Output]], first: int = 0) -> list[Packet]:
+def seen(*each: tuple[Event, Sequence[Output]], first: int = 0) -> list[IgtlPacket]:
     """What a client is sent: ``first`` of ``each`` happen before it connects, the rest after."""
 
-    async def together() -> list[Packet]:
+    async def together() -> list[IgtlPacket]:
         port = free_ports(1)[0]
         said: list[str] = []
-        gateway = Gateway(
+        gateway = IgtlGateway(
             Settings(listen=f"127.0.0.1:{port}"), CONTROLLER, HostClock(), said.append
         )
         async with gateway.open():
@@ -92,12 +92,12 @@ def test_target_prediction_and_couch_are_sent_in_their_frames_and_at_their_times
 
 def test_a_client_that_comes_late_is_told_the_newest_state_with_its_faults() -> None:
     packets = seen(
-        (Tick(0, 0), [SessionChanged(5 * MS, "READY", State.TRACKING, "start")]),
+        (Tick(0, 0), [SessionChanged(5 * MS, "READY", SessionState.TRACKING, "start")]),
         (
             Tick(0, 0),
             [
                 FaultChanged(9 * MS, "surrogate stale", True, "hold", "120 ms, limit 100 ms"),
-                SessionChanged(9 * MS, "TRACKING", State.HOLDING, "fault: hold"),
+                SessionChanged(9 * MS, "TRACKING", SessionState.HOLDING, "fault: hold"),
             ],
         ),
         first=2,
@@ -105,7 +105,7 @@ def test_a_client_that_comes_late_is_told_the_newest_state_with_its_faults() -> 
     status, text = packets[0].content, packets[1].content
     assert isinstance(status, Status)
     assert status.code == 15, "disabled: the beam is held"
-    assert text == Text("HOLDING: surrogate stale 120 ms, limit 100 ms")
+    assert text == IgtlText("HOLDING: surrogate stale 120 ms, limit 100 ms")
     assert packets[-1].content == Sensor((1.0,))
 
 
@@ -113,7 +113,7 @@ def test_a_gateway_that_breaks_says_so_once_and_the_run_goes_on() -> None:
     said: list[str] = []
 
     async def together() -> None:
-        gateway = Gateway(
+        gateway = IgtlGateway(
             Settings(listen=f"127.0.0.1:{free_ports(1)[0]}"), CONTROLLER, HostClock(), said.append
         )
         async with gateway.open():
@@ -133,7 +133,7 @@ def test_a_port_that_is_taken_is_named() -> None:
     async def together() -> None:
         with socket.create_server(("127.0.0.1", 0)) as held:
             port = held.getsockname()[1]
-            gateway = Gateway(
+            gateway = IgtlGateway(
                 Settings(listen=f"127.0.0.1:{port}"), CONTROLLER, HostClock(), lambda text: None
             )
             await beside(gateway, never())

@@ -8,14 +8,14 @@ import pytest
 from hal.messages import ActuatorStatus, BeltSample, MarkerFrame
 from tracker.live.devices.findings import findings_of
 from tracker.live.devices.xray import ImagerClock
-from tracker.live.durations import Durations, Figures
+from tracker.live.durations import DurationFigures, Durations
 
 MS = 1_000_000
 
 
 def test_quantiles_are_upper_edges_and_the_longest_is_exact() -> None:
     durations = Durations()
-    assert durations.figures() == Figures()
+    assert durations.figures() == DurationFigures()
     for number in range(1, 1001):
         durations.add(number * 10_000)
     durations.add(3_000_000_123)

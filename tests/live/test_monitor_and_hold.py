@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tracker.live.dead_man import conditions
-from tracker.live.dead_man.conditions import MS, Limits, judge
+from tracker.live.dead_man.conditions import MS, MonitorLimits, judge
 from tracker.live.dead_man.shared_page import DaemonRecord
 
-LIMITS = Limits(100.0, 120.0, 140.0, 42.0, 250.0)
+LIMITS = MonitorLimits(100.0, 120.0, 140.0, 42.0, 250.0)
 LOST_NS = 10**12
 """When the newest sample came."""
 HELD_NS = LOST_NS + 110 * MS

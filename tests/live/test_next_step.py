@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tracker.core.safety.faults import FAULTS
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.live.service.next_step import next_step
 
 
@@ -21,4 +21,4 @@ def test_the_fault_in_front_is_the_one_behind_the_others(
     against: tuple[str, ...], front: str
 ) -> None:
     for order in (against, against[::-1]):
-        assert next_step(State.HOLDING, order, ()) == FAULTS[front].sentence
+        assert next_step(SessionState.HOLDING, order, ()) == FAULTS[front].sentence

@@ -23,8 +23,7 @@ from tracker.api import reference
 from tracker.api.schema import Health, Hop, Model, Published, State
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.core.safety.faults import FAULTS
-from tracker.core.session import State as SessionState
-from tracker.core.session import Trigger
+from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged
 from tracker.live.service.metrics import render
 from tracker.live.service.next_step import STEPS, next_step
@@ -50,7 +49,7 @@ HEALTH = Health(
 )
 
 
-def nothing(trigger: Trigger) -> tuple[str, ...]:
+def nothing(trigger: SessionTrigger) -> tuple[str, ...]:
     return ()
 
 
@@ -187,8 +186,8 @@ def test_start_and_resume_are_not_allowed_while_a_fault_stands_against_them() ->
     seen.take(Tick(0, 0), [SessionChanged(0, "MODELLING", "READY", "model ready")])
     assert "start" in shown(seen, 0).allowed
 
-    def blocked(trigger: Trigger) -> tuple[str, ...]:
-        return ("belt lost",) if trigger is Trigger.START else ()
+    def blocked(trigger: SessionTrigger) -> tuple[str, ...]:
+        return ("belt lost",) if trigger is SessionTrigger.START else ()
 
     state = seen.state(0, blocked, HEALTH)
     assert "start" not in state.allowed

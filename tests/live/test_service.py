@@ -17,7 +17,7 @@ from tests.live.service_stand import Raw, ServiceStand, ask
 from tracker.api.keys import ClientKey, client_key, new_key, revoke_key
 from tracker.api.roles import TABLE, may
 from tracker.api.schema import Role
-from tracker.core.session import State
+from tracker.core.session import SessionState
 
 WHO = {"olga": "observer", "oscar": "operator", "petra": "physicist", "console": "service"}
 
@@ -46,7 +46,7 @@ def stranger(stand: ServiceStand) -> ClientKey:
 def test_the_matrix_over_the_wire(stand: ServiceStand, name: str) -> None:
     """Each key in its own role and in a stronger one, in each state, for each request."""
     with Raw(stand, stand.keys[name]) as raw:
-        for state in State:
+        for state in SessionState:
             for request in TABLE:
                 for role in {WHO[name], "physicist"}:
                     stand.put(state)
@@ -159,7 +159,7 @@ def test_a_client_that_sends_too_much_is_cut_off_and_others_are_not(stand: Servi
 
 def test_too_many_requests_are_refused_and_hold_still_passes(tmp_path: Path) -> None:
     with ServiceStand(tmp_path) as stand, Raw(stand, stand.keys["oscar"]) as raw:
-        stand.put(State.TRACKING)
+        stand.put(SessionState.TRACKING)
         answers = [raw.exchange(ask(stand.run_id, "status", "operator")) for _ in range(40)]
         refused = [a for a in answers if a is not None and not a["accepted"]]
         assert 15 <= len(refused) <= 20
@@ -167,7 +167,7 @@ def test_too_many_requests_are_refused_and_hold_still_passes(tmp_path: Path) -> 
         hold = raw.exchange(ask(stand.run_id, "hold", "operator"))
         assert hold is not None
         assert hold["accepted"]
-        assert stand.engine.state is State.HOLDING
+        assert stand.engine.state is SessionState.HOLDING
         lines = [line for line in stand.said if "too many" in line]
         assert len(lines) <= 2, "a flood of requests is no flood of lines"
 

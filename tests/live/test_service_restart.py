@@ -147,7 +147,7 @@ def test_a_hung_loop_is_restarted_and_comes_up_idle(room: Path, tmp_path: Path) 
             assert second != first
             until_s = time.monotonic() + QUIET_S
             for state in client.states(silence_s=5.0):
-                assert state.session == session.State.IDLE
+                assert state.session == session.SessionState.IDLE
                 assert not state.beam.permitted
                 if time.monotonic() > until_s and all(device.up for device in state.devices):
                     break
@@ -165,7 +165,7 @@ def track(requests: str, key: Path) -> str:
         run_id = client.hello().run_id
         asked_s = 0.0
         for state in within(client):
-            if state.session == session.State.TRACKING and state.beam.permitted:
+            if state.session == session.SessionState.TRACKING and state.beam.permitted:
                 return run_id
             wish = {"IDLE": "model", "READY": "start", "HOLDING": "resume"}.get(state.session)
             down = any(not device.up for device in state.devices)

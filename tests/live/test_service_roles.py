@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from tests.live.service_stand import ask
-from tracker.api.admission import Admission, Limits
+from tracker.api.admission import Admission, RequestLimits
 from tracker.api.keys import KnownKey
 from tracker.api.roles import END, STATUS, TABLE, may, may_act_as, may_ever
 from tracker.api.schema import Answer, Ask, Hello, Role
 from tracker.build.engine import build_engine
 from tracker.config import SHIPPED, load_configuration
 from tracker.core import session
-from tracker.core.session import State, Trigger
+from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.types import Notice
 
 RUN = "0123456789abcdef"
-LIMITS = Limits(per_s=5.0, burst=20, most_bytes=4096)
+LIMITS = RequestLimits(per_s=5.0, burst=20, most_bytes=4096)
 CONTROLLER = load_configuration(SHIPPED / "room-twin.toml").controller
 S = 1_000_000_000
 
@@ -30,9 +30,14 @@ MAY = {
     Role.SERVICE: {STATUS, END},
 }
 """In words of its own: what each role is for. The states are the session table's."""
-ENDS = {State.IDLE, State.STOPPED}
-EVERYTHING = (*TABLE, *(t.value for t in Trigger if t not in session.REQUESTS), "connect", "x")
-CELLS = [(role, state, name) for role in Role for state in State for name in EVERYTHING]
+ENDS = {SessionState.IDLE, SessionState.STOPPED}
+EVERYTHING = (
+    *TABLE,
+    *(t.value for t in SessionTrigger if t not in session.REQUESTS),
+    "connect",
+    "x",
+)
+CELLS = [(role, state, name) for role in Role for state in SessionState for name in EVERYTHING]
 
 
 def key_of(*roles: Role) -> KnownKey:
@@ -43,7 +48,7 @@ def judged(
     admission: Admission,
     key: KnownKey | None,
     words: Any,
-    state: State = State.IDLE,
+    state: SessionState = SessionState.IDLE,
     at_s: float = 0,
 ) -> Ask | Hello | Answer:
     data = words if isinstance(words, bytes) else json.dumps(words).encode()
@@ -52,17 +57,17 @@ def judged(
 
 def test_the_table_has_every_request_of_the_session_and_two_of_its_own() -> None:
     assert set(TABLE) == {t.value for t in session.REQUESTS} | {STATUS, END}
-    assert all(len(row) == len(State) for row in TABLE.values())
+    assert all(len(row) == len(SessionState) for row in TABLE.values())
     assert all(set(cell) <= set("VOPS") for row in TABLE.values() for cell in row)
 
 
 @pytest.mark.parametrize("role", Role)
 def test_every_cell_is_what_the_role_is_for_and_the_session_allows(role: Role) -> None:
-    for state in State:
+    for state in SessionState:
         for name in EVERYTHING:
             obeyed = name == STATUS or (name == END and state in ENDS)
             if name in TABLE and not obeyed and name != END:
-                obeyed = session.after(state, Trigger(name)) is not None
+                obeyed = session.after(state, SessionTrigger(name)) is not None
             assert may(role, state, name) == (name in MAY[role] and obeyed), (role, state, name)
 
 
@@ -88,7 +93,7 @@ def test_every_cell_through_admission_and_engine(own: Role) -> None:
         refused = any(isinstance(o, Notice) and o.level == "warning" for o in outputs)
         assert refused != expected, (own, role, state, name)
         if expected:
-            assert engine.state is session.after(state, Trigger(name))
+            assert engine.state is session.after(state, SessionTrigger(name))
         else:
             assert engine.state is state
 

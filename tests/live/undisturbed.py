@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hal.events import SendHold, SendPermit, Tick
 from hal.messages import BeamStatus
 from tracker.cli import main
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.core.types import FaultChanged, SessionChanged
 from tracker.journal import read_journal
 
@@ -85,7 +85,7 @@ def read_run(journal: Path, spans: Sequence[Span]) -> Undisturbed:
             lapsed_at_gate += inside and record.lapsed and not lapsed
             lapsed = record.lapsed
         elif isinstance(record, SessionChanged) and inside:
-            if record.before == State.TRACKING.value:
+            if record.before == SessionState.TRACKING.value:
                 holds.append(f"{record.t_ns / 1e9:.2f} s: {record.trigger}")
         elif isinstance(record, FaultChanged) and inside and record.active:
             faults.append(f"{record.t_ns / 1e9:.2f} s: {record.fault} {record.detail}".rstrip())

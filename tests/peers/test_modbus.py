@@ -17,7 +17,7 @@ from hal.events import LinkChanged, SendHold, SendPermit
 from hal.link import Link
 from hal.messages import BadSample, BeamStatus, Sample
 from hal.modbus.session import GateSession
-from hal.modbus.trip import READ_INPUTS, Replies, Reply, read_bit, write_bit
+from hal.modbus.trip import READ_INPUTS, ModbusReplies, Reply, read_bit, write_bit
 from hal.transports import Tcp
 from sim.modbus import ModbusTwin
 from sim.serve import serve
@@ -192,7 +192,7 @@ def test_the_monitors_telegrams_take_the_beam_beside_the_driver(server: Path) ->
         await hold_permit(here, clock, 0.3)
         assert here.server_said[-1] == "coil 1"
         reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
-        replies = Replies()
+        replies = ModbusReplies()
 
         async def ask(*telegrams: bytes) -> list[Reply]:
             writer.write(b"".join(telegrams))

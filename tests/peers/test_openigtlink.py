@@ -24,9 +24,11 @@ from typing import Any
 import pytest
 
 from hal.messages import MarkerFrame, Sample
-from hal.openigtlink.codec import Garbled, Packet, StreamReader, encode
+from hal.openigtlink.codec import IgtlGarbled, IgtlPacket, StreamReader, encode
 from hal.openigtlink.contents import (
     Content,
+    IgtlText,
+    IgtlTool,
     Position,
     QuaternionData,
     QuaternionTool,
@@ -34,8 +36,6 @@ from hal.openigtlink.contents import (
     StartTracking,
     Status,
     StopTracking,
-    Text,
-    Tool,
     TrackingData,
     Transform,
 )
@@ -154,12 +154,12 @@ def on_its_circle(sample: Sample) -> bool:
 def test_library_says_every_type(programs: Path) -> None:
     port = free_port()
     with running(programs / "Speaker", str(port)), connected(port) as wire:
-        reader, found = StreamReader(), list[Packet | Garbled]()
+        reader, found = StreamReader(), list[IgtlPacket | IgtlGarbled]()
         while len(found) < 7:
             data = wire.recv(65536)
             assert data
             found += reader.take(data)
-    packets = [item for item in found if isinstance(item, Packet)]
+    packets = [item for item in found if isinstance(item, IgtlPacket)]
     assert len(packets) == 7
     assert {packet.unix_ns for packet in packets} == {1_700_000_000_500_000_000}
     transform, position, tracking, quaternions, status, text, sensor = packets
@@ -170,8 +170,8 @@ def test_library_says_every_type(programs: Path) -> None:
     assert position.content.quaternion == pytest.approx((0.0, 0.0, 0.6, 0.8))
     assert tracking.content == TrackingData(
         (
-            Tool("Marker 0", (*TURNED, 10.0, -20.0, 30.5)),
-            Tool("Marker 1", (*TURNED, 11.0, -21.0, 31.5)),
+            IgtlTool("Marker 0", (*TURNED, 10.0, -20.0, 30.5)),
+            IgtlTool("Marker 1", (*TURNED, 11.0, -21.0, 31.5)),
         )
     )
     assert isinstance(quaternions.content, QuaternionData)
@@ -179,7 +179,7 @@ def test_library_says_every_type(programs: Path) -> None:
     assert (tool.name, tool.kind, tool.position_mm) == ("Marker 0", 2, (7.5, -8.25, 9.125))
     assert tool.quaternion == pytest.approx((0.0, 0.6, 0.0, 0.8))
     assert status.content == Status(13, -0x1122334455, "Warm-up", "camera is warming up")
-    assert text.content == Text("hello from C++")
+    assert text.content == IgtlText("hello from C++")
     assert sensor.content == Sensor((512.25, -1.5))
 
 
@@ -187,10 +187,10 @@ def test_library_hears_every_type(programs: Path) -> None:
     contents: dict[str, Content] = {
         "TRANSFORM": Transform((*TURNED, 1.5, -2.25, 3.125)),
         "POSITION": Position((1.5, -2.25, 3.125), (0.0, 0.0, 0.6, 0.8)),
-        "TDATA": TrackingData((Tool("Marker 7", (*TURNED, 10.0, -20.0, 30.5)),)),
+        "TDATA": TrackingData((IgtlTool("Marker 7", (*TURNED, 10.0, -20.0, 30.5)),)),
         "QTDATA": QuaternionData((QuaternionTool("Q", (7.5, -8.25, 9.125), (0.5, 0.5, 0.5, 0.5)),)),
         "STATUS": Status(DISABLED, -7, "HOLDING", "marker stale"),
-        "STRING": Text("beam held"),
+        "STRING": IgtlText("beam held"),
         "SENSOR": Sensor((512.25, -1.5)),
         "STT_TDATA": StartTracking("TDATA", 20, "Patient"),
     }
@@ -199,8 +199,8 @@ def test_library_hears_every_type(programs: Path) -> None:
     with running(programs / "Speaker", str(port)) as speaker:
         with connected(port) as wire:
             for content in contents.values():
-                wire.sendall(encode(Packet("Gateway", 1_700_000_000_500_000_000, content)))
-            corrupt = bytearray(encode(Packet("Gateway", 0, contents["SENSOR"])))
+                wire.sendall(encode(IgtlPacket("Gateway", 1_700_000_000_500_000_000, content)))
+            corrupt = bytearray(encode(IgtlPacket("Gateway", 0, contents["SENSOR"])))
             corrupt[-1] ^= 1
             wire.sendall(corrupt)
             wire.shutdown(socket.SHUT_WR)
@@ -261,7 +261,7 @@ def test_status_and_string_server(programs: Path) -> None:
     port = free_port()
     with running(programs / "StatusServer", str(port)), connected(port) as wire:
         (packet,) = StreamReader().take(wire.recv(65536))
-    assert isinstance(packet, Packet)
+    assert isinstance(packet, IgtlPacket)
     assert packet.content == Status(1, 128, "OK!", "This is a test to send status message.")
     port = free_port()
     session = IgtlSession("camera", IgtlSettings(tools=("Tracker",)))
@@ -291,7 +291,7 @@ def test_twin_to_tracking_data_client(programs: Path) -> None:
                     wire.sendall(twin.data_to_send())
             assert client.stdout is not None
             output = client.stdout.read().splitlines()
-    first, second = (item.content for item in twin.heard[:2] if isinstance(item, Packet))
+    first, second = (item.content for item in twin.heard[:2] if isinstance(item, IgtlPacket))
     assert first == StartTracking("TDATA", 20, "Patient")
     assert second == StopTracking("TDATA")
     assert sum("Receiving TDATA" in line for line in output) >= 9

@@ -7,7 +7,7 @@ import pytest
 
 from tests.prediction.traces import MS, S, breathing, grid
 from tracker.core.prediction.calibration import without_region
-from tracker.core.prediction.protocol import Prediction, Predictor
+from tracker.core.prediction.protocol import PredictedChannels, Predictor
 from tracker.core.prediction.registry import METHODS, make_predictor, parameter_record
 
 RATE_HZ = 20.0
@@ -21,13 +21,13 @@ def fresh(name: str, channels: int = CHANNELS, horizon_ns: int = HORIZON_NS) -> 
     return make_predictor(name, channels=channels, rate_hz=RATE_HZ, horizon_ns=horizon_ns)
 
 
-def answered(predictor: Predictor, at_ns: int) -> Prediction:
+def answered(predictor: Predictor, at_ns: int) -> PredictedChannels:
     prediction = predictor.predict(at_ns)
     assert prediction is not None
     return prediction
 
 
-def same(one: Prediction, other: Prediction) -> bool:
+def same(one: PredictedChannels, other: PredictedChannels) -> bool:
     return (
         one.made_ns == other.made_ns
         and one.mean.tobytes() == other.mean.tobytes()
@@ -35,7 +35,7 @@ def same(one: Prediction, other: Prediction) -> bool:
     )
 
 
-def sound(prediction: Prediction) -> None:
+def sound(prediction: PredictedChannels) -> None:
     """A finite mean and a symmetric positive definite covariance."""
     assert np.isfinite(prediction.mean).all()
     assert np.isfinite(prediction.covariance).all()

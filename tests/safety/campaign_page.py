@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tracker.config import SHIPPED, load_configuration
-from tracker.offline.campaign.figures import Row, clean_limits, limit_ms
+from tracker.offline.campaign.figures import FaultFigures, clean_limits, limit_ms
 from tracker.offline.campaign.kinds import CLEAN
 
 DOCS = Path(__file__).parents[2] / "docs" / "safety"
@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 def lines_of(figures: dict[str, Any], interval_s: float) -> list[Line]:
     """Hold the rows of all kinds against the limits of the campaign."""
-    rows = msgspec.convert(figures["rows"], list[Row])
+    rows = msgspec.convert(figures["rows"], list[FaultFigures])
     seen = max(row.longest_5mm_ms for row in rows if not row.image_only)
     shots = max(row.longest_5mm_ms for row in rows if row.image_only)
     over = len(figures["breaches"])

@@ -33,7 +33,7 @@ from hal.rsi.interpolation import MotionLimits
 from hal.rsi.session import RsiSession, RsiSettings
 from sim.back_to_back import SECOND, BackToBack
 from sim.gcs import GcsTwin
-from tracker.core.machine.guard import Guard, GuardLimits, as_sent
+from tracker.core.machine.guard import DemandGuard, GuardLimits, as_sent
 
 SETS = (
     GuardLimits(position_mm=20.0, speed_mm_s=25.0, acceleration_mm_s2=500.0, step_mm=2.0),
@@ -67,7 +67,7 @@ class Outcome:
         self.escapes += other.escapes
 
 
-def drawn(rng: random.Random, guard: Guard, limits: GuardLimits, now_ns: int) -> Triple:
+def drawn(rng: random.Random, guard: DemandGuard, limits: GuardLimits, now_ns: int) -> Triple:
     """One demand: in most draws near a limit of one kind on one axis, calm on the others."""
     last = guard._last
     assert last is not None
@@ -216,7 +216,7 @@ def campaign(count: int, seed: int) -> Outcome:
     rng = random.Random(seed)
     outcome = Outcome()
     limits = SETS[seed % len(SETS)]
-    guard, couch, robot = Guard(limits), Couch(limits), Robot(limits, seed)
+    guard, couch, robot = DemandGuard(limits), Couch(limits), Robot(limits, seed)
     loose_couch, loose_robot = Couch(limits), Robot(limits, seed + 1)
     now_ns = 0
     guard.start(0, (0.0, 0.0, 0.0))

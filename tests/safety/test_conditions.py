@@ -11,10 +11,22 @@ from collections.abc import Iterator
 import pytest
 
 from tracker.live.dead_man import conditions
-from tracker.live.dead_man.conditions import CONDITIONS, MS, Envelope, Finding, Limits, judge
-from tracker.live.dead_man.shared_page import DaemonRecord, MonitorRecord, Page, anonymous_page
+from tracker.live.dead_man.conditions import (
+    CONDITIONS,
+    MS,
+    Envelope,
+    MonitorFinding,
+    MonitorLimits,
+    judge,
+)
+from tracker.live.dead_man.shared_page import (
+    DaemonRecord,
+    MonitorRecord,
+    SharedPage,
+    anonymous_page,
+)
 
-LIMITS = Limits(100.0, 120.0, 140.0, 42.0, 250.0)
+LIMITS = MonitorLimits(100.0, 120.0, 140.0, 42.0, 250.0)
 NOW = 10**12
 GOOD = DaemonRecord(
     beats=7,
@@ -102,14 +114,14 @@ def test_the_envelope_follows_demands() -> None:
 
 
 @pytest.fixture
-def pages() -> Iterator[tuple[Page, Page, int]]:
+def pages() -> Iterator[tuple[SharedPage, SharedPage, int]]:
     descriptor = anonymous_page()
-    with Page(descriptor) as ours, Page(descriptor) as theirs:
+    with SharedPage(descriptor) as ours, SharedPage(descriptor) as theirs:
         yield ours, theirs, descriptor
     os.close(descriptor)
 
 
-def test_each_side_reads_what_the_other_wrote(pages: tuple[Page, Page, int]) -> None:
+def test_each_side_reads_what_the_other_wrote(pages: tuple[SharedPage, SharedPage, int]) -> None:
     ours, theirs, _ = pages
     assert theirs.daemon() == DaemonRecord()
     assert ours.monitor() == MonitorRecord()
@@ -120,7 +132,9 @@ def test_each_side_reads_what_the_other_wrote(pages: tuple[Page, Page, int]) -> 
     assert ours.monitor() == said
 
 
-def test_a_record_torn_at_any_byte_leaves_the_one_before(pages: tuple[Page, Page, int]) -> None:
+def test_a_record_torn_at_any_byte_leaves_the_one_before(
+    pages: tuple[SharedPage, SharedPage, int],
+) -> None:
     ours, theirs, descriptor = pages
     ours.write_daemon(GOOD)
     before = os.pread(descriptor, 128, 0)
@@ -138,7 +152,7 @@ def test_a_record_torn_at_any_byte_leaves_the_one_before(pages: tuple[Page, Page
 
 def test_a_finding_says_what_and_how_much() -> None:
     finding = judge(NOW, GOOD._replace(surrogate_ns=NOW - 151 * MS), True, 0.0, LIMITS)
-    assert finding == Finding(conditions.BLIND, 151.0)
+    assert finding == MonitorFinding(conditions.BLIND, 151.0)
 
 
 def test_the_monitor_has_a_code_path_of_its_own() -> None:

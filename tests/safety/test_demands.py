@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.core.machine.guard import Guard
+from tracker.core.machine.guard import DemandGuard
 
 from . import demands
 from .demands import SETS, campaign
@@ -30,7 +30,7 @@ def test_a_demand_judged_before_it_is_rounded_would_be_seen(
 
 
 def test_a_guard_that_lets_too_much_pass_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Blind(Guard):
+    class Blind(DemandGuard):
         def judge(self, t_ns, position_mm):
             refusal = super().judge(t_ns, position_mm)
             if refusal is not None and "speed" in refusal:

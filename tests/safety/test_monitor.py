@@ -19,7 +19,7 @@ from typing import NamedTuple, Self
 import pytest
 
 from hal.modbus import codec
-from hal.modbus.codec import Request, encode_request
+from hal.modbus.codec import ModbusRequest, encode_request
 from tests.safety.live_room import (
     BEAM_ON,
     Process,
@@ -34,20 +34,20 @@ from tracker.cli import main
 from tracker.config import load_configuration
 from tracker.live.dead_man.conditions import MS
 from tracker.live.dead_man.heartbeat import watch_of
-from tracker.live.dead_man.shared_page import DaemonRecord, Page
+from tracker.live.dead_man.shared_page import DaemonRecord, SharedPage
 
 LIMIT_MS = 200.0
 SETTLED_S = 0.4
 LATCHED_S = 0.4
 
 
-def page_of(run: Process) -> Page:
+def page_of(run: Process) -> SharedPage:
     """The page a running daemon shares with its monitor."""
     for link in Path(f"/proc/{run.pid}/fd").iterdir():
         if "tidetrack-page" in str(link.readlink()):
             descriptor = os.open(link, os.O_RDWR)
             try:
-                return Page(descriptor)
+                return SharedPage(descriptor)
             finally:
                 os.close(descriptor)
     raise AssertionError("the daemon has no page")
@@ -56,7 +56,7 @@ def page_of(run: Process) -> Page:
 class Hands:
     """Beats and permits in the daemon's place, every 5 ms, until told what goes wrong."""
 
-    def __init__(self, page: Page, host: str, port: int) -> None:
+    def __init__(self, page: SharedPage, host: str, port: int) -> None:
         self._page = page
         self._gate = socket.create_connection((host, port), 2.0)
         self._lock = threading.Lock()
@@ -81,7 +81,7 @@ class Hands:
 
     def _work(self) -> None:
         beats = self._page.daemon().beats
-        coil = encode_request(Request(1, codec.WRITE_COIL, 0, 1, (1,)))
+        coil = encode_request(ModbusRequest(1, codec.WRITE_COIL, 0, 1, (1,)))
         while not self._ended.wait(0.005):
             beats += 1
             with self._lock:

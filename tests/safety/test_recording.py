@@ -24,7 +24,7 @@ from hal.clock import HostClock
 from hal.events import RecordingState, Request, SendHold, Tick
 from hal.messages import BeltSample
 from tests.live.test_daemon import CONFIGURATION, ROLES, FakeDevice, HandOver
-from tracker.daemon_settings import Records
+from tracker.daemon_settings import SessionRecords
 from tracker.journal import (
     JournalError,
     JournalWriter,
@@ -202,7 +202,7 @@ def test_a_disk_too_full_for_the_reserve_refuses_the_start(
     mounted: Callable[[int], Path],
 ) -> None:
     path = mounted(MB) / "none.mcap"
-    settings = Records(reserve_mb=4)
+    settings = SessionRecords(reserve_mb=4)
     with (
         pytest.raises(JournalError, match=r"No space left on device.*make room"),
         recorded(path, HEADER, settings),
@@ -216,7 +216,7 @@ def test_a_read_only_disk_refuses_the_start(mounted: Callable[[int], Path]) -> N
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
     with (
         pytest.raises(JournalError, match="Read-only file system"),
-        recorded(folder / "none.mcap", HEADER, Records()),
+        recorded(folder / "none.mcap", HEADER, SessionRecords()),
     ):
         pass
 
@@ -227,7 +227,7 @@ def test_a_read_only_disk_refuses_the_start(mounted: Callable[[int], Path]) -> N
 class Stand:
     """A daemon with devices in memory whose journal goes through a recorder."""
 
-    def __init__(self, path: Path, settings: Records) -> None:
+    def __init__(self, path: Path, settings: SessionRecords) -> None:
         self.path = path
         self.settings = settings
         self.said: list[str] = []
@@ -290,7 +290,7 @@ def test_a_disk_that_fills_up_stops_the_run_in_order_with_the_reason_in_the_jour
     mounted: Callable[[int], Path],
 ) -> None:
     folder = mounted(8 * MB)
-    stand = Stand(folder / "live.mcap", Records(reserve_mb=1))
+    stand = Stand(folder / "live.mcap", SessionRecords(reserve_mb=1))
     with pytest.raises(JournalError, match="No space left on device"):
         stand.run((0.2, lambda recorder: fill(folder)))
     assert stand.took_s < 3.0
@@ -316,7 +316,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 def test_a_write_error_stops_the_run_in_order_and_says_why(tmp_path: Path) -> None:
     path = tmp_path / "live.mcap"
-    stand = Stand(path, Records(reserve_mb=0))
+    stand = Stand(path, SessionRecords(reserve_mb=0))
     with JournalWriter(tmp_path / "header.mcap", make_header(CONFIGURATION.text)) as empty:
         empty.flush()
         limit = (tmp_path / "header.mcap").stat().st_size + 8000
@@ -362,7 +362,7 @@ def test_a_disk_that_turns_read_only_stops_the_run_in_order(ext4: tuple[Path, Pa
     if not trigger.exists():
         pytest.skip("this kernel causes no error of a file system on demand")
     path = folder / "live.mcap"
-    stand = Stand(path, Records(reserve_mb=1))
+    stand = Stand(path, SessionRecords(reserve_mb=1))
     with pytest.raises(JournalError, match="Read-only file system"):
         stand.run((0.4, lambda recorder: trigger.write_text("1")))
     assert stand.took_s < 3.0
@@ -375,7 +375,7 @@ def test_a_disk_that_turns_read_only_stops_the_run_in_order(ext4: tuple[Path, Pa
 
 
 def test_a_write_stall_of_two_seconds_delays_no_tick_and_is_in_the_journal(tmp_path: Path) -> None:
-    stand = Stand(tmp_path / "live.mcap", Records(hold_after_ms=700))
+    stand = Stand(tmp_path / "live.mcap", SessionRecords(hold_after_ms=700))
     stand.run(
         (0.3, lambda recorder: os.kill(recorder.pid, signal.SIGSTOP)),
         (2.3, lambda recorder: os.kill(recorder.pid, signal.SIGCONT)),
@@ -390,7 +390,7 @@ def test_a_write_stall_of_two_seconds_delays_no_tick_and_is_in_the_journal(tmp_p
 
 
 def test_a_recorder_that_dies_stops_the_run_in_order(tmp_path: Path) -> None:
-    stand = Stand(tmp_path / "live.mcap", Records())
+    stand = Stand(tmp_path / "live.mcap", SessionRecords())
     with pytest.raises(JournalError, match="the process that writes the journal ended"):
         stand.run((0.3, lambda recorder: os.kill(recorder.pid, signal.SIGKILL)))
     assert stand.took_s < 3.0

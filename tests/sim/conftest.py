@@ -10,15 +10,15 @@ import pytest
 
 from hal.events import Command, SendDemand, SendExpose, SendHold, SendPermit, SendStop
 from hal.messages import Sample
-from sim.patient import Patient
+from sim.patient import SimulatedPatient
 from sim.recording import Recording
-from sim.room import Room, Truth
-from sim.scenario import Room as RoomSettings
+from sim.room import RoomTruth, SimulatedRoom
+from sim.scenario import RoomScenario as RoomSettings
 
 MS = 1_000_000
 SECOND = 1_000_000_000
 
-Drive = Callable[..., tuple[list[Sample], list[Truth]]]
+Drive = Callable[..., tuple[list[Sample], list[RoomTruth]]]
 
 
 def script(duration_s: float) -> list[Command]:
@@ -44,19 +44,19 @@ def drive() -> Drive:
     def run(
         settings: RoomSettings | None = None,
         *,
-        patient: Patient | None = None,
+        patient: SimulatedPatient | None = None,
         seed: int = 5,
         cut_ns: int = 10 * MS,
         duration_s: float = 8.0,
-    ) -> tuple[list[Sample], list[Truth]]:
+    ) -> tuple[list[Sample], list[RoomTruth]]:
         settings = settings or RoomSettings(duration_s=duration_s)
-        patient = patient or Patient.generated(settings, seed)
-        room = Room(settings, patient, seed)
+        patient = patient or SimulatedPatient.generated(settings, seed)
+        room = SimulatedRoom(settings, patient, seed)
         end_ns = int(duration_s * SECOND)
         commands = script(duration_s)
         stops = sorted({*range(0, end_ns, cut_ns), *(c.t_ns for c in commands), end_ns})
         samples: list[Sample] = []
-        truths: list[Truth] = []
+        truths: list[RoomTruth] = []
         told_ns = 0
         for stop_ns in stops:
             samples += room.advance(stop_ns)

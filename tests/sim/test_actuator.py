@@ -7,19 +7,19 @@ import pytest
 
 from hal.events import SendDemand, SendStop
 from hal.messages import ActuatorStatus
-from sim.actuator import Actuator
+from sim.actuator import SimulatedActuator
 from sim.scenario import ROBOT
-from sim.scenario import Actuator as ActuatorSettings
+from sim.scenario import RoomActuator as ActuatorSettings
 
 MS = 1_000_000
 SECOND = 1_000_000_000
 
 
-def make(settings: ActuatorSettings, duration_s: float = 10.0) -> Actuator:
-    return Actuator(settings, "couch", (), 1, duration_s)
+def make(settings: ActuatorSettings, duration_s: float = 10.0) -> SimulatedActuator:
+    return SimulatedActuator(settings, "couch", (), 1, duration_s)
 
 
-def track(actuator: Actuator, duration_s: float) -> np.ndarray:
+def track(actuator: SimulatedActuator, duration_s: float) -> np.ndarray:
     actuator.run_to(round(duration_s * 1000))
     return actuator.positions[: round(duration_s * 1000) + 1]
 

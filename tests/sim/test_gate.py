@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from hal.events import SendHold, SendPermit
 from hal.messages import BeamStatus
-from sim.gate import Gate
-from sim.scenario import Gate as GateSettings
+from sim.gate import SimulatedGate
+from sim.scenario import RoomGate as GateSettings
 
 MS = 1_000_000
 ON, OFF = 3_370_000, 1_450_000
 
 
-def make(**changes) -> Gate:
-    return Gate(GateSettings(**changes), "gate", (), 1, 5.0)
+def make(**changes) -> SimulatedGate:
+    return SimulatedGate(GateSettings(**changes), "gate", (), 1, 5.0)
 
 
-def permit(gate: Gate, at_ms: float, lease_ms: float = 100.0) -> None:
+def permit(gate: SimulatedGate, at_ms: float, lease_ms: float = 100.0) -> None:
     t_ns = round(at_ms * MS)
     gate.obey(SendPermit(t_ns, "gate", t_ns + round(lease_ms * MS)))
 
 
-def statuses(gate: Gate, to_ms: int) -> list[BeamStatus]:
+def statuses(gate: SimulatedGate, to_ms: int) -> list[BeamStatus]:
     out: list = []
     gate.collect(to_ms * MS, out)
     return out

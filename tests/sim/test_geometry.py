@@ -8,11 +8,11 @@ import pytest
 from hal.events import SendDemand, SendExpose
 from hal.messages import FiducialShot, MarkerFrame
 from sim.geometry import lying, rotated, turned_xyz
-from sim.patient import Patient
-from sim.room import Room
-from sim.scenario import Actuator, Camera, ChestMarker, Derived, Imager
-from sim.scenario import Patient as PatientSettings
-from sim.scenario import Room as RoomSettings
+from sim.patient import SimulatedPatient
+from sim.room import SimulatedRoom
+from sim.scenario import ChestMarker, Derived, RoomActuator, RoomCamera, RoomImager
+from sim.scenario import RoomPatient as PatientSettings
+from sim.scenario import RoomScenario as RoomSettings
 
 SECOND = 1_000_000_000
 
@@ -46,19 +46,19 @@ def test_camera_axes_are_turned_about_x_then_y_then_z_of_the_fixed_frame(rotatio
     assert rotated(np.array([1.0, 2.0, 5.0]), turned_xyz(rotation_deg)) == pytest.approx(image)
 
 
-def settled_room(still, orientation: str, kind: str = "couch") -> Room:
+def settled_room(still, orientation: str, kind: str = "couch") -> SimulatedRoom:
     """A patient who does not breathe, on a couch that has gone to (3, -7, 11)."""
     marker = ChestMarker(rest_mm=(10.0, -40.0, 115.0))
     settings = RoomSettings(
         patient=PatientSettings(markers=(marker,), derived=Derived(wander_mm=0.0)),
-        camera=Camera(
+        camera=RoomCamera(
             noise_mm=0.0, position_mm=(100.0, -2000.0, 1500.0), rotation_deg=(90.0, 0.0, 90.0)
         ),
-        imager=Imager(noise_mm=0.0, fiducials_mm=((1.0, 12.0, 4.0), (9.0, -6.0, -3.0))),
-        actuator=Actuator(kind=kind, encoder_noise_mm=0.0),  # pyright: ignore[reportArgumentType]
+        imager=RoomImager(noise_mm=0.0, fiducials_mm=((1.0, 12.0, 4.0), (9.0, -6.0, -3.0))),
+        actuator=RoomActuator(kind=kind, encoder_noise_mm=0.0),  # pyright: ignore[reportArgumentType]
     )
-    patient = Patient.recorded(settings, still(), 1)
-    room = Room(settings, patient, 1, orientation=orientation)  # pyright: ignore[reportArgumentType]
+    patient = SimulatedPatient.recorded(settings, still(), 1)
+    room = SimulatedRoom(settings, patient, 1, orientation=orientation)  # pyright: ignore[reportArgumentType]
     room.obey(SendDemand(0, "couch", (3.0, -7.0, 11.0)))
     room.advance(9 * SECOND)
     room.obey(SendExpose(9 * SECOND, "imager", 77))
@@ -106,8 +106,8 @@ def test_truth_tells_target_in_both_frames(still):
     target = np.zeros((201, 4))
     target[150:, :3] = (1.0, 2.0, 5.0)
     settings = RoomSettings(patient=PatientSettings(reference_s=10.0))
-    patient = Patient.recorded(settings, still(values=target), 1)
-    room = Room(settings, patient, 1, orientation="FFP")
+    patient = SimulatedPatient.recorded(settings, still(values=target), 1)
+    room = SimulatedRoom(settings, patient, 1, orientation="FFP")
     (truth,) = room.truth_between(18 * SECOND, 18 * SECOND + 1)
     assert truth.target_mm == pytest.approx((1.0, 2.0, 5.0))
     assert truth.target_fixed_mm == pytest.approx((1.0, -2.0, -5.0))

@@ -20,12 +20,12 @@ from hal.messages import (
 )
 from sim.desk import Desk
 from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
-from sim.patient import Patient
-from sim.room import Room
+from sim.patient import SimulatedPatient
+from sim.room import SimulatedRoom
 from sim.sampling import NEVER_NS
-from sim.scenario import Breathing, Gate, Mishap, MishapKind
-from sim.scenario import Patient as PatientSettings
-from sim.scenario import Room as RoomSettings
+from sim.scenario import Breathing, Mishap, MishapKind, RoomGate
+from sim.scenario import RoomPatient as PatientSettings
+from sim.scenario import RoomScenario as RoomSettings
 from tracker.build.virtual_time import Turn, turns
 from tracker.core.settings import Controller
 
@@ -61,7 +61,7 @@ def run(drive):
 
     @cache
     def go(*befall: Mishap):
-        settings = RoomSettings(duration_s=8.0, gate=Gate(status_hz=200.0), mishaps=befall)
+        settings = RoomSettings(duration_s=8.0, gate=RoomGate(status_hz=200.0), mishaps=befall)
         return drive(settings)[0]
 
     return go
@@ -218,8 +218,8 @@ def test_a_lost_fiducial_is_none(run):
     assert all(s.fiducials_mm[0] for s in shots)
 
 
-def patient_with(*befall: Mishap) -> Patient:
-    return Patient.generated(RoomSettings(duration_s=20.0, mishaps=befall), 1)
+def patient_with(*befall: Mishap) -> SimulatedPatient:
+    return SimulatedPatient.generated(RoomSettings(duration_s=20.0, mishaps=befall), 1)
 
 
 TIMES = np.arange(0.0, 20.0, 0.01)
@@ -275,7 +275,7 @@ def test_every_kind_of_the_settings_is_in_the_table():
 def test_a_mishap_that_cannot_happen_is_refused(wrong, message):
     settings = RoomSettings(duration_s=1.0, mishaps=(wrong,))
     with pytest.raises(ValueError, match=message):
-        Room(settings, Patient.generated(settings, 1), 1)
+        SimulatedRoom(settings, SimulatedPatient.generated(settings, 1), 1)
 
 
 def test_the_reference_describes_every_kind():
@@ -314,7 +314,7 @@ def test_a_deeper_breath_leaves_the_drift_of_the_baseline_alone(kind, size):
     )
     befallen = mishap(kind, "patient", at_s=100.0, duration_s=20.0, size=size)
     room = RoomSettings(duration_s=130.0, mishaps=(befallen,), patient=drifting)
-    patient = Patient.generated(room, 1)
+    patient = SimulatedPatient.generated(room, 1)
     before, within = np.arange(94.0, 100.0, 0.01), np.arange(101.0, 107.0, 0.01)
     low, high = patient.belt(before).min(), patient.internal(before)[:, 1].max()
     # Both have drifted by 2.5 mm.
@@ -331,7 +331,7 @@ def test_a_target_that_lags_the_chest_lags_it_when_breath_becomes_deeper_too():
             mishaps=(mishap(kind, "patient", duration_s=6.0, size=2.5),),
             patient=PatientSettings(breathing=late),
         )
-        patient = Patient.generated(room, 1)
+        patient = SimulatedPatient.generated(room, 1)
         chest, target = patient.belt(TIMES - lag_s), patient.internal(TIMES)[:, 1]
         line = np.polynomial.Polynomial.fit(chest[TIMES > 1.0], target[TIMES > 1.0], 1)
         assert target[TIMES > 1.0] == pytest.approx(line(chest[TIMES > 1.0]), abs=0.5), kind
@@ -429,7 +429,7 @@ def test_the_desk_announces_ids_and_the_recorder():
 
 def turns_of(*befall: Mishap) -> list[Turn]:
     settings = RoomSettings(duration_s=8.0, mishaps=befall)
-    room = Room(settings, Patient.generated(settings, 1), 1)
+    room = SimulatedRoom(settings, SimulatedPatient.generated(settings, 1), 1)
     return list(turns(room, Controller()))
 
 

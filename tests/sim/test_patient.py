@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.patient import Patient, axis_matrix, curve
+from sim.patient import SimulatedPatient, axis_matrix, curve
 from sim.recording import Recording, load_recording
-from sim.scenario import ChestMarker, Derived, Room
-from sim.scenario import Patient as PatientSettings
+from sim.scenario import ChestMarker, Derived, RoomScenario
+from sim.scenario import RoomPatient as PatientSettings
 
 EXACT = Derived(lag_s=0.0, hysteresis=0.0, wander_mm=0.0)
 
@@ -31,13 +31,13 @@ def internal(rate_hz: float = 5.0) -> Recording:
     return record("int_lr_mm int_si_mm int_ap_mm", [w + 3, -8 * w + 50, 2 * w - 7], rate_hz)
 
 
-def room(**patient) -> Room:
-    return Room(patient=PatientSettings(**patient))
+def room(**patient) -> RoomScenario:
+    return RoomScenario(patient=PatientSettings(**patient))
 
 
 def test_target_is_told_from_its_early_mean():
     recording = internal()
-    patient = Patient.recorded(room(), recording, 1)
+    patient = SimulatedPatient.recorded(room(), recording, 1)
     at_samples = patient.internal(recording.times_s)
     early = np.arange(0.0, 30.0, 0.02)
     assert patient.internal(early).mean(axis=0) == pytest.approx([0, 0, 0], abs=1e-9)
@@ -48,7 +48,7 @@ def test_target_is_told_from_its_early_mean():
 def test_both_halves_are_used_as_recorded():
     times, w = wave()
     recording = record("int_lr_mm int_si_mm int_ap_mm ext_mm", [0 * w, -9 * w, w, 3 * w + 40])
-    patient = Patient.recorded(room(), recording, 1)
+    patient = SimulatedPatient.recorded(room(), recording, 1)
     chest = patient.belt(times)
     assert np.diff(chest) == pytest.approx(np.diff(3 * w))
     assert abs(chest[:150].mean()) < 0.1
@@ -56,7 +56,7 @@ def test_both_halves_are_used_as_recorded():
 
 def test_chest_follows_from_a_target_alone():
     recording = internal()
-    patient = Patient.recorded(room(derived=EXACT), recording, 1)
+    patient = SimulatedPatient.recorded(room(derived=EXACT), recording, 1)
     chest = patient.belt(recording.times_s)
     moved = patient.internal(recording.times_s)
     direction = np.array([1.0, -8.0, 2.0]) / np.linalg.norm([1.0, -8.0, 2.0])
@@ -65,7 +65,7 @@ def test_chest_follows_from_a_target_alone():
 
 def test_target_follows_from_a_chest_alone():
     times, w = wave()
-    patient = Patient.recorded(room(derived=EXACT), record("ext_mm", [10 * w]), 1)
+    patient = SimulatedPatient.recorded(room(derived=EXACT), record("ext_mm", [10 * w]), 1)
     chest = patient.belt(times)
     assert patient.internal(times) == pytest.approx(np.outer(chest, (0.15, -1.2, 0.35)))
 
@@ -73,8 +73,8 @@ def test_target_follows_from_a_chest_alone():
 def test_the_derived_half_is_late_by_its_lag():
     recording = internal(rate_hz=25.0)
     late = Derived(lag_s=0.4, hysteresis=0.0, wander_mm=0.0)
-    now = Patient.recorded(room(derived=EXACT), recording, 1)
-    then = Patient.recorded(room(derived=late), recording, 1)
+    now = SimulatedPatient.recorded(room(derived=EXACT), recording, 1)
+    then = SimulatedPatient.recorded(room(derived=late), recording, 1)
     times = np.arange(5.0, 50.0, 0.1)
     difference = then.belt(times) - now.belt(times - 0.4)
     assert np.ptp(difference) < 1e-9
@@ -85,7 +85,7 @@ def test_hysteresis_makes_a_loop_and_wander_a_blur():
     times = np.arange(5.0, 50.0, 0.1)
 
     def residual(how: Derived) -> float:
-        patient = Patient.recorded(room(derived=how), recording, 1)
+        patient = SimulatedPatient.recorded(room(derived=how), recording, 1)
         chest, si = patient.belt(times), patient.internal(times)[:, 1]
         return float(np.std(chest - np.polyval(np.polyfit(si, chest, 1), si)))
 
@@ -97,7 +97,7 @@ def test_hysteresis_makes_a_loop_and_wander_a_blur():
 def test_arbitrary_units_are_scaled_by_the_early_swing():
     times, w = wave()
     belt = record("belt_au", [1800 + 40 * w])
-    patient = Patient.recorded(room(chest_amplitude_mm=10.0), belt, 1)
+    patient = SimulatedPatient.recorded(room(chest_amplitude_mm=10.0), belt, 1)
     low, high = np.percentile(patient.belt(times[:150]), [5, 95])
     assert high - low == pytest.approx(10.0)
 
@@ -109,7 +109,7 @@ def test_recorded_markers_move_as_recorded_in_patient_axes():
         "a_x_mm a_y_mm a_z_mm b_x_mm b_y_mm b_z_mm",
         [w - 490, 2 * w, 5 * w + 60, zero - 400, zero + 10, w + 90],
     )
-    patient = Patient.recorded(room(), recording, 1)
+    patient = SimulatedPatient.recorded(room(), recording, 1)
     moved = patient.external(times)
     assert moved.shape == (len(times), 2, 3)
     # Left is -y, superior x, anterior z of the recording.
@@ -123,7 +123,7 @@ def test_recorded_markers_move_as_recorded_in_patient_axes():
 
 def test_chest_markers_have_direction_ratio_and_lag():
     marker = ChestMarker(rest_mm=(0, 0, 100), direction=(0, 3, 4), ratio=0.5, lag_s=0.2)
-    patient = Patient.recorded(room(markers=(marker,)), internal(25.0), 1)
+    patient = SimulatedPatient.recorded(room(markers=(marker,)), internal(25.0), 1)
     times = np.arange(1.0, 20.0, 0.1)
     moved = patient.external(times)[:, 0]
     assert moved == pytest.approx(0.5 * np.outer(patient.belt(times - 0.2), (0, 0.6, 0.8)))
@@ -133,7 +133,7 @@ def test_missing_samples_are_bridged_and_long_spans_not_scored():
     recording = internal()
     recording.values[40:43] = np.nan
     recording.values[100:125] = np.nan
-    patient = Patient.recorded(room(), recording, 1)
+    patient = SimulatedPatient.recorded(room(), recording, 1)
     times = np.arange(0.0, 60.0, 0.1)
     assert np.isfinite(patient.internal(times)).all()
     assert np.isfinite(patient.external(times)).all()
@@ -146,18 +146,18 @@ def test_rows_left_out_count_as_missing():
     keep = (recording.times_s < 20.0) | (recording.times_s > 26.0)
     gappy = recording._replace(times_s=recording.times_s[keep], values=recording.values[keep])
     times = np.arange(0.0, 60.0, 0.1)
-    patient = Patient.recorded(room(), gappy, 1)
+    patient = SimulatedPatient.recorded(room(), gappy, 1)
     assert (~patient.scored(times)).sum() == pytest.approx(64, abs=2)
 
 
 def test_marked_gaps_are_not_scored_and_move_with_the_start():
     recording = internal()._replace(gaps=((10.0, 12.0),))
-    patient = Patient.recorded(room(start_s=5.0), recording, 1)
+    patient = SimulatedPatient.recorded(room(start_s=5.0), recording, 1)
     assert patient.duration_s == pytest.approx(55.0)
     assert patient.scored(np.array([4.9, 5.0, 6.0, 7.0, 7.1])).tolist() == [
         True, False, False, False, True,
     ]  # fmt: skip
-    whole = Patient.recorded(room(), recording, 1)
+    whole = SimulatedPatient.recorded(room(), recording, 1)
     assert np.diff(patient.internal(np.arange(5.0)), axis=0) == pytest.approx(
         np.diff(whole.internal(5.0 + np.arange(5.0)), axis=0)
     )
@@ -165,7 +165,7 @@ def test_marked_gaps_are_not_scored_and_move_with_the_start():
 
 def test_start_after_the_end_is_refused():
     with pytest.raises(ValueError, match=r"wave lasts 60 s, but room\.patient\.start_s is 90"):
-        Patient.recorded(room(start_s=90.0), internal(), 1)
+        SimulatedPatient.recorded(room(start_s=90.0), internal(), 1)
 
 
 def test_axes_must_be_three_different_ones():
@@ -175,7 +175,7 @@ def test_axes_must_be_three_different_ones():
 
 
 def test_before_and_after_the_recording_nothing_moves():
-    patient = Patient.recorded(room(derived=EXACT), internal(), 1)
+    patient = SimulatedPatient.recorded(room(derived=EXACT), internal(), 1)
     ends = patient.internal(np.array([-5.0, 0.0, 60.0, 99.0]))
     assert ends[0].tolist() == ends[1].tolist()
     assert ends[2].tolist() == ends[3].tolist()
@@ -202,7 +202,7 @@ def test_samples_after_a_moment_leave_what_was_two_samples_before_alone(cut, rat
     # All that is normalised must lie before the cut.
     settings_ = room(reference_s=min(30.0, (cut - 3) / rate_hz))
     first, second = (
-        Patient.recorded(settings_, record(channels, list(v.T), rate_hz), 1)
+        SimulatedPatient.recorded(settings_, record(channels, list(v.T), rate_hz), 1)
         for v in (values, altered)
     )
     times = np.linspace(0.0, (cut - 2) / rate_hz, 400)
@@ -221,7 +221,7 @@ def test_between_samples_the_curve_overshoots_nothing():
 
 def test_real_patient_correlates_as_published(data_dir):
     recording = load_recording(data_dir / "interact_lark" / "lark_092.csv")
-    patient = Patient.recorded(room(), recording, 1)
+    patient = SimulatedPatient.recorded(room(), recording, 1)
     times = recording.times_s
     moved, chest = patient.internal(times), patient.belt(times)
     assert np.corrcoef(chest, moved[:, 1])[0, 1] < -0.9
@@ -232,7 +232,8 @@ def test_real_patient_correlates_as_published(data_dir):
 def test_generated_patient_is_the_same_for_the_same_seed():
     times = np.arange(0.0, 60.0, 0.1)
     first, same, other = (
-        Patient.generated(Room(duration_s=60.0), seed).internal(times) for seed in (1, 1, 2)
+        SimulatedPatient.generated(RoomScenario(duration_s=60.0), seed).internal(times)
+        for seed in (1, 1, 2)
     )
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)

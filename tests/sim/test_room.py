@@ -10,12 +10,12 @@ import pytest
 from hal.events import Event, SendDemand, SendExpose
 from hal.messages import ActuatorStatus, BeltSample, FiducialShot, MarkerFrame
 from sim.actuator import STEP_NS
-from sim.patient import Patient
-from sim.room import Devices, Room
+from sim.patient import SimulatedPatient
+from sim.room import Devices, SimulatedRoom
 from sim.sampling import NEVER_NS
-from sim.scenario import ROBOT, Belt, Camera
-from sim.scenario import Patient as PatientSettings
-from sim.scenario import Room as RoomSettings
+from sim.scenario import ROBOT, RoomBelt, RoomCamera
+from sim.scenario import RoomPatient as PatientSettings
+from sim.scenario import RoomScenario as RoomSettings
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -45,7 +45,7 @@ def test_messages_arrive_in_order_and_after_they_were_asked_for(drive):
 
 def test_advance_returns_what_is_due_and_no_more():
     settings = RoomSettings(duration_s=2.0)
-    room = Room(settings, Patient.generated(settings, 1), 1)
+    room = SimulatedRoom(settings, SimulatedPatient.generated(settings, 1), 1)
     while (due_ns := room.next_due_ns()) < NEVER_NS:
         assert room.advance(due_ns - 1) == []
         samples = room.advance(due_ns)
@@ -57,11 +57,11 @@ def test_advance_returns_what_is_due_and_no_more():
 def test_ties_are_told_in_the_order_of_the_devices():
     settings = RoomSettings(
         duration_s=1.0,
-        camera=Camera(rate_hz=100, delay_ms=0, jitter_ms=0, clock_ppm=0),
-        belt=Belt(rate_hz=100, delay_ms=7.6, jitter_ms=0, clock_ppm=0),
+        camera=RoomCamera(rate_hz=100, delay_ms=0, jitter_ms=0, clock_ppm=0),
+        belt=RoomBelt(rate_hz=100, delay_ms=7.6, jitter_ms=0, clock_ppm=0),
     )
     # Camera at 3.7 ms of its period, belt at 6.1 + 7.6 = 13.7 ms: always together.
-    room = Room(settings, Patient.generated(settings, 1), 1)
+    room = SimulatedRoom(settings, SimulatedPatient.generated(settings, 1), 1)
     samples = [s for s in room.advance(SECOND) if s.device in ("camera", "belt")]
     together = [b for a, b in pairwise(samples) if a.t_ns == b.t_ns]
     assert len(together) > 90
@@ -70,7 +70,7 @@ def test_ties_are_told_in_the_order_of_the_devices():
 
 def test_a_room_cannot_go_back():
     settings = RoomSettings(duration_s=1.0)
-    room = Room(settings, Patient.generated(settings, 1), 1)
+    room = SimulatedRoom(settings, SimulatedPatient.generated(settings, 1), 1)
     room.advance(10 * MS)
     with pytest.raises(ValueError, match="cannot go back"):
         room.advance(9 * MS)
@@ -79,7 +79,7 @@ def test_a_room_cannot_go_back():
 def test_a_command_for_nobody_is_refused():
     settings = RoomSettings(duration_s=1.0)
     devices = Devices(actuator="robot", imager="exactrac")
-    room = Room(settings, Patient.generated(settings, 1), 1, devices=devices)
+    room = SimulatedRoom(settings, SimulatedPatient.generated(settings, 1), 1, devices=devices)
     with pytest.raises(ValueError, match="'couch', but here that is 'robot'"):
         room.obey(SendDemand(0, "couch", (0.0, 0.0, 0.0)))
     with pytest.raises(ValueError, match="'imager', but here that is 'exactrac'"):
@@ -117,7 +117,9 @@ def test_couch_moves_the_target_and_not_the_beam(drive):
 def test_robot_moves_the_beam_and_not_the_patient(drive):
     settings = RoomSettings(duration_s=8.0, actuator=ROBOT)
     samples, truths = drive(settings)
-    resting = Room(settings, Patient.generated(settings, 5), 5).advance(8 * SECOND)
+    resting = SimulatedRoom(settings, SimulatedPatient.generated(settings, 5), 5).advance(
+        8 * SECOND
+    )
     assert [s for s in samples if isinstance(s, MarkerFrame)] == [
         s for s in resting if isinstance(s, MarkerFrame)
     ]
@@ -129,7 +131,7 @@ def test_robot_moves_the_beam_and_not_the_patient(drive):
 
 def test_more_draws_of_one_device_do_not_move_another(drive):
     plain, _ = drive()
-    settings = RoomSettings(duration_s=8.0, camera=Camera(rate_hz=90.0, noise_mm=0.5))
+    settings = RoomSettings(duration_s=8.0, camera=RoomCamera(rate_hz=90.0, noise_mm=0.5))
     other, _ = drive(settings)
     for kind in (BeltSample, FiducialShot, ActuatorStatus):
         assert [s for s in plain if isinstance(s, kind)] == [
@@ -140,14 +142,16 @@ def test_more_draws_of_one_device_do_not_move_another(drive):
 def test_a_longer_run_starts_as_a_shorter_one():
     def run(duration_s: float):
         settings = RoomSettings(duration_s=duration_s, patient=PatientSettings(reference_s=3.0))
-        return Room(settings, Patient.generated(settings, 3), 3).advance(3 * SECOND)
+        return SimulatedRoom(settings, SimulatedPatient.generated(settings, 3), 3).advance(
+            3 * SECOND
+        )
 
     assert run(4.0) == run(40.0)
 
 
 def test_belt_can_be_left_out():
-    settings = RoomSettings(duration_s=1.0, belt=Belt(enabled=False))
-    samples = Room(settings, Patient.generated(settings, 1), 1).advance(SECOND)
+    settings = RoomSettings(duration_s=1.0, belt=RoomBelt(enabled=False))
+    samples = SimulatedRoom(settings, SimulatedPatient.generated(settings, 1), 1).advance(SECOND)
     assert not [s for s in samples if isinstance(s, BeltSample)]
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from hal.events import SendExpose
 from hal.messages import BeltSample, FiducialShot, MarkerFrame
-from sim.patient import Patient
-from sim.room import Room
-from sim.scenario import Belt, Camera, Derived, Imager
-from sim.scenario import Patient as PatientSettings
-from sim.scenario import Room as RoomSettings
+from sim.patient import SimulatedPatient
+from sim.room import SimulatedRoom
+from sim.scenario import Derived, RoomBelt, RoomCamera, RoomImager
+from sim.scenario import RoomPatient as PatientSettings
+from sim.scenario import RoomScenario as RoomSettings
 
 SECOND = 1_000_000_000
 
@@ -24,7 +24,7 @@ def quiet(still):
         room_settings = RoomSettings(
             patient=PatientSettings(derived=Derived(wander_mm=0.0)), **settings
         )
-        room = Room(room_settings, Patient.recorded(room_settings, still(), 1), 1)
+        room = SimulatedRoom(room_settings, SimulatedPatient.recorded(room_settings, still(), 1), 1)
         for shot in range(60):
             room.obey(SendExpose(shot * 300_000_000, "imager", shot))
         return [s for s in room.advance(25 * SECOND) if isinstance(s, kind)]
@@ -34,7 +34,7 @@ def quiet(still):
 
 @pytest.mark.parametrize(("rate_hz", "ppm"), [(60.0, 20.0), (25.0, -300.0), (200.0, 0.0)])
 def test_camera_keeps_its_own_clock(quiet, rate_hz, ppm):
-    frames = quiet(MarkerFrame, camera=Camera(rate_hz=rate_hz, clock_ppm=ppm, jitter_ms=0.0))
+    frames = quiet(MarkerFrame, camera=RoomCamera(rate_hz=rate_hz, clock_ppm=ppm, jitter_ms=0.0))
     ticks = np.array([frame.ticks for frame in frames])
     arrivals = np.array([frame.t_ns for frame in frames])
     assert ticks[0] == 1000
@@ -44,7 +44,7 @@ def test_camera_keeps_its_own_clock(quiet, rate_hz, ppm):
 
 
 def test_camera_noise_and_delay(quiet):
-    frames = quiet(MarkerFrame, camera=Camera(noise_mm=0.1, delay_ms=20.0, jitter_ms=1.0))
+    frames = quiet(MarkerFrame, camera=RoomCamera(noise_mm=0.1, delay_ms=20.0, jitter_ms=1.0))
     seen = np.array([frame.markers_mm for frame in frames])
     assert np.std(seen, axis=0) == pytest.approx(np.full((3, 3), 0.1), rel=0.1)
     exposure = (np.arange(len(frames)) + 0.37) / (60.0 * (1 + 20e-6))
@@ -55,19 +55,19 @@ def test_camera_noise_and_delay(quiet):
 
 
 def test_heavy_jitter_keeps_the_order(quiet):
-    frames = quiet(MarkerFrame, camera=Camera(rate_hz=200.0, jitter_ms=30.0))
+    frames = quiet(MarkerFrame, camera=RoomCamera(rate_hz=200.0, jitter_ms=30.0))
     assert [f.ticks for f in frames] == sorted(f.ticks for f in frames)
     arrivals = [f.t_ns for f in frames]
     assert arrivals == sorted(arrivals)
 
 
 def test_belt_of_a_still_chest_is_offset_noise_and_drift(quiet):
-    samples = quiet(BeltSample, belt=Belt(gain_drift_per_s=0.0))
+    samples = quiet(BeltSample, belt=RoomBelt(gain_drift_per_s=0.0))
     values = np.array([sample.value_au for sample in samples])
     assert len(values) == pytest.approx(2000, abs=2)
     assert np.mean(values) == pytest.approx(500.0, abs=0.2)
     assert np.std(values) == pytest.approx(2.0, rel=0.1)
-    drifting = quiet(BeltSample, belt=Belt(gain_drift_per_s=0.1, noise_au=0.0))
+    drifting = quiet(BeltSample, belt=RoomBelt(gain_drift_per_s=0.1, noise_au=0.0))
     steps = np.diff([sample.value_au for sample in drifting])
     # A tenth of the gain per root second, a hundred steps a second.
     assert np.std(steps) == pytest.approx(0.1 * 30.0 / 10.0, rel=0.1)
@@ -78,15 +78,15 @@ def test_belt_gain_and_curvature(still):
     chest[100:, 3] = 4.0
     settings = RoomSettings(
         patient=PatientSettings(reference_s=9.0),
-        belt=Belt(noise_au=0.0, gain_drift_per_s=0.0, curvature_au_mm2=0.5),
+        belt=RoomBelt(noise_au=0.0, gain_drift_per_s=0.0, curvature_au_mm2=0.5),
     )
-    room = Room(settings, Patient.recorded(settings, still(values=chest), 1), 1)
+    room = SimulatedRoom(settings, SimulatedPatient.recorded(settings, still(values=chest), 1), 1)
     last = [s for s in room.advance(19 * SECOND) if isinstance(s, BeltSample)][-1]
     assert last.value_au == pytest.approx(500.0 + 30.0 * 4.0 + 0.5 * 16.0)
 
 
 def test_imager_answers_every_request_with_its_number(quiet):
-    shots = quiet(FiducialShot, imager=Imager(trigger_ms=10.0, clock_offset_ms=1000.0))
+    shots = quiet(FiducialShot, imager=RoomImager(trigger_ms=10.0, clock_offset_ms=1000.0))
     assert [shot.shot_id for shot in shots] == list(range(60))
     for shot in shots:
         assert shot.ticks == shot.shot_id * 300_000_000 + 1_010_000_000

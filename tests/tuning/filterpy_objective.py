@@ -18,12 +18,12 @@ from filterpy.kalman import KalmanFilter
 from numpy.typing import NDArray
 
 from tracker.offline.farm import LocalFarm, Task
-from tracker.offline.tuning.archive import Trace, load_archive
+from tracker.offline.tuning.archive import ArchiveTrace, load_archive
 from tracker.offline.tuning.objective import (
     TAIL_WEIGHT,
-    Job,
-    Score,
-    Scorer,
+    ScoreJob,
+    TraceScore,
+    TraceScorer,
     errors_of,
     steps_ahead,
 )
@@ -34,7 +34,9 @@ BEYOND_RANGE = 0.5
 RANGE_MEMORY_S = 90.0
 
 
-def filter_channel(trace: Trace, channel: int, agility: float, ahead: int) -> NDArray[np.float64]:
+def filter_channel(
+    trace: ArchiveTrace, channel: int, agility: float, ahead: int
+) -> NDArray[np.float64]:
     """Predictions ``ahead`` samples ahead of one channel: restart after a gap, cut to the range."""
     horizon_s = round(ahead / trace.rate_hz * 1e9) * 1e-9
     period_ns = round(1e9 / trace.rate_hz)
@@ -63,7 +65,7 @@ def filter_channel(trace: Trace, channel: int, agility: float, ahead: int) -> ND
     return predicted
 
 
-def filterpy_score(traces: Sequence[Trace], agility: float, latency_ms: float) -> Score:
+def filterpy_score(traces: Sequence[ArchiveTrace], agility: float, latency_ms: float) -> TraceScore:
     """The score of one subject, its traces one after the other."""
     start = time.thread_time()
     rms: list[float] = []
@@ -80,10 +82,10 @@ def filterpy_score(traces: Sequence[Trace], agility: float, latency_ms: float) -
         tail.append(made.tail / held.tail)
     mean_rms, mean_tail = float(np.mean(rms)), float(np.mean(tail))
     spent_s = time.thread_time() - start
-    return Score(mean_rms + TAIL_WEIGHT * mean_tail, mean_rms, mean_tail, spent_s)
+    return TraceScore(mean_rms + TAIL_WEIGHT * mean_tail, mean_rms, mean_tail, spent_s)
 
 
-def farm_evaluations_per_s(job: Job, agility: float, workers: int, rounds: int = 60) -> float:
+def farm_evaluations_per_s(job: ScoreJob, agility: float, workers: int, rounds: int = 60) -> float:
     """Evaluations of all subjects a second of wall clock, by worker processes as in `tune`."""
     farm = LocalFarm(job, workers)
     try:
@@ -101,8 +103,8 @@ def farm_evaluations_per_s(job: Job, agility: float, workers: int, rounds: int =
 
 
 def main(folder: Path, latency_ms: float) -> None:
-    job = Job("kalman_cv", latency_ms, load_archive([folder], 100.0))
-    scorer, agility = Scorer(job), 150.0
+    job = ScoreJob("kalman_cv", latency_ms, load_archive([folder], 100.0))
+    scorer, agility = TraceScorer(job), 150.0
     for subject in job.archive.subjects:
         scorer.score({"agility": agility}, subject)  # compiled, and its memory touched
     ours_s = theirs_s = 0.0

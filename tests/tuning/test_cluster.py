@@ -19,7 +19,7 @@ import pytest
 from tests.tuning.breaths import write_archive
 from tracker.artefact import load_artefact
 from tracker.offline.tuning.archive import load_archive
-from tracker.offline.tuning.objective import Job, Score, Scorer
+from tracker.offline.tuning.objective import ScoreJob, TraceScore, TraceScorer
 from tracker.offline.tuning.space import ranges_of, rounded
 
 pytest.importorskip("optuna")
@@ -169,10 +169,10 @@ def test_a_worker_killed_in_mid_study_loses_no_trial_and_doubles_none(
 def same_scores_here(archive: Path, trials: list[Any]) -> None:
     """What came over the wire, from whichever worker, is what this process computes, to the bit."""
     ranges = ranges_of("kalman_ca")
-    job = Job("kalman_ca", 300.0, load_archive([archive], 10.0))
-    scorer = Scorer(job)
+    job = ScoreJob("kalman_ca", 300.0, load_archive([archive], 10.0))
+    scorer = TraceScorer(job)
     for _, state, drawn, kept in trials[::6]:
-        scores = {name: Score(*numbers) for name, numbers in json.loads(kept).items()}
+        scores = {name: TraceScore(*numbers) for name, numbers in json.loads(kept).items()}
         assert state == "PRUNED" or set(scores) == set(job.archive.subjects)
         for subject, score in scores.items():
             here = scorer.score(rounded(drawn, ranges), subject)

@@ -11,20 +11,20 @@ import pytest
 
 from tests.tuning.breaths import write_archive
 from tracker.offline.farm import ATTEMPTS, LocalFarm, Outcome, Task
-from tracker.offline.tuning.archive import Archive, Trace, load_archive
+from tracker.offline.tuning.archive import Archive, ArchiveTrace, load_archive
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.objective import Job, Scorer
+from tracker.offline.tuning.objective import ScoreJob, TraceScorer
 
 TASKS = 24
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path) -> ScoreJob:
     archive = load_archive([write_archive(tmp_path, subjects=3, length_s=120.0)], 10.0)
-    return Job("kalman_cv", 300.0, archive)
+    return ScoreJob("kalman_cv", 300.0, archive)
 
 
-def tasks(job: Job) -> list[Task]:
+def tasks(job: ScoreJob) -> list[Task]:
     names = job.archive.subjects
     return [Task(n, names[n % len(names)], {"agility": 10.0 + n}) for n in range(TASKS)]
 
@@ -39,7 +39,7 @@ def all_of(farm: LocalFarm, count: int) -> list[Outcome]:
 
 
 @pytest.mark.slow
-def test_each_task_comes_back_once_although_workers_are_killed(job: Job) -> None:
+def test_each_task_comes_back_once_although_workers_are_killed(job: ScoreJob) -> None:
     farm = LocalFarm(job, 2)
     try:
         assert farm.workers() == 2
@@ -54,7 +54,7 @@ def test_each_task_comes_back_once_although_workers_are_killed(job: Job) -> None
         assert sorted((o.trial, o.subject) for o in outcomes) == sorted(
             (task.trial, task.subject) for task in tasks(job)
         )
-        scorer = Scorer(job)
+        scorer = TraceScorer(job)
         for outcome in outcomes:
             here = scorer.score({"agility": 10.0 + outcome.trial}, outcome.subject)
             assert outcome.score is not None
@@ -68,13 +68,13 @@ def test_each_task_comes_back_once_although_workers_are_killed(job: Job) -> None
         farm.close()
 
 
-def long_job() -> Job:
+def long_job() -> ScoreJob:
     """One that takes a good part of a second."""
     times_ns = np.arange(600_000) * 100_000_000
     positions = np.sin(times_ns * 1e-9)[:, None].copy()
     scored = np.ones(times_ns.size, np.bool_)
-    trace = Trace("long", "ann", "0" * 64, 10.0, 10.0, times_ns, positions, scored)
-    return Job("kalman_cv", 300.0, Archive((trace,), ("ann",)))
+    trace = ArchiveTrace("long", "ann", "0" * 64, 10.0, 10.0, times_ns, positions, scored)
+    return ScoreJob("kalman_cv", 300.0, Archive((trace,), ("ann",)))
 
 
 @pytest.mark.slow
@@ -94,7 +94,9 @@ def test_a_task_that_kills_its_workers_is_given_up() -> None:
         farm.close()
 
 
-def test_a_worker_that_cannot_start_is_said_so(job: Job, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_worker_that_cannot_start_is_said_so(
+    job: ScoreJob, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(TuningError, match="a worker process ended at its start, exit code 1"):
         LocalFarm(job._replace(predictor="none such"), 1)
     capfd.readouterr()  # the worker's own traceback

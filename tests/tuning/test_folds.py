@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tracker.offline.tuning.folds import Scores, Trial, choose, leave_one_out, means, merit
-from tracker.offline.tuning.objective import Score
+from tracker.offline.tuning.objective import TraceScore
 
 
-def scores(**losses: float) -> dict[str, Score]:
-    return {name: Score(loss, loss, 0.0, 0.0) for name, loss in losses.items()}
+def scores(**losses: float) -> dict[str, TraceScore]:
+    return {name: TraceScore(loss, loss, 0.0, 0.0) for name, loss in losses.items()}
 
 
 SUBJECTS = "abcdefg"
 USUAL = scores(**dict.fromkeys(SUBJECTS, 1.0))
 
 
-def all_but(loss: float, **others: float) -> dict[str, Score]:
+def all_but(loss: float, **others: float) -> dict[str, TraceScore]:
     return scores(**{**dict.fromkeys(SUBJECTS, loss), **others})
 
 
@@ -35,7 +35,7 @@ def test_a_held_out_subject_has_no_say_in_its_own_fold() -> None:
     assert folds["a"].tuned.loss == 0.9
     for subject in SUBJECTS:  # whatever the held-out score is, the choice stays
         twisted = {
-            number: Trial({**scores, subject: Score(9.0 * number, 1.0, 1.0, 0.0)}, away)
+            number: Trial({**scores, subject: TraceScore(9.0 * number, 1.0, 1.0, 0.0)}, away)
             for number, (scores, away) in trials.items()
         }
         again = {fold.subject: fold.trial for fold in leave_one_out(twisted, 0)}

@@ -17,8 +17,8 @@ from tracker.offline.farm import Outcome, Task
 from tracker.offline.tuning import study as studies
 from tracker.offline.tuning.archive import Archive, load_archive
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.objective import Score
-from tracker.offline.tuning.problem import Problem
+from tracker.offline.tuning.objective import TraceScore
+from tracker.offline.tuning.problem import TuningProblem
 from tracker.offline.tuning.result import artefact_of, in_words, result_of
 from tracker.offline.tuning.search import Progress, Search
 from tracker.offline.tuning.space import ranges_of
@@ -32,8 +32,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 
 
 @pytest.fixture
-def problem(archive: Archive) -> Problem:
-    return Problem("rls", 300.0, 10.0, archive, ranges_of("rls"))
+def problem(archive: Archive) -> TuningProblem:
+    return TuningProblem("rls", 300.0, 10.0, archive, ranges_of("rls"))
 
 
 class PaperFarm:
@@ -65,7 +65,7 @@ class PaperFarm:
         loss = 1.0 + 0.01 * number
         loss += abs(task.parameters["history_s"] - 2.0) * (1.0 + 0.1 * number)
         loss += 1e-4 * abs(task.parameters["memory_s"] - 400.0)
-        return [Outcome(task.trial, task.subject, Score(loss, loss, loss, 0.5))]
+        return [Outcome(task.trial, task.subject, TraceScore(loss, loss, loss, 0.5))]
 
     def close(self) -> None:
         self._tasks.clear()
@@ -95,7 +95,7 @@ def states(study: optuna.Study) -> dict[str, int]:
 
 @pytest.mark.parametrize("workers", [1, 2, 50])
 def test_it_ends_with_the_wanted_number_and_finds_what_is_better(
-    problem: Problem, workers: int
+    problem: TuningProblem, workers: int
 ) -> None:
     study = studies.open_study(InMemoryStorage(), problem, 1)
     farm = PaperFarm(workers, last_first=workers > 1)
@@ -116,21 +116,21 @@ def test_it_ends_with_the_wanted_number_and_finds_what_is_better(
     assert "mean" in in_words(result)
 
 
-def test_workers_always_have_their_next_task_and_no_more(problem: Problem) -> None:
+def test_workers_always_have_their_next_task_and_no_more(problem: TuningProblem) -> None:
     study = studies.open_study(InMemoryStorage(), problem, 1)
     farm = PaperFarm(3)
     Search(problem, study, farm, 20).run(nothing)
     assert farm.most_out == 9
 
 
-def test_few_trials_are_spread_over_many_workers(problem: Problem) -> None:
+def test_few_trials_are_spread_over_many_workers(problem: TuningProblem) -> None:
     study = studies.open_study(InMemoryStorage(), problem, 1)
     farm = PaperFarm(50)
     Search(problem, study, farm, 3).run(nothing)  # the default alone, then two at once
     assert farm.most_out == 2 * len(problem.archive.subjects)
 
 
-def test_the_default_is_tried_first_and_never_given_up(problem: Problem) -> None:
+def test_the_default_is_tried_first_and_never_given_up(problem: TuningProblem) -> None:
     study = studies.open_study(InMemoryStorage(), problem, 1)
     Search(problem, study, PaperFarm(2), 30).run(nothing)
     first = study.trials[0]
@@ -139,7 +139,7 @@ def test_the_default_is_tried_first_and_never_given_up(problem: Problem) -> None
 
 
 def test_interrupted_and_resumed_it_completes_what_was_asked_for(
-    problem: Problem, tmp_path: Path
+    problem: TuningProblem, tmp_path: Path
 ) -> None:
     where = str(tmp_path / "kept.study.jsonl")
     for stop in (1, 9, 17):
@@ -164,7 +164,9 @@ def test_interrupted_and_resumed_it_completes_what_was_asked_for(
     assert farm.done == []
 
 
-def test_a_killed_coordinator_leaves_nothing_running(problem: Problem, tmp_path: Path) -> None:
+def test_a_killed_coordinator_leaves_nothing_running(
+    problem: TuningProblem, tmp_path: Path
+) -> None:
     where = str(tmp_path / "kept.study.jsonl")
     study = studies.open_study(open_storage(where, tmp_path), problem, 1)
     Search(problem, study, PaperFarm(1), 3).run(nothing)
@@ -182,7 +184,7 @@ def test_a_killed_coordinator_leaves_nothing_running(problem: Problem, tmp_path:
     assert drawn in [trial.params for trial in studies.finished(later)]
 
 
-def test_a_second_coordinator_is_refused_while_the_first_lives(problem: Problem) -> None:
+def test_a_second_coordinator_is_refused_while_the_first_lives(problem: TuningProblem) -> None:
     study = studies.open_study(InMemoryStorage(), problem, 1)
     study.set_user_attr(studies.COORDINATOR, {"host": "elsewhere", "process": 7, "at_s": 1e12})
     with pytest.raises(TuningError, match="process 7 on elsewhere is at work on it"):
@@ -196,7 +198,7 @@ def test_a_second_coordinator_is_refused_while_the_first_lives(problem: Problem)
     assert studies.take_over(study) == 0
 
 
-def test_a_study_of_another_problem_is_refused(problem: Problem) -> None:
+def test_a_study_of_another_problem_is_refused(problem: TuningProblem) -> None:
     storage = InMemoryStorage()
     studies.open_study(storage, problem, 1, "mine")
     with pytest.raises(TuningError, match="--study mine: was begun with other recordings"):
@@ -204,7 +206,7 @@ def test_a_study_of_another_problem_is_refused(problem: Problem) -> None:
     assert problem.name != problem._replace(latency_ms=200.0).name
 
 
-def test_failing_evaluations_stop_it_before_they_go_on_for_ever(problem: Problem) -> None:
+def test_failing_evaluations_stop_it_before_they_go_on_for_ever(problem: TuningProblem) -> None:
     study = studies.open_study(InMemoryStorage(), problem, 1)
     with pytest.raises(TuningError, match="trial 1, patient3: on purpose") as refused:
         Search(problem, study, PaperFarm(1, fails="patient3"), 50).run(nothing)
@@ -212,7 +214,9 @@ def test_failing_evaluations_stop_it_before_they_go_on_for_ever(problem: Problem
     assert "RUNNING" not in states(study)
 
 
-def test_a_resumed_search_does_not_draw_the_same_again(problem: Problem, tmp_path: Path) -> None:
+def test_a_resumed_search_does_not_draw_the_same_again(
+    problem: TuningProblem, tmp_path: Path
+) -> None:
     where = str(tmp_path / "kept.study.jsonl")
     for wanted in (8, 16):
         study = studies.open_study(open_storage(where, tmp_path), problem, 1)
@@ -221,7 +225,7 @@ def test_a_resumed_search_does_not_draw_the_same_again(problem: Problem, tmp_pat
     assert len(set(drawn)) == 16
 
 
-def test_the_last_trials_lie_between_the_default_and_the_best(problem: Problem) -> None:
+def test_the_last_trials_lie_between_the_default_and_the_best(problem: TuningProblem) -> None:
     study = studies.open_study(InMemoryStorage(), problem, 1)
     Search(problem, study, PaperFarm(1), 40).run(nothing)
     scale = np.log(list(problem.defaults.values()))

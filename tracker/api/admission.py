@@ -14,15 +14,15 @@ from tracker.api import roles
 from tracker.api.keys import KnownKey
 from tracker.api.schema import VERSION, Answer, Ask, Hello
 from tracker.core import session
-from tracker.core.session import State, Trigger
+from tracker.core.session import SessionState, SessionTrigger
 
-URGENT: Final = frozenset({Trigger.HOLD.value, Trigger.STOP.value})
+URGENT: Final = frozenset({SessionTrigger.HOLD.value, SessionTrigger.STOP.value})
 """Requests in the safe direction."""
 
 _decoder = msgspec.json.Decoder(Ask | Hello, strict=True)
 
 
-class Limits(NamedTuple):
+class RequestLimits(NamedTuple):
     """What one key may use up in one run."""
 
     per_s: float
@@ -40,7 +40,7 @@ class _Bucket:
         self._at_ns = now_ns
         self._tokens = float(burst)
 
-    def take(self, now_ns: int, limits: Limits) -> bool:
+    def take(self, now_ns: int, limits: RequestLimits) -> bool:
         """Take one, if there is one."""
         passed_s = max(0, now_ns - self._at_ns) / 1e9
         self._tokens = min(float(limits.burst), self._tokens + passed_s * limits.per_s)
@@ -54,14 +54,14 @@ class _Bucket:
 class Admission:
     """Remembers, for one run, what each key has used."""
 
-    def __init__(self, run_id: str, limits: Limits) -> None:
+    def __init__(self, run_id: str, limits: RequestLimits) -> None:
         self._run_id = run_id
         self._limits = limits
         self._buckets: dict[tuple[str, bool], _Bucket] = {}
         self._nonces: dict[str, set[str]] = {}
 
     def judge(
-        self, data: bytes, key: KnownKey | None, state: State, now_ns: int
+        self, data: bytes, key: KnownKey | None, state: SessionState, now_ns: int
     ) -> Ask | Hello | Answer:
         """Give the request if it is admitted, and an answer that says why if it is not."""
         if key is None:
@@ -89,7 +89,7 @@ class Admission:
         reason = self._refused(message, key, state, urgent)
         return refusal(message.request_id, reason) if reason else message
 
-    def _refused(self, ask: Ask, key: KnownKey, state: State, urgent: bool) -> str:
+    def _refused(self, ask: Ask, key: KnownKey, state: SessionState, urgent: bool) -> str:
         """Why a well-formed request is not admitted; empty: it is."""
         if ask.run_id != self._run_id:
             return "made for another run of the daemon; look at the state, then ask again"
@@ -128,10 +128,10 @@ def refusal(request_id: str, reason: str) -> Answer:
     return Answer(request_id=request_id, accepted=False, reason=reason)
 
 
-def _session_refuses(state: State, name: str) -> bool:
+def _session_refuses(state: SessionState, name: str) -> bool:
     """Whether the engine itself refuses it in this state, and says so for the record."""
     try:
-        trigger = Trigger(name)
+        trigger = SessionTrigger(name)
     except ValueError:
         return False
     return trigger in session.REQUESTS and session.after(state, trigger) is session.REFUSED

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from tracker.api import roles, schema
-from tracker.core.session import State
+from tracker.core.session import SessionState
 
 OPENING = f"""# Requests and published state
 
@@ -161,8 +161,8 @@ def _roles() -> str:
         "## Who may ask for what, and when\n",
         f"{letters}; an empty cell is nobody. A key of role service acts for whoever is logged in",
         "there, in that person's role.\n",
-        f"| request | {' | '.join(State)} |",
-        "|---|" + "---|" * len(State),
+        f"| request | {' | '.join(SessionState)} |",
+        "|---|" + "---|" * len(SessionState),
     ]
     for request, row in roles.TABLE.items():
         lines.append(f"| `{request}` | {' | '.join(row)} |")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tracker.api.schema import Role
-from tracker.core.session import State
+from tracker.core.session import SessionState
 
 LETTERS: Final = {
     "V": Role.OBSERVER,
@@ -33,12 +33,12 @@ TABLE: Final[dict[str, tuple[str, ...]]] = {
     "reset":  ("P",    "P",      "P",    "",      "",     "P"),
     "end":    ("S",    "",       "",     "",      "",     "S"),
 }  # fmt: skip
-"""Request -> letters of the roles that may make it, for each state in the order of `State`."""
+"""Request -> letters of the roles that may make it, one column for each `SessionState`."""
 
-_COLUMN: Final = {state: index for index, state in enumerate(State)}
+_COLUMN: Final = {state: index for index, state in enumerate(SessionState)}
 
 
-def may(role: Role, state: State, request: str) -> bool:
+def may(role: Role, state: SessionState, request: str) -> bool:
     """Tell whether the role may make the request in this state; an unknown request: nobody."""
     row = TABLE.get(request)
     return row is not None and any(LETTERS[letter] is role for letter in row[_COLUMN[state]])
@@ -46,7 +46,7 @@ def may(role: Role, state: State, request: str) -> bool:
 
 def may_ever(role: Role, request: str) -> bool:
     """Tell whether the role may make the request in any state."""
-    return any(may(role, state, request) for state in State)
+    return any(may(role, state, request) for state in SessionState)
 
 
 def may_act_as(roles: tuple[Role, ...], role: Role) -> bool:

@@ -8,7 +8,7 @@ from tracker.artefact import as_changes, check_fits, load_artefact
 from tracker.config import Configuration, altered
 from tracker.core.engine import Engine
 from tracker.core.target.forecast import Foresight
-from tracker.core.machine.guard import Guard, GuardLimits
+from tracker.core.machine.guard import DemandGuard, GuardLimits
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.registry import make_predictor
 from tracker.core.settings import Controller
@@ -32,7 +32,7 @@ def build_engine(settings: Controller) -> Engine:
         settings,
         Foresight(settings.prediction, round(settings.timing.latency_ms * 1e6), predictor),
         Steering(settings.actuator),
-        Guard(
+        DemandGuard(
             GuardLimits(
                 guard.position_mm, guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm
             )

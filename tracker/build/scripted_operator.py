@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracker.core.session import State
+from tracker.core.session import SessionState
 
 _MODEL_NS = 500_000_000
 _START_AFTER_NS = 500_000_000
@@ -15,22 +15,22 @@ class Operator:
 
     def __init__(self) -> None:
         """Come in before anything has begun."""
-        self._state = State.IDLE
+        self._state = SessionState.IDLE
         self._since_ns = 0
         self._acted_ns = 0
 
-    def wish(self, now_ns: int, state: State) -> str | None:
+    def wish(self, now_ns: int, state: SessionState) -> str | None:
         """Say what to request now, or ``None``."""
         if state is not self._state:
             self._state = state
             self._since_ns = self._acted_ns = now_ns
         waited = now_ns - self._acted_ns
         wish = None
-        if state is State.IDLE and waited >= _MODEL_NS and self._since_ns == 0:
+        if state is SessionState.IDLE and waited >= _MODEL_NS and self._since_ns == 0:
             wish = "model"
-        elif state is State.READY and waited >= _START_AFTER_NS:
+        elif state is SessionState.READY and waited >= _START_AFTER_NS:
             wish = "start"
-        elif state is State.HOLDING and waited >= PATIENCE_NS:
+        elif state is SessionState.HOLDING and waited >= PATIENCE_NS:
             wish = "resume"
         if wish is not None:
             self._acted_ns = now_ns

@@ -15,7 +15,7 @@ import msgspec
 from hal.events import Event
 from sim import mishaps
 from sim.desk import Desk
-from sim.room import Room
+from sim.room import SimulatedRoom
 from tracker.core.settings import Controller
 
 
@@ -29,7 +29,7 @@ class Turn(NamedTuple):
     """What arrived since the last, in order."""
 
 
-def turns(room: Room, controller: Controller) -> Iterator[Turn]:
+def turns(room: SimulatedRoom, controller: Controller) -> Iterator[Turn]:
     """Give turn after turn to the end of the room; commands are to be obeyed in between."""
     tick_ns = round(1e9 / controller.timing.tick_hz)
     befall = room.settings.mishaps

@@ -11,20 +11,20 @@ import dataclasses
 import msgspec
 
 from hal.events import Command, Request, Tick
-from sim.scenario import ROBOT, Actuator
-from sim.scenario import Room as RoomSettings
+from sim.scenario import ROBOT, RoomActuator
+from sim.scenario import RoomScenario as RoomSettings
 from tracker.config import Configuration
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish, shortest_run_s
 from tracker.build.scripted_operator import Operator
 from tracker.build.virtual_time import turns
 
 
-def warm(configuration: Configuration) -> State:
+def warm(configuration: Configuration) -> SessionState:
     """Run the throwaway session; returns where it ended, STOPPED when all went its way."""
     controller = configuration.controller
-    actuator = ROBOT if controller.actuator.kind == "robot" else Actuator()
+    actuator = ROBOT if controller.actuator.kind == "robot" else RoomActuator()
     settings = RoomSettings(duration_s=shortest_run_s(configuration) + 10.0, actuator=actuator)
     if not controller.belt.enabled:
         belt = msgspec.structs.replace(settings.belt, enabled=False)
@@ -40,7 +40,7 @@ def warm(configuration: Configuration) -> State:
     return _last_state(simulated)
 
 
-def _last_state(configuration: Configuration) -> State:
+def _last_state(configuration: Configuration) -> SessionState:
     """Run engine and room to the end of the patient, then stop; nothing is recorded."""
     room = furnish(configuration, None, 1)
     engine, operator = build_engine(configuration.controller), Operator()

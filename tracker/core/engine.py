@@ -34,7 +34,7 @@ from hal.messages import (
 )
 from tracker.core import session as table
 from tracker.core.frames import PatientPoint
-from tracker.core.machine.guard import Guard
+from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
 from tracker.core.machine.motion import KEEP_OUT, REFUSED, Aim, Motion
 from tracker.core.machine.position_history import ActuatorTrack
@@ -42,10 +42,10 @@ from tracker.core.machine.steering import Steering, wanted_position
 from tracker.core.safety.faults import FAULTS, Calm, FaultBook, Reaction
 from tracker.core.safety.identity import differences
 from tracker.core.safety.watch import MONITOR, Conditions, Watch
-from tracker.core.session import State, Trigger
+from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.settings import Controller
 from tracker.core.surrogate.fusion import BreathingState
-from tracker.core.surrogate.signal import Surrogate
+from tracker.core.surrogate.signal import SurrogateSignal
 from tracker.core.target.correlation import TargetState
 from tracker.core.target.exposure import Imaging
 from tracker.core.target.forecast import Foresight
@@ -72,21 +72,21 @@ _STANDING = frozenset({"surrogate lost", "loop overrun"})
 
 After an overrun the next demand would be a leap, and the couch has halted itself meanwhile.
 """
-_LEAST_AGAINST = {Trigger.START: Reaction.REFUSE_START, Trigger.RESUME: Reaction.HOLD}
+_LEAST_AGAINST = {SessionTrigger.START: Reaction.REFUSE_START, SessionTrigger.RESUME: Reaction.HOLD}
 """How severe a fault must be to stand against a request."""
-_BEFORE_TRACKING = (State.MODELLING, State.READY)
-_STEERING_STATES = (State.TRACKING, State.HOLDING)
+_BEFORE_TRACKING = (SessionState.MODELLING, SessionState.READY)
+_STEERING_STATES = (SessionState.TRACKING, SessionState.HOLDING)
 
 
 class Engine:
     """The controller of one treatment room."""
 
     def __init__(
-        self, settings: Controller, foresight: Foresight, steering: Steering, guard: Guard
+        self, settings: Controller, foresight: Foresight, steering: Steering, guard: DemandGuard
     ) -> None:
         """Put the parts together; the session is IDLE and the beam held."""
         self._settings = settings
-        self._surrogate = Surrogate(settings)
+        self._surrogate = SurrogateSignal(settings)
         self._modelling = Modelling(settings)
         self._sight = Sight(settings, foresight)
         self._motion = Motion(steering, guard, KeepOutVolumes(settings.keepout))
@@ -99,7 +99,7 @@ class Engine:
             settings.actuator.kind, PatientPoint((1.0, 1.0, 1.0)), settings.session.orientation
         )
         """Patient and room differ in the signs of their axes alone."""
-        self._state: State = State.IDLE
+        self._state: SessionState = SessionState.IDLE
         self._tick_ns = round(1.5e9 / settings.timing.tick_hz)
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
         self._lease_ns = round(settings.gate.lease_ms * 1e6)
@@ -126,11 +126,11 @@ class Engine:
         }
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """What the session is doing."""
         return self._state
 
-    def blocking(self, trigger: Trigger, now_ns: int) -> tuple[str, ...]:
+    def blocking(self, trigger: SessionTrigger, now_ns: int) -> tuple[str, ...]:
         """Give the faults a request would be refused for now, in order of appearance."""
         least = _LEAST_AGAINST.get(trigger)
         if least is None:
@@ -189,7 +189,7 @@ class Engine:
 
     def _take_shot(self, shot: FiducialShot) -> list[Output]:
         out_of_time = self._imaging.answered(shot.shot_id, shot.ticks, shot.t_ns)
-        if self._state in (State.IDLE, State.STOPPED):
+        if self._state in (SessionState.IDLE, SessionState.STOPPED):
             return []
         if out_of_time:
             self._watch.out_of_time = out_of_time if self._retake else ""
@@ -225,7 +225,7 @@ class Engine:
     def _take_request(self, request: Request) -> list[Output]:
         now = request.t_ns
         try:
-            trigger = Trigger(request.name)
+            trigger = SessionTrigger(request.name)
         except ValueError:
             return [Notice(now, "warning", f"request {request.name!r} is unknown; nothing done")]
         if trigger not in table.REQUESTS:
@@ -239,18 +239,18 @@ class Engine:
                     f"{request.name} is not possible while {self._state}; possible: {possible}",
                 )
             ]
-        if trigger in (Trigger.START, Trigger.RESUME):
+        if trigger in (SessionTrigger.START, SessionTrigger.RESUME):
             return self._go_on(now, trigger)
-        if trigger is Trigger.HOLD:
+        if trigger is SessionTrigger.HOLD:
             self._conditions = {**self._conditions, "operator hold": f"by {request.who}"}
             found = self._faults.update(now, self._conditions, self._calm())
             return [*found, *self._change(now, trigger), self._hold(now)]
-        if trigger is Trigger.EXPOSE:
+        if trigger is SessionTrigger.EXPOSE:
             self._imaging.asap = True
             return []
         return self._change(now, trigger)
 
-    def _go_on(self, now: int, trigger: Trigger) -> list[Output]:
+    def _go_on(self, now: int, trigger: SessionTrigger) -> list[Output]:
         """Start or resume, unless something stands against it that a person cannot end."""
         least = _LEAST_AGAINST[trigger]
         self._watch.off_target.reviewed()
@@ -272,7 +272,7 @@ class Engine:
         """Conditions that still stand when a person resumes: all but their own hold."""
         return {name: detail for name, detail in conditions.items() if name != "operator hold"}
 
-    def _change(self, now: int, trigger: Trigger) -> list[Output]:
+    def _change(self, now: int, trigger: SessionTrigger) -> list[Output]:
         """Move the session along its table and do what entering the new state means."""
         before = self._state
         after = table.after(before, trigger)
@@ -280,7 +280,7 @@ class Engine:
             return []
         self._state = after
         out: list[Output] = [SessionChanged(now, before, after, trigger)]
-        if after is State.MODELLING:
+        if after is SessionState.MODELLING:
             self._surrogate.forget()
             self._surrogate.learn_from(now)
             self._modelling.forget()
@@ -288,21 +288,21 @@ class Engine:
             self._imaging.forget()
             self._watch.forget_model()
             self._retake = False
-        elif after in (State.STOPPED, State.IDLE):
+        elif after in (SessionState.STOPPED, SessionState.IDLE):
             out.extend(self._end(now, before))
-        elif after is State.HOLDING:
+        elif after is SessionState.HOLDING:
             self._clear_since_ns = -1
             out.append(self._hold(now))
         return out
 
-    def _end(self, now: int, before: State) -> list[Output]:
+    def _end(self, now: int, before: SessionState) -> list[Output]:
         """Leave the beam off and the actuator still."""
         out: list[Output] = [self._hold(now)]
         if self._motion.moving or before in _STEERING_STATES:
             self._watch.stopped(now)
             out.append(SendStop(now, self._settings.actuator.device))
         self._motion.moving = False
-        if self._state is State.IDLE:
+        if self._state is SessionState.IDLE:
             out.extend(self._faults.clear(now))
             self._watch.refusal = self._watch.actuator_anew = ""
         return out
@@ -317,7 +317,7 @@ class Engine:
 
     def _tick(self, tick: Tick) -> list[Output]:
         now = tick.t_ns
-        if self._state in (State.IDLE, State.STOPPED):
+        if self._state in (SessionState.IDLE, SessionState.STOPPED):
             return []
         out: list[Output] = []
         if not self._surrogate.ready:
@@ -362,7 +362,7 @@ class Engine:
             or "extrapolating" in self._conditions
             or self._faults.waits_for_shot(self._conditions)
         )
-        modelling = self._state is State.MODELLING
+        modelling = self._state is SessionState.MODELLING
         span = self._surrogate.span
         shot = self._imaging.due(
             now,
@@ -414,20 +414,20 @@ class Engine:
 
     def _advance_session(self, now: int, out: list[Output]) -> None:
         """Let the session follow model and faults."""
-        if self._state is State.MODELLING and self._modelling.complete:
-            out.extend(self._change(now, Trigger.MODEL_READY))
+        if self._state is SessionState.MODELLING and self._modelling.complete:
+            out.extend(self._change(now, SessionTrigger.MODEL_READY))
         worst = self._faults.worst
         if worst is Reaction.STOP:
-            out.extend(self._change(now, Trigger.FAULT_STOP))
+            out.extend(self._change(now, SessionTrigger.FAULT_STOP))
         elif worst is Reaction.HOLD:
             self._clear_since_ns = -1
-            if self._state is State.TRACKING:
-                out.extend(self._change(now, Trigger.FAULT_HOLD))
-        elif self._state is State.HOLDING and self._settings.session.resume == "automatic":
+            if self._state is SessionState.TRACKING:
+                out.extend(self._change(now, SessionTrigger.FAULT_HOLD))
+        elif self._state is SessionState.HOLDING and self._settings.session.resume == "automatic":
             if self._clear_since_ns < 0:
                 self._clear_since_ns = now
             if now - self._clear_since_ns >= self._resume_ns:
-                out.extend(self._change(now, Trigger.FAULTS_CLEARED))
+                out.extend(self._change(now, SessionTrigger.FAULTS_CLEARED))
 
     def _in_room(self, vector: Triple) -> Triple:
         """Turn a target position or velocity into that of the actuator."""
@@ -462,11 +462,11 @@ class Engine:
 
     def _permit(self, now: int, out: list[Output]) -> None:
         """Renew the beam's lease, or say again that it is held."""
-        if self._state is State.TRACKING and self._motion.moving and self._watch.settled:
+        if self._state is SessionState.TRACKING and self._motion.moving and self._watch.settled:
             until = now + self._lease_ns
             self._watch.permitted(now, until)
             out.append(SendPermit(now, self._settings.gate.device, until))
-        elif self._state is State.HOLDING and now - self._held_ns >= _REPEAT_HOLD_NS:
+        elif self._state is SessionState.HOLDING and now - self._held_ns >= _REPEAT_HOLD_NS:
             out.append(self._hold(now))
 
 

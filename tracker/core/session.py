@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class State(StrEnum):
+class SessionState(StrEnum):
     """What the session is doing."""
 
     IDLE = "IDLE"
@@ -21,7 +21,7 @@ class State(StrEnum):
     STOPPED = "STOPPED"
 
 
-class Trigger(StrEnum):
+class SessionTrigger(StrEnum):
     """What can move a session: a person's request, or something the controller found."""
 
     MODEL = "model"
@@ -39,45 +39,45 @@ class Trigger(StrEnum):
 
 REQUESTS: Final = frozenset(
     {
-        Trigger.MODEL,
-        Trigger.EXPOSE,
-        Trigger.START,
-        Trigger.HOLD,
-        Trigger.RESUME,
-        Trigger.STOP,
-        Trigger.RESET,
+        SessionTrigger.MODEL,
+        SessionTrigger.EXPOSE,
+        SessionTrigger.START,
+        SessionTrigger.HOLD,
+        SessionTrigger.RESUME,
+        SessionTrigger.STOP,
+        SessionTrigger.RESET,
     }
 )
 """Triggers a person may pull."""
 
 REFUSED: Final = None
 
-_I, _M, _R, _T, _H, _S = State
+_I, _M, _R, _T, _H, _S = SessionState
 
-TABLE: Final[dict[Trigger, tuple[State | None, ...]]] = {
+TABLE: Final[dict[SessionTrigger, tuple[SessionState | None, ...]]] = {
     #                        IDLE     MODELLING  READY    TRACKING  HOLDING  STOPPED
-    Trigger.MODEL:          (_M,      REFUSED,   _M,      REFUSED,  REFUSED, REFUSED),
-    Trigger.EXPOSE:         (REFUSED, _M,        _R,      _T,       _H,      REFUSED),
-    Trigger.START:          (REFUSED, REFUSED,   _T,      REFUSED,  REFUSED, REFUSED),
-    Trigger.HOLD:           (REFUSED, REFUSED,   REFUSED, _H,       _H,      REFUSED),
-    Trigger.RESUME:         (REFUSED, REFUSED,   REFUSED, REFUSED,  _T,      REFUSED),
-    Trigger.STOP:           (_S,      _S,        _S,      _S,       _S,      _S),
-    Trigger.RESET:          (_I,      _I,        _I,      REFUSED,  REFUSED, _I),
-    Trigger.MODEL_READY:    (REFUSED, _R,        REFUSED, REFUSED,  REFUSED, REFUSED),
-    Trigger.FAULT_HOLD:     (REFUSED, REFUSED,   REFUSED, _H,       _H,      REFUSED),
-    Trigger.FAULTS_CLEARED: (REFUSED, REFUSED,   REFUSED, REFUSED,  _T,      REFUSED),
-    Trigger.FAULT_STOP:     (REFUSED, _S,        _S,      _S,       _S,      REFUSED),
+    SessionTrigger.MODEL:          (_M,      REFUSED,   _M,      REFUSED,  REFUSED, REFUSED),
+    SessionTrigger.EXPOSE:         (REFUSED, _M,        _R,      _T,       _H,      REFUSED),
+    SessionTrigger.START:          (REFUSED, REFUSED,   _T,      REFUSED,  REFUSED, REFUSED),
+    SessionTrigger.HOLD:           (REFUSED, REFUSED,   REFUSED, _H,       _H,      REFUSED),
+    SessionTrigger.RESUME:         (REFUSED, REFUSED,   REFUSED, REFUSED,  _T,      REFUSED),
+    SessionTrigger.STOP:           (_S,      _S,        _S,      _S,       _S,      _S),
+    SessionTrigger.RESET:          (_I,      _I,        _I,      REFUSED,  REFUSED, _I),
+    SessionTrigger.MODEL_READY:    (REFUSED, _R,        REFUSED, REFUSED,  REFUSED, REFUSED),
+    SessionTrigger.FAULT_HOLD:     (REFUSED, REFUSED,   REFUSED, _H,       _H,      REFUSED),
+    SessionTrigger.FAULTS_CLEARED: (REFUSED, REFUSED,   REFUSED, REFUSED,  _T,      REFUSED),
+    SessionTrigger.FAULT_STOP:     (REFUSED, _S,        _S,      _S,       _S,      REFUSED),
 }  # fmt: skip
-"""Trigger -> next state for each present state, in the order of `State`."""
+"""Trigger -> next state for each present state, in the order of `SessionState`."""
 
-_COLUMN: Final = {state: index for index, state in enumerate(State)}
+_COLUMN: Final = {state: index for index, state in enumerate(SessionState)}
 
 
-def after(state: State, trigger: Trigger) -> State | None:
+def after(state: SessionState, trigger: SessionTrigger) -> SessionState | None:
     """Give the state after a trigger, or `REFUSED`; a trigger without a row raises ``KeyError``."""
     return TABLE[trigger][_COLUMN[state]]
 
 
-def allowed(state: State) -> tuple[Trigger, ...]:
+def allowed(state: SessionState) -> tuple[SessionTrigger, ...]:
     """Give the requests a person may make in this state."""
-    return tuple(t for t in Trigger if t in REQUESTS and after(state, t) is not REFUSED)
+    return tuple(t for t in SessionTrigger if t in REQUESTS and after(state, t) is not REFUSED)

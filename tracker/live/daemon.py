@@ -30,12 +30,12 @@ from hal.events import (
 from hal.messages import ActuatorStatus, BeamStatus, Sample, Triple
 from tracker.build.engine import build_engine
 from tracker.config import Configuration
-from tracker.core.session import State, Trigger
+from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged, SurrogateState
 from tracker.journal import JournalError, JournalWriter
 from tracker.live.dead_man.heartbeat import DeadMan
 from tracker.live.devices.device import Device, DeviceFigures, HandOver
-from tracker.live.durations import Durations, Figures
+from tracker.live.durations import DurationFigures, Durations
 from tracker.live.operators import Asks
 from tracker.live.recording_watch import RecordingWatch
 
@@ -55,12 +55,12 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     ticks: int
     skipped_ticks: int
-    lateness: Figures
-    tick: Figures
+    lateness: DurationFigures
+    tick: DurationFigures
     """From the tick's begin until its last command was handed to its device."""
-    sample_to_demand: Figures
+    sample_to_demand: DurationFigures
     """Newest marker frame's bytes decoded and handled, plus the tick that sent the demand."""
-    journal: Figures
+    journal: DurationFigures
     """Appending one event's records."""
     devices: list[DeviceFigures]
 
@@ -117,7 +117,7 @@ class Daemon:
         self._status_every = max(1, round(controller.timing.tick_hz))
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """What the session is doing."""
         return self._engine.state
 
@@ -165,7 +165,7 @@ class Daemon:
         """Somebody asks; what follows from it the onlookers are told."""
         self._take(request)
 
-    def blocking(self, trigger: Trigger) -> tuple[str, ...]:
+    def blocking(self, trigger: SessionTrigger) -> tuple[str, ...]:
         """Faults for which a start or a resume would be refused now."""
         return self._engine.blocking(trigger, self._clock())
 
@@ -255,7 +255,7 @@ class Daemon:
             if self._disk.failure:
                 self.end()
         if self._dead_man is not None:
-            for changed in self._dead_man.beat(now_ns, self._engine.state is State.TRACKING):
+            for changed in self._dead_man.beat(now_ns, self._engine.state is SessionState.TRACKING):
                 self._arrived(changed)
 
     def _handle(self, event: Event) -> bool:

@@ -11,7 +11,7 @@ BUCKETS = 20_000
 """Up to 200 ms; what takes longer is counted in the last bucket, and the longest is kept."""
 
 
-class Figures(msgspec.Struct, frozen=True, gc=False):
+class DurationFigures(msgspec.Struct, frozen=True, gc=False):
     """How many, and quantiles in microseconds (upper edges of buckets, the maximum exact)."""
 
     count: int = 0
@@ -46,12 +46,12 @@ class Durations:
         self._count += 1
         self._max_ns = max(self._max_ns, duration_ns)
 
-    def figures(self) -> Figures:
+    def figures(self) -> DurationFigures:
         """Where the counted ones lie."""
         if not self._count:
-            return Figures()
+            return DurationFigures()
         p50, p90, p99, p999 = map(self._quantile, (0.5, 0.9, 0.99, 0.999))
-        return Figures(self._count, p50, p90, p99, p999, self._max_ns / 1e3)
+        return DurationFigures(self._count, p50, p90, p99, p999, self._max_ns / 1e3)
 
     def _quantile(self, share: float) -> float:
         wanted = share * self._count

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from tracker.build.scripted_operator import Operator
-from tracker.core.session import State
+from tracker.core.session import SessionState
 
 
 class Asks(Protocol):
     """Looked at once a tick."""
 
-    def wish(self, now_ns: int, state: State, all_up: bool) -> str | None:
+    def wish(self, now_ns: int, state: SessionState, all_up: bool) -> str | None:
         """The request to make now, or ``None``."""
         ...
 
@@ -19,7 +19,7 @@ class Asks(Protocol):
 class Nobody:
     """Nobody at the console: the session stays as it is."""
 
-    def wish(self, now_ns: int, state: State, all_up: bool) -> str | None:
+    def wish(self, now_ns: int, state: SessionState, all_up: bool) -> str | None:
         """Nothing."""
         return None
 
@@ -33,7 +33,7 @@ class Scripted:
         self._up_since_ns: int | None = None
         self._began_ns: int | None = None
 
-    def wish(self, now_ns: int, state: State, all_up: bool) -> str | None:
+    def wish(self, now_ns: int, state: SessionState, all_up: bool) -> str | None:
         """What the closed loop's operator would ask for."""
         if self._began_ns is None:
             if not all_up:

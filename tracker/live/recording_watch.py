@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hal.events import RecordingState
-from tracker.daemon_settings import Records
+from tracker.daemon_settings import SessionRecords
 from tracker.journal import Header, JournalError, JournalWriter, Recorder, open_journal
 from tracker.journal.recorder import MB
 
@@ -61,7 +61,7 @@ class RecordingWatch:
 
 @contextlib.contextmanager
 def recorded(
-    path: Path, header: Header, settings: Records
+    path: Path, header: Header, settings: SessionRecords
 ) -> Iterator[tuple[JournalWriter, RecordingWatch]]:
     """A run's journal behind a recorder, and the watch on it; closed also when the run fails."""
     file = open_journal(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from hal.clock import HostClock
-from tracker.catalogue import Recording
+from tracker.catalogue import CataloguedRecording
 from tracker.config import Configuration, ConfigurationError, load_configuration
 from tracker.journal import Header, JournalError, make_header
 from tracker.live.daemon import Daemon, RunFigures
@@ -26,7 +26,7 @@ from tracker.live.operators import Nobody, Scripted
 from tracker.live.recording_watch import recorded
 from tracker.live.scheduling import SWITCH_S, Processor, prefer
 from tracker.live.service.gateway import beside, gateway_of
-from tracker.live.service.service import Service, new_run_id
+from tracker.live.service.service import RequestService, new_run_id
 from tracker.live.service.systemd import Notifier
 from tracker.live.terminal import Console
 from tracker.live.web.child import PageServer, console_key
@@ -196,12 +196,14 @@ def _journal(
     configuration: Configuration,
     console: Console,
     stack: contextlib.ExitStack,
-) -> tuple[Path, Recording | None]:
+) -> tuple[Path, CataloguedRecording | None]:
     """Where to record, and the folder's catalogue unless a file of its own was named."""
     journal: Path | None = args.journal
-    recording: Recording | None = None
+    recording: CataloguedRecording | None = None
     if journal is None:
-        recording = stack.enter_context(Recording(Path(configuration.operation.records.folder)))
+        recording = stack.enter_context(
+            CataloguedRecording(Path(configuration.operation.records.folder))
+        )
         journal = recording.new(args.config.stem)
         for died in recording.died:
             console.say(f"warning: {died.name} {died.ending}")
@@ -231,14 +233,14 @@ def _service(
     clock: HostClock,
     console: Console,
     stack: contextlib.ExitStack,
-) -> Service | None:
+) -> RequestService | None:
     """Requests and published state, and the page's server beside them, as configured."""
     page = configuration.operation.console.start == "child"
     if page:
         console_key(configuration)
     if not configuration.operation.service.enabled:
         return None
-    service = stack.enter_context(Service(configuration, run_id, roles, clock, console.say))
+    service = stack.enter_context(RequestService(configuration, run_id, roles, clock, console.say))
     if page:
         stack.enter_context(PageServer(args.config, service.requests_at, console.say))
     return service

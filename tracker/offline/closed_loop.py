@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from hal.events import Command, Event, Request, Tick
-from sim.room import Room, Truth
+from sim.room import RoomTruth, SimulatedRoom
 from tracker.build.engine import build_engine
 from tracker.build.scripted_operator import Operator
 from tracker.build.virtual_time import turns
 from tracker.config import Configuration
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.core.types import Output
 from tracker.journal import Digest
 from tracker.report.records import Collector, Records
@@ -28,7 +28,7 @@ Progress = Callable[[float], None]
 """Told the share of the run that is done."""
 
 
-class Recorder(Protocol):
+class JournalSink(Protocol):
     """What of a journal a closed loop needs."""
 
     @property
@@ -44,7 +44,7 @@ class Recorder(Protocol):
         """Keep what the event led to."""
         ...
 
-    def truth(self, record: Truth) -> None:
+    def truth(self, record: RoomTruth) -> None:
         """Keep what the simulator knows."""
         ...
 
@@ -55,14 +55,14 @@ class Finished(NamedTuple):
     records: Records
     digest: str
     realtime_factor: float
-    state: State
+    state: SessionState
 
 
 class ClosedLoop:
     """One run of an engine in a room."""
 
     def __init__(
-        self, configuration: Configuration, room: Room, journal: Recorder | None = None
+        self, configuration: Configuration, room: SimulatedRoom, journal: JournalSink | None = None
     ) -> None:
         """Put the engine beside the room; with a journal, everything is written to it."""
         self._room = room

@@ -31,7 +31,7 @@ from tracker.journal import (
 )
 
 
-class Engine(Protocol):
+class ReplayEngine(Protocol):
     """What replay needs of an engine."""
 
     def handle(self, event: Event) -> Sequence[Output]:
@@ -39,7 +39,7 @@ class Engine(Protocol):
         ...
 
 
-EngineFactory = Callable[[str], Engine]
+EngineFactory = Callable[[str], ReplayEngine]
 """Builds an engine from the text of a configuration."""
 
 
@@ -76,7 +76,7 @@ class Difference(NamedTuple):
         return "\n".join(lines)
 
 
-class Outcome(NamedTuple):
+class ReplayOutcome(NamedTuple):
     """What a replay showed; ``first`` is ``None`` when every output was the same."""
 
     events: int
@@ -87,7 +87,7 @@ class Outcome(NamedTuple):
     torn: TornTail | None
 
 
-def replay(journal: Journal, engine: Engine) -> Outcome:
+def replay(journal: Journal, engine: ReplayEngine) -> ReplayOutcome:
     """Feed every event of ``journal`` to ``engine`` and compare what it returns.
 
     Where a torn journal breaks off in the midst of an event's outputs, only those that were
@@ -116,10 +116,10 @@ def replay(journal: Journal, engine: Engine) -> Outcome:
             first = first or found
             largest = _larger(largest, found)
         outputs += len(recorded)
-    return Outcome(events, outputs, differing, first, largest, journal.torn)
+    return ReplayOutcome(events, outputs, differing, first, largest, journal.torn)
 
 
-def engine_from_configuration(text: str) -> Engine:
+def engine_from_configuration(text: str) -> ReplayEngine:
     """The engine a configuration describes; raises `ConfigurationError` when it is not right."""
     from tracker.build.engine import build_engine
     from tracker.config import parse_configuration
@@ -182,7 +182,7 @@ class _Raised(msgspec.Struct, frozen=True):
     error: str
 
 
-def _answer(engine: Engine, event: Event, may_fail: bool) -> Sequence[Any]:
+def _answer(engine: ReplayEngine, event: Event, may_fail: bool) -> Sequence[Any]:
     try:
         return engine.handle(event)
     except Exception as error:

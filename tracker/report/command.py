@@ -9,7 +9,7 @@ from typing import Any
 
 from tracker.journal import Header, Journal, read_journal
 from tracker.report.errors import errors_of
-from tracker.report.page import Session, page
+from tracker.report.page import SessionPage, page
 from tracker.report.records import Records, collect
 from tracker.report.setting import setting_of
 from tracker.report.summary import about_of, summary_of
@@ -19,7 +19,7 @@ def report_page(records: Records, summary: dict[str, Any], header: Header, notic
     """The report as HTML, from records however they were gathered."""
     setting = setting_of(header.configuration)
     errors = errors_of(records, setting.orientation)
-    return page(Session(records, errors, summary, header, setting, notice))
+    return page(SessionPage(records, errors, summary, header, setting, notice))
 
 
 def save_report(

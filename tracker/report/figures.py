@@ -42,7 +42,7 @@ def overview(errors: Errors, holds: Sequence[Hold], end_s: float) -> str:
     untracked = length(errors.untracked)
     since = errors.t_s >= (errors.t_s[errors.counted][0] if errors.counted.any() else 0.0)
     highest = max(3.5, float(np.quantile(untracked, 0.995)) * 1.1)
-    frame = svg.Frame((0.0, end_s), (0.0, highest), width=1080, height=230, top=22)
+    frame = svg.PlotFrame((0.0, end_s), (0.0, highest), width=1080, height=230, top=22)
     parts = [_HATCH]
     parts += [
         svg.band(frame, start, stop, "beam") for start, stop in runs(errors.beam_on, errors.t_s)
@@ -73,7 +73,7 @@ def envelope(t_s: Vector, values: Vector, columns: int) -> tuple[Vector, Vector,
 
 
 def _ribbon(
-    frame: svg.Frame, t_s: Vector, low: Vector, high: Vector, cut: float, style: str
+    frame: svg.PlotFrame, t_s: Vector, low: Vector, high: Vector, cut: float, style: str
 ) -> str:
     if not len(t_s):
         return ""
@@ -87,7 +87,7 @@ def _ribbon(
     return f'<path class="{style}" d="M{"L".join(there + back)}z"/>'
 
 
-def _hold_bands(frame: svg.Frame, holds: Sequence[Hold], end_s: float) -> list[str]:
+def _hold_bands(frame: svg.PlotFrame, holds: Sequence[Hold], end_s: float) -> list[str]:
     parts: list[str] = []
     free_from = -1.0
     for hold in holds:
@@ -113,7 +113,7 @@ def histogram(errors: Errors) -> str:
         (np.histogram(each, edges)[0] / len(each) * 100).tolist() for each in (tracked, untracked)
     ]
     highest = max(*shares[0], *shares[1]) * 1.08
-    frame = svg.Frame((0.0, top), (0.0, highest), top=22)
+    frame = svg.PlotFrame((0.0, top), (0.0, highest), top=22)
     parts = [svg.axes(frame, "3-D distance in mm", "share of beam-on time in %")]
     parts.append(svg.bars(frame, edges_list, shares[0], "tracked-bars"))
     parts.append(svg.steps(frame, edges_list, shares[1], "untracked-line"))
@@ -127,7 +127,7 @@ def histogram(errors: Errors) -> str:
 def cumulative(errors: Errors) -> str:
     """Which share of the beam-on time the distance was within how many millimetres."""
     top = _reach(length(errors.untracked[errors.counted]))
-    frame = svg.Frame((0.0, top), (0.0, 100.0), right=16, top=22)
+    frame = svg.PlotFrame((0.0, top), (0.0, 100.0), right=16, top=22)
     parts = [svg.axes(frame, "within … mm (3-D)", "share of beam-on time in %")]
     grid = np.linspace(0.0, top, 201)
     for name, style in (("untracked", "untracked-line"), ("tracked", "tracked-line")):
@@ -185,7 +185,7 @@ def correlation(records: Records, axis: int) -> str:
     curves = [*model.curve_inhale_mm, *model.curve_exhale_mm] if model else []
     xs = [*cloud_x, *shot_x, *(model.curve_amplitude_mm if model else [])] or [0.0]
     ys = [*cloud_y, *shot_y, *(point[axis] for point in curves)] or [0.0]
-    frame = svg.Frame(
+    frame = svg.PlotFrame(
         svg.padded(min(xs), max(xs)), svg.padded(min(ys), max(ys)), width=350, height=290
     )
     parts = [svg.axes(frame, "surrogate amplitude in mm", f"target {AXIS_NAMES[axis]} in mm")]

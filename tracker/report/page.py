@@ -25,7 +25,7 @@ Summary = dict[str, Any]
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-class Session(NamedTuple):
+class SessionPage(NamedTuple):
     """What a page is made from. ``notice`` says what is wrong with the journal, if anything."""
 
     records: Records
@@ -36,7 +36,7 @@ class Session(NamedTuple):
     notice: str = ""
 
 
-def page(session: Session) -> str:
+def page(session: SessionPage) -> str:
     """The whole page."""
     title = f"tidetrack session: {session.setting.patient_id}"
     curves = packed(session.records, session.errors)
@@ -79,12 +79,12 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _data(session: Session, data: dict[str, Any]) -> str:
+def _data(session: SessionPage, data: dict[str, Any]) -> str:
     data["charts"] = list(_charts(session))
     return json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
 
 
-def _head(session: Session) -> str:
+def _head(session: SessionPage) -> str:
     who = session.setting
     parts = [f"patient {who.patient_id}", f"plan {who.plan_id}", who.orientation]
     if session.summary["trace"]:
@@ -96,7 +96,7 @@ def _head(session: Session) -> str:
     )
 
 
-def _answer(session: Session) -> str:
+def _answer(session: SessionPage) -> str:
     summary = session.summary
     tracked, untracked = summary["tracked"]["rms_mm"], summary["untracked"]["rms_mm"]
     beam = summary["beam"]
@@ -141,7 +141,7 @@ def _answer(session: Session) -> str:
     )
 
 
-def _numbers(session: Session) -> str:
+def _numbers(session: SessionPage) -> str:
     summary = session.summary
     tracked, untracked, beam = summary["tracked"], summary["untracked"], summary["beam"]
     held = sum(beam["holds"].values())
@@ -179,7 +179,7 @@ def _against(value: float | None) -> str:
     return "" if value is None else f"untracked {millimetres(value)}"
 
 
-def _glance(session: Session) -> str:
+def _glance(session: SessionPage) -> str:
     if session.errors is None:
         return ""
     end_s = session.records.end_ns / 1e9
@@ -206,7 +206,7 @@ def _unknown(errors: Errors | None) -> list[tuple[str, str, str]]:
     return [("box", "--unknown", "gap in the recording: truth not known, not counted")]
 
 
-def _timeline(session: Session) -> str:
+def _timeline(session: SessionPage) -> str:
     charts = "".join(
         f'<div class="chart" id="chart-{chart["id"]}" role="img"'
         f' aria-label="{escape(chart["title"])}, {escape(chart["unit"])}, over time">'
@@ -237,7 +237,7 @@ def _timeline(session: Session) -> str:
     )
 
 
-def _charts(session: Session) -> Iterable[dict[str, Any]]:
+def _charts(session: SessionPage) -> Iterable[dict[str, Any]]:
     """Which charts stand below each other, and which curves are in each."""
 
     def line(curve: str, label: str, colour: str, **more: Any) -> dict[str, Any]:
@@ -279,7 +279,7 @@ def _charts(session: Session) -> Iterable[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _correlation(session: Session) -> str:
+def _correlation(session: SessionPage) -> str:
     records = session.records
     if not records.observations:
         return ""
@@ -316,7 +316,7 @@ def _model_caption(records: Records, axis: int) -> str:
     )
 
 
-def _spread(session: Session) -> str:
+def _spread(session: SessionPage) -> str:
     errors = session.errors
     if errors is None or not errors.counted.any():
         return ""
@@ -349,7 +349,7 @@ def _key(*entries: tuple[str, str, str]) -> str:
     return f'<ul class="key">{"".join(items)}</ul>'
 
 
-def _foot(session: Session, stray_mm: float) -> str:
+def _foot(session: SessionPage, stray_mm: float) -> str:
     version = session.header.versions.get("tidetrack", "")
     return (
         f"</main><footer>Made by tidetrack {escape(version)} from the session's journal. Research"

@@ -13,7 +13,7 @@ import msgspec
 
 from tracker.catalogue import Catalogue, CatalogueError, expired
 from tracker.config import load_configuration
-from tracker.daemon_settings import Records
+from tracker.daemon_settings import SessionRecords
 from tracker.journal import read_journal, verify
 from tracker.report.command import write_report
 from tracker.report.summary import summarise
@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what was asked; raises `CatalogueError` or `JournalError`."""
     records = (
-        Records() if args.config is None else load_configuration(args.config).operation.records
+        SessionRecords()
+        if args.config is None
+        else load_configuration(args.config).operation.records
     )
     folder = args.folder or Path(records.folder)
     if not folder.is_dir():
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         return _WHAT[args.what](catalogue, args, records)
 
 
-def _list(catalogue: Catalogue, args: argparse.Namespace, records: Records) -> int:
+def _list(catalogue: Catalogue, args: argparse.Namespace, records: SessionRecords) -> int:
     rows = catalogue.rows()
     if args.json:
         print(json.dumps([msgspec.to_builtins(row) for row in rows], indent=2))
@@ -73,7 +75,7 @@ def _list(catalogue: Catalogue, args: argparse.Namespace, records: Records) -> i
     return 0
 
 
-def _show(catalogue: Catalogue, args: argparse.Namespace, records: Records) -> int:
+def _show(catalogue: Catalogue, args: argparse.Namespace, records: SessionRecords) -> int:
     row = catalogue.find(args.name)
     summary = summarise(read_journal(catalogue.journal_of(row)))
     shown = {"session": msgspec.to_builtins(row), "summary": summary}
@@ -85,13 +87,13 @@ def _show(catalogue: Catalogue, args: argparse.Namespace, records: Records) -> i
     return 0
 
 
-def _report(catalogue: Catalogue, args: argparse.Namespace, records: Records) -> int:
+def _report(catalogue: Catalogue, args: argparse.Namespace, records: SessionRecords) -> int:
     path = catalogue.journal_of(catalogue.find(args.name))
     print(write_report(path, path.with_suffix("")))
     return 0
 
 
-def _export(catalogue: Catalogue, args: argparse.Namespace, records: Records) -> int:
+def _export(catalogue: Catalogue, args: argparse.Namespace, records: SessionRecords) -> int:
     row = catalogue.find(args.name)
     path = catalogue.journal_of(row)
     if args.out.exists():
@@ -115,7 +117,7 @@ def _export(catalogue: Catalogue, args: argparse.Namespace, records: Records) ->
     return 0
 
 
-def _prune(catalogue: Catalogue, args: argparse.Namespace, records: Records) -> int:
+def _prune(catalogue: Catalogue, args: argparse.Namespace, records: SessionRecords) -> int:
     over = [row for row in catalogue.rows() if expired(row, records.retention_days)]
     for row in over:
         if args.yes:
@@ -129,7 +131,7 @@ def _prune(catalogue: Catalogue, args: argparse.Namespace, records: Records) -> 
     return 0
 
 
-_WHAT: dict[str, Callable[[Catalogue, argparse.Namespace, Records], int]] = {
+_WHAT: dict[str, Callable[[Catalogue, argparse.Namespace, SessionRecords], int]] = {
     "list": _list,
     "show": _show,
     "report": _report,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 Span = tuple[float, float]
 
 
-class Frame(NamedTuple):
+class PlotFrame(NamedTuple):
     """A figure's size, its margins, and what its axes run over."""
 
     x: Span
@@ -35,7 +35,7 @@ class Frame(NamedTuple):
         return self.height - self.bottom - inner * (y - low) / (high - low)
 
 
-def figure(frame: Frame, label: str, parts: Iterable[str]) -> str:
+def figure(frame: PlotFrame, label: str, parts: Iterable[str]) -> str:
     """The whole SVG, with a text for those who do not see it."""
     return (
         f'<svg viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{escape(label)}">'
@@ -44,7 +44,7 @@ def figure(frame: Frame, label: str, parts: Iterable[str]) -> str:
     )
 
 
-def axes(frame: Frame, x_title: str, y_title: str, *, y_grid: bool = True) -> str:
+def axes(frame: PlotFrame, x_title: str, y_title: str, *, y_grid: bool = True) -> str:
     """Axis lines, ticks with numbers, grid and titles."""
     parts: list[str] = []
     bottom = frame.height - frame.bottom
@@ -79,7 +79,7 @@ def axes(frame: Frame, x_title: str, y_title: str, *, y_grid: bool = True) -> st
     return "".join(parts)
 
 
-def line(frame: Frame, xs: Sequence[float], ys: Sequence[float], style: str) -> str:
+def line(frame: PlotFrame, xs: Sequence[float], ys: Sequence[float], style: str) -> str:
     """A line through points; a NaN breaks it."""
     path: list[str] = []
     pen = "M"
@@ -92,7 +92,9 @@ def line(frame: Frame, xs: Sequence[float], ys: Sequence[float], style: str) -> 
     return f'<path class="{style}" d="{"".join(path)}"/>'
 
 
-def dots(frame: Frame, xs: Sequence[float], ys: Sequence[float], radius: float, style: str) -> str:
+def dots(
+    frame: PlotFrame, xs: Sequence[float], ys: Sequence[float], radius: float, style: str
+) -> str:
     """A dot at each point, all in one path."""
     path = "".join(
         f"M{frame.px(x) - radius:.1f} {frame.py(y):.1f}"
@@ -103,7 +105,7 @@ def dots(frame: Frame, xs: Sequence[float], ys: Sequence[float], radius: float, 
     return f'<path class="{style}" d="{path}"/>'
 
 
-def band(frame: Frame, low: float, high: float, style: str) -> str:
+def band(frame: PlotFrame, low: float, high: float, style: str) -> str:
     """A vertical band over the whole height, clipped to the axes."""
     low, high = max(low, frame.x[0]), min(high, frame.x[1])
     if high <= low:
@@ -116,7 +118,7 @@ def band(frame: Frame, low: float, high: float, style: str) -> str:
     )
 
 
-def bars(frame: Frame, edges: Sequence[float], heights: Sequence[float], style: str) -> str:
+def bars(frame: PlotFrame, edges: Sequence[float], heights: Sequence[float], style: str) -> str:
     """A histogram's bars."""
     base = frame.py(frame.y[0])
     path = "".join(
@@ -128,7 +130,7 @@ def bars(frame: Frame, edges: Sequence[float], heights: Sequence[float], style: 
     return f'<path class="{style}" d="{path}"/>'
 
 
-def steps(frame: Frame, edges: Sequence[float], heights: Sequence[float], style: str) -> str:
+def steps(frame: PlotFrame, edges: Sequence[float], heights: Sequence[float], style: str) -> str:
     """A histogram's outline."""
     path = f"M{frame.px(edges[0]):.1f} {frame.py(0):.1f}"
     for low, high, height in zip(edges[:-1], edges[1:], heights, strict=True):

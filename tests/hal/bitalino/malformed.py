@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 from hal.bitalino import codec
-from hal.bitalino.codec import Found, Frame, Frames
+from hal.bitalino.codec import BitalinoFrame, Found, Frames
 
 _LEAD, _TAIL = 6, 14
-_TRUE = [Frame(i % 16, (500 + i // 4,)) for i in range(_LEAD + 1 + _TAIL)]
+_TRUE = [BitalinoFrame(i % 16, (500 + i // 4,)) for i in range(_LEAD + 1 + _TAIL)]
 _WIRE = [codec.encode_frame(frame) for frame in _TRUE]
 _BEFORE, _ORIGINAL, _AFTER = b"".join(_WIRE[:_LEAD]), _WIRE[_LEAD], b"".join(_WIRE[_LEAD + 1 :])
 

@@ -7,17 +7,20 @@ import random
 import pytest
 
 from hal.bitalino import codec
-from hal.bitalino.codec import Found, Frame, Frames, Trouble
+from hal.bitalino.codec import BitalinoFrame, BitalinoTrouble, Found, Frames
 
 
 def stream(count: int, channels: int = 1, start: int = 0) -> list[bytes]:
     values = [500 + (7 * i) % 11 // 3 for i in range(count)]
     rest = (100,) * (channels - 1)
     rest = tuple(min(v, 40) if i >= 3 else v for i, v in enumerate(rest))
-    return [codec.encode_frame(Frame((start + i) % 16, (v, *rest))) for i, v in enumerate(values)]
+    return [
+        codec.encode_frame(BitalinoFrame((start + i) % 16, (v, *rest)))
+        for i, v in enumerate(values)
+    ]
 
 
-def counted(found: list[Found | Trouble]) -> list[int]:
+def counted(found: list[Found | BitalinoTrouble]) -> list[int]:
     return [f.frame.sequence for f in found if isinstance(f, Found)]
 
 
@@ -38,14 +41,14 @@ def test_frame_length_and_round_trip(channels: int, size: int) -> None:
     chance = random.Random(channels)
     for _ in range(200):
         counts = tuple(chance.randrange(1024 if i < 4 else 64) for i in range(channels))
-        frame = Frame(chance.randrange(16), counts, chance.randrange(16), 7)
+        frame = BitalinoFrame(chance.randrange(16), counts, chance.randrange(16), 7)
         data = codec.encode_frame(frame)
         assert len(data) == size
         assert codec.decode_frame(data, channels, 7) == frame
 
 
 def test_packing_to_the_bit() -> None:
-    data = codec.encode_frame(Frame(0xA, (0b1111000000, 0b1000000001), 0b0101))
+    data = codec.encode_frame(BitalinoFrame(0xA, (0b1111000000, 0b1000000001), 0b0101))
     assert data[-1] >> 4 == 0xA
     assert data[-2] == 0b0101_1111
     assert data[-3] == 0b000000_10
@@ -77,7 +80,7 @@ def test_whole_in_pieces_and_with_a_rest(channels: int, piece: int) -> None:
     frames = Frames(channels)
     found = [f for i in range(0, len(data), piece) for f in frames.feed(data[i : i + piece], i)]
     assert counted(found) == [i % 16 for i in range(3, 20)], "the first four confirm the boundary"
-    last = codec.encode_frame(Frame(4, (500, *([40] * (channels - 1)))))
+    last = codec.encode_frame(BitalinoFrame(4, (500, *([40] * (channels - 1)))))
     assert frames.feed(last[:2], 0) == []
 
 
@@ -94,7 +97,7 @@ def test_every_byte_corrupted_never_becomes_a_sample(at: int) -> None:
         frames = [f.frame for f in found if isinstance(f, Found)]
         assert set(frames) <= good, flip
         assert len(frames) == 36, flip
-        assert [f.what for f in found if isinstance(f, Trouble)] == ["belt frame damaged"]
+        assert [f.what for f in found if isinstance(f, BitalinoTrouble)] == ["belt frame damaged"]
 
 
 @pytest.mark.parametrize("cut", [1, 2, 4, 5])
@@ -110,7 +113,7 @@ def test_bytes_lost_and_found_again(cut: int) -> None:
 def test_whole_frames_lost_are_a_gap_not_a_fault() -> None:
     wire = stream(40)
     found = Frames(1).feed(b"".join(wire[:10] + wire[13:]), 0)
-    assert not [f for f in found if isinstance(f, Trouble)]
+    assert not [f for f in found if isinstance(f, BitalinoTrouble)]
     assert counted(found)[6:9] == [9, 13, 14]
 
 
@@ -118,14 +121,14 @@ def test_noise_before_the_stream() -> None:
     chance = random.Random(1)
     found = Frames(1).feed(chance.randbytes(200) + b"".join(stream(20)), 0)
     assert counted(found)[-1] == 3
-    assert isinstance(found[0], Trouble)
+    assert isinstance(found[0], BitalinoTrouble)
     assert found[0].what == "belt bytes skipped"
 
 
 def test_a_step_waits_for_its_confirmation() -> None:
     frames = Frames(1, largest_step=8)
     levels = [500] * 6 + [600] * 3
-    wire = [codec.encode_frame(Frame(i % 16, (v,))) for i, v in enumerate(levels)]
+    wire = [codec.encode_frame(BitalinoFrame(i % 16, (v,))) for i, v in enumerate(levels)]
     frames.feed(b"".join(wire[:6]), 1)
     assert frames.feed(wire[6], 2) == []
     first, second = frames.feed(wire[7], 3)
@@ -136,7 +139,7 @@ def test_a_step_waits_for_its_confirmation() -> None:
 
 
 def test_lines_that_change_are_believed_when_they_stay() -> None:
-    wire = [codec.encode_frame(Frame(i % 16, (500,), 0 if i < 8 else 5)) for i in range(16)]
+    wire = [codec.encode_frame(BitalinoFrame(i % 16, (500,), 0 if i < 8 else 5)) for i in range(16)]
     found = Frames(1).feed(b"".join(wire), 0)
     assert len(counted(found)) == 13
-    assert not [f for f in found if isinstance(f, Trouble)]
+    assert not [f for f in found if isinstance(f, BitalinoTrouble)]

@@ -10,7 +10,7 @@ import random
 
 from hal.errors import ProtocolError
 from hal.gcs import codec
-from hal.gcs.codec import Answer, Answers
+from hal.gcs.codec import Answers, GcsAnswer
 
 _AXES = ("X", "Y", "Z")
 _GOOD = codec.answer(["X=1.250000", "Y=-20.500000", "Z=0.001000"])
@@ -23,13 +23,13 @@ def feed(data: bytes) -> bool:
     believed = 0
     try:
         for answer in answers.feed(data):
-            if isinstance(answer, Answer):
+            if isinstance(answer, GcsAnswer):
                 codec.read_values(answer.lines, _AXES)
                 believed += 1
     except ProtocolError:
         pass
     answers.drop()
-    if answers.feed(_GOOD) != [Answer(["X=1.250000", "Y=-20.500000", "Z=0.001000"])]:
+    if answers.feed(_GOOD) != [GcsAnswer(["X=1.250000", "Y=-20.500000", "Z=0.001000"])]:
         raise AssertionError(f"lost its way after {data!r}")
     return believed > 0
 

@@ -6,10 +6,10 @@ import pytest
 
 from hal.errors import ProtocolError
 from hal.gcs import codec
-from hal.gcs.codec import Answer, Answers, Commands, Ready
+from hal.gcs.codec import Answers, Commands, GcsAnswer, Ready
 
 WIRE = b"0\nX=1.5000 \nY=-2.0e-1 \nZ=3\n\xb1\n\xb0\n"
-ANSWERS = [Answer(["0"]), Answer(["X=1.5000", "Y=-2.0e-1", "Z=3"]), Ready(True), Ready(False)]
+ANSWERS = [GcsAnswer(["0"]), GcsAnswer(["X=1.5000", "Y=-2.0e-1", "Z=3"]), Ready(True), Ready(False)]
 
 
 def test_lines() -> None:
@@ -24,7 +24,7 @@ def test_whole_bytewise_and_with_a_rest() -> None:
     assert [a for i in range(len(WIRE)) for a in answers.feed(WIRE[i : i + 1])] == ANSWERS
     answers = Answers()
     assert answers.feed(WIRE + b"X=1 \nY") == ANSWERS
-    assert answers.feed(b"=2\n") == [Answer(["X=1", "Y=2"])]
+    assert answers.feed(b"=2\n") == [GcsAnswer(["X=1", "Y=2"])]
 
 
 def test_commands_and_control_bytes_in_order() -> None:
@@ -92,7 +92,7 @@ def test_damaged_byte_changes_the_text_or_is_refused() -> None:
         except ProtocolError:
             continue
         for answer in got:
-            assert isinstance(answer, Answer)
+            assert isinstance(answer, GcsAnswer)
             with pytest.raises(ProtocolError):
                 codec.read_values(answer.lines, ("X", "Y"))
 

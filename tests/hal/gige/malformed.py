@@ -14,7 +14,7 @@ import numpy as np
 from hal.errors import DeviceError
 from hal.gige import codec
 from hal.gige.packets import MONO8, RESENT, Leader, packets_of
-from hal.gige.reassembly import Frame, Reassembly
+from hal.gige.reassembly import GvspFrame, Reassembly
 from hal.gige.session import GigeSession, GigeSettings
 
 CONTROL, STREAM = 0, 1
@@ -28,7 +28,7 @@ _BEFORE = [
 ]
 _PACKETS = packets_of(3, _LEADER, _PICTURE.tobytes(), _PACKET_BYTES)
 _SETTINGS = GigeSettings(device="camera", host="10.0.0.9")
-_WHO = codec.Identity("twin", "one", "1", "SN1", "", "10.0.0.9", "020000000001")
+_WHO = codec.GigeIdentity("twin", "one", "1", "SN1", "", "10.0.0.9", "020000000001")
 _ANSWER = codec.encode_ack(codec.Ack(0, codec.DISCOVERY + 1, 1, codec.encode_identity(_WHO)))
 _TIMESTAMP = range(12, 20)
 """Of the leader, behind its header."""
@@ -60,7 +60,7 @@ def _completed(number: int, packet: bytes) -> bool:
         for index, each in enumerate(_PACKETS)
         for item in assembly.receive(packet if index == number else each, 0)
     ]
-    return any(isinstance(item, Frame) for item in said)
+    return any(isinstance(item, GvspFrame) for item in said)
 
 
 def malformed(rng: random.Random) -> bytes:

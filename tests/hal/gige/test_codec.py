@@ -9,7 +9,7 @@ from hal.errors import ProtocolError
 from hal.gige import codec, packets
 
 MESSAGES = [
-    codec.Ask(codec.DISCOVERY),
+    codec.GvcpAsk(codec.DISCOVERY),
     codec.read_register(0x0A00),
     codec.write_register(0x0D04, 0x4000_0578),
     codec.read_memory(0x0200, 512),
@@ -19,7 +19,7 @@ MESSAGES = [
 
 
 def test_vectors_from_the_protocol_notes() -> None:
-    assert codec.encode_command(codec.Ask(codec.DISCOVERY), 1).hex() == "4201000200000001"
+    assert codec.encode_command(codec.GvcpAsk(codec.DISCOVERY), 1).hex() == "4201000200000001"
     assert codec.encode_command(codec.read_register(0x0A00), 0xFFFF).hex() == (
         "420100800004ffff00000a00"
     )
@@ -32,14 +32,14 @@ def test_vectors_from_the_protocol_notes() -> None:
 
 
 @pytest.mark.parametrize("ask", MESSAGES)
-def test_commands_survive_the_wire(ask: codec.Ask) -> None:
+def test_commands_survive_the_wire(ask: codec.GvcpAsk) -> None:
     command = codec.decode_command(codec.encode_command(ask, 77, ack_wanted=False))
     assert (command.command, command.payload, command.request_id) == (*ask, 77)
     assert not command.ack_wanted
 
 
 @pytest.mark.parametrize("ask", MESSAGES)
-def test_a_corrupted_command_is_refused_or_another_command(ask: codec.Ask) -> None:
+def test_a_corrupted_command_is_refused_or_another_command(ask: codec.GvcpAsk) -> None:
     whole = codec.encode_command(ask, 77)
     for at in range(len(whole)):
         for flip in (0x01, 0x80, 0xFF):
@@ -51,7 +51,7 @@ def test_a_corrupted_command_is_refused_or_another_command(ask: codec.Ask) -> No
 
 
 @pytest.mark.parametrize("ask", MESSAGES)
-def test_cut_and_lengthened_commands_are_refused(ask: codec.Ask) -> None:
+def test_cut_and_lengthened_commands_are_refused(ask: codec.GvcpAsk) -> None:
     whole = codec.encode_command(ask, 77)
     for length in range(len(whole)):
         with pytest.raises(ProtocolError):
@@ -70,7 +70,7 @@ def test_acks_survive_the_wire_and_refuse_cuts() -> None:
 
 
 def test_identities_survive_the_wire() -> None:
-    identity = codec.Identity("Maker", "Type", "1.2", "S-3", "left", "10.1.2.3", "02aabbccddee")
+    identity = codec.GigeIdentity("Maker", "Type", "1.2", "S-3", "left", "10.1.2.3", "02aabbccddee")
     payload = codec.encode_identity(identity)
     assert len(payload) == 248
     assert codec.decode_identity(payload) == identity
@@ -105,7 +105,7 @@ def test_a_leader_as_a_camera_sends_it() -> None:
 @pytest.mark.parametrize("extended", [False, True])
 def test_packets_survive_the_wire(extended: bool) -> None:
     block = 2**33 if extended else 9
-    packet = packets.Packet(0, block, packets.PAYLOAD, 4, memoryview(b"abc"), extended)
+    packet = packets.GvspPacket(0, block, packets.PAYLOAD, 4, memoryview(b"abc"), extended)
     again = packets.decode_packet(packets.encode_packet(packet))
     assert again == packet
 

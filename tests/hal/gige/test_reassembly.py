@@ -9,12 +9,12 @@ from hal.gige.packets import (
     MONO8,
     MONO16,
     UNAVAILABLE,
+    GvspPacket,
     Leader,
-    Packet,
     encode_packet,
     packets_of,
 )
-from hal.gige.reassembly import GIVE_UP_NS, QUIET_NS, Frame, Reassembly
+from hal.gige.reassembly import GIVE_UP_NS, QUIET_NS, GvspFrame, Reassembly
 from hal.messages import BadSample
 
 RNG = np.random.default_rng(2)
@@ -33,13 +33,15 @@ def made() -> Reassembly:
     return Reassembly("camera", PACKET_BYTES, 1_000_000_000)
 
 
-def fed(assembly: Reassembly, datagrams: list[bytes], now_ns: int = 0) -> list[Frame | BadSample]:
+def fed(
+    assembly: Reassembly, datagrams: list[bytes], now_ns: int = 0
+) -> list[GvspFrame | BadSample]:
     return [item for data in datagrams for item in assembly.receive(data, now_ns)]
 
 
-def settled(assembly: Reassembly, now_ns: int = 0) -> list[Frame | BadSample]:
+def settled(assembly: Reassembly, now_ns: int = 0) -> list[GvspFrame | BadSample]:
     """Let time pass until nothing is open."""
-    said: list[Frame | BadSample] = []
+    said: list[GvspFrame | BadSample] = []
     while assembly.wake_ns is not None:
         now_ns = max(now_ns, assembly.wake_ns)
         said += assembly.wake(now_ns)
@@ -50,7 +52,7 @@ def settled(assembly: Reassembly, now_ns: int = 0) -> list[Frame | BadSample]:
 def test_a_picture_comes_out_as_it_went_in(dtype: type) -> None:
     picture = RNG.integers(0, np.iinfo(dtype).max, (30, 40)).astype(dtype)
     (frame,) = fed(made(), sent(7, picture, 77), 123)
-    assert isinstance(frame, Frame)
+    assert isinstance(frame, GvspFrame)
     assert np.array_equal(frame.pixels, picture)
     assert (frame.t_ns, frame.number, frame.timestamp) == (123, 7, 77)
 
@@ -60,7 +62,7 @@ def test_order_does_not_matter() -> None:
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(len(datagrams))
         (frame,) = fed(made(), [datagrams[i] for i in order])
-        assert isinstance(frame, Frame)
+        assert isinstance(frame, GvspFrame)
         assert np.array_equal(frame.pixels, PICTURE)
 
 
@@ -68,12 +70,12 @@ def test_packets_of_two_pictures_may_mix() -> None:
     one, two = sent(1), sent(2, PICTURE[::-1].copy())
     mixed = [data for both in zip(one, two, strict=True) for data in both]
     frames = fed(made(), mixed)
-    assert [f.number for f in frames if isinstance(f, Frame)] == [1, 2]
+    assert [f.number for f in frames if isinstance(f, GvspFrame)] == [1, 2]
 
 
 def test_a_repeated_packet_is_harmless_and_a_differing_one_spoils_the_picture() -> None:
     datagrams = sent()
-    assert isinstance(fed(made(), [datagrams[1], *datagrams])[0], Frame)
+    assert isinstance(fed(made(), [datagrams[1], *datagrams])[0], GvspFrame)
     other = sent(1, PICTURE[::-1].copy())
     (bad,) = fed(made(), [other[2], *datagrams])
     assert isinstance(bad, BadSample)
@@ -89,7 +91,7 @@ def test_each_lost_packet_is_asked_for_and_taken(lost: int) -> None:
     (wanted,) = assembly.wanted
     assert (wanted.block, wanted.first, wanted.last) == (1, lost, lost)
     (frame,) = assembly.receive(datagrams[lost], 1 * MS)
-    assert isinstance(frame, Frame)
+    assert isinstance(frame, GvspFrame)
     assert np.array_equal(frame.pixels, PICTURE)
 
 
@@ -102,7 +104,7 @@ def test_a_lost_end_is_asked_for_after_silence() -> None:
     assert assembly.wake(QUIET_NS) == []
     (wanted,) = assembly.wanted
     assert (wanted.first, wanted.last) == (12, 13)
-    assert isinstance(fed(assembly, datagrams[-2:])[0], Frame)
+    assert isinstance(fed(assembly, datagrams[-2:])[0], GvspFrame)
 
 
 def test_a_lost_end_is_asked_for_when_the_next_picture_begins() -> None:
@@ -130,7 +132,7 @@ def test_a_camera_that_has_the_packet_no_more_ends_the_waiting() -> None:
     datagrams = sent()
     assembly = made()
     fed(assembly, datagrams[:5] + datagrams[6:])
-    gone = encode_packet(Packet(UNAVAILABLE, 1, 3, 5, memoryview(b""), False))
+    gone = encode_packet(GvspPacket(UNAVAILABLE, 1, 3, 5, memoryview(b""), False))
     assembly.receive(gone, 2 * MS)
     (bad,) = settled(assembly, 2 * MS)
     assert isinstance(bad, BadSample)
@@ -148,13 +150,13 @@ def test_the_frame_count_goes_on_where_the_block_id_starts_again() -> None:
     numbers = []
     for block in (65_533, 65_534, 1, 65_535, 2, 3):
         (frame,) = fed(assembly, sent(block))
-        numbers.append(frame.number if isinstance(frame, Frame) else None)
+        numbers.append(frame.number if isinstance(frame, GvspFrame) else None)
     assert numbers == [65_533, 65_534, 65_536, 65_535, 65_537, 65_538]
 
 
 def test_a_clock_that_jumps_is_not_believed() -> None:
     assembly = made()
-    assert isinstance(fed(assembly, sent(1, ticks=10 * MS), 10 * MS)[0], Frame)
+    assert isinstance(fed(assembly, sent(1, ticks=10 * MS), 10 * MS)[0], GvspFrame)
     (bad,) = fed(assembly, sent(2, ticks=5_000 * MS), 27 * MS)
     assert isinstance(bad, BadSample)
     assert "clock jumped" in bad.value
@@ -174,11 +176,11 @@ def test_no_corrupted_header_byte_makes_another_picture() -> None:
                 said = fed(assembly, [*whole[:number], bad, *whole[number + 1 :]])
                 said += settled(assembly)
                 for item in said:
-                    if isinstance(item, Frame):
+                    if isinstance(item, GvspFrame):
                         assert np.array_equal(item.pixels, PICTURE), (number, at, flip)
                 # The conversation recovers, with the second picture if the first leader was wrong.
                 again = fed(assembly, sent(5000), 10**9) + fed(assembly, sent(5001), 10**9)
-                assert isinstance(again[-1], Frame)
+                assert isinstance(again[-1], GvspFrame)
 
 
 def test_fifty_thousand_malformed_packets_make_no_frame_and_no_crash() -> None:
@@ -202,11 +204,11 @@ def test_a_region_of_the_sensor_that_changed_makes_no_picture() -> None:
     """Every point in it would lie elsewhere than calibrated."""
     assembly = made()
     for block in (1, 2):
-        assert isinstance(fed(assembly, sent(block))[0], Frame)
+        assert isinstance(fed(assembly, sent(block))[0], GvspFrame)
     moved = Leader(6000, MONO8, 40, 30, 8, 0, 0)
     for block in (3, 4, 5):
         said = fed(assembly, packets_of(block, moved, PICTURE.tobytes(), PACKET_BYTES))
         said += settled(assembly)
-        assert not [item for item in said if isinstance(item, Frame)]
+        assert not [item for item in said if isinstance(item, GvspFrame)]
         words = [item.value for item in said if isinstance(item, BadSample)]
         assert "GVSP image of 40 x 30 from 8, 0 in 0x01080001" in words[0]

@@ -8,7 +8,7 @@ import pytest
 from hal.errors import DeviceError, LinkError
 from hal.events import SendExpose, SendHold
 from hal.gige import codec
-from hal.gige.reassembly import Frame, Reassembly
+from hal.gige.reassembly import GvspFrame, Reassembly
 from hal.gige.session import MOST_TRIES, GigeSession, GigeSettings
 from sim.gige import GigeTwin
 
@@ -58,7 +58,7 @@ def test_the_software_trigger_takes_one_picture_a_shot() -> None:
         talk(twin, session, shot * 100 * MS)
         assert twin.triggers == shot
     frames = [f for data in twin.stream for f in pictures.receive(data, 0)]
-    assert [f.number for f in frames if isinstance(f, Frame)] == [1, 2]
+    assert [f.number for f in frames if isinstance(f, GvspFrame)] == [1, 2]
     assert np.array_equal(frames[0].pixels, PICTURE)  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -20,13 +20,13 @@ def _asking() -> GateSession:
     """A driver whose reading (transaction 3) is out."""
     session = GateSession("gate", _SETTINGS)
     session.begin(0)
-    session.receive(codec.encode_answer(codec.Answer(1, codec.WRITE_COIL, (0,))), 0)
-    session.receive(codec.encode_answer(codec.Answer(2, codec.WRITE_COIL, (0,))), 0)
+    session.receive(codec.encode_answer(codec.ModbusAnswer(1, codec.WRITE_COIL, (0,))), 0)
+    session.receive(codec.encode_answer(codec.ModbusAnswer(2, codec.WRITE_COIL, (0,))), 0)
     session.data_to_send()
     return session
 
 
-_READING = codec.encode_answer(codec.Answer(3, codec.READ_COILS, (0,)))
+_READING = codec.encode_answer(codec.ModbusAnswer(3, codec.READ_COILS, (0,)))
 
 
 def feed(data: bytes) -> bool:

@@ -11,7 +11,7 @@ from hal.errors import DeviceError, LinkError, ProtocolError
 from hal.events import SendHold, SendPermit, SendStop
 from hal.messages import BadSample, BeamStatus
 from hal.modbus import codec
-from hal.modbus.codec import Request, Telegrams
+from hal.modbus.codec import ModbusRequest, Telegrams
 from hal.modbus.session import GateSession, GateSettings, Watchdog
 from sim.back_to_back import MS, SECOND, BackToBack
 from sim.modbus import ModbusTwin
@@ -40,7 +40,7 @@ def keep_permitted(pump: BackToBack, until_ns: int) -> None:
         pump.run(pump.now_ns + 10 * MS)
 
 
-def written(pump: BackToBack) -> list[Request]:
+def written(pump: BackToBack) -> list[ModbusRequest]:
     return [r for r in Telegrams().requests(bytes(pump.sent)) if r.function == codec.WRITE_COIL]
 
 
@@ -284,7 +284,7 @@ def test_answers_that_do_not_fit_close_the_link() -> None:
 
 def test_unasked_answer_is_reported() -> None:
     pump = started()
-    wire = codec.encode_answer(codec.Answer(4711, codec.READ_COILS, (1,)))
+    wire = codec.encode_answer(codec.ModbusAnswer(4711, codec.READ_COILS, (1,)))
     (bad,) = pump.driver.receive(wire, pump.now_ns)
     assert bad.what == "gate answered what was not asked"
 

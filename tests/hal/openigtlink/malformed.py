@@ -6,9 +6,11 @@ import math
 import random
 import struct
 
-from hal.openigtlink.codec import HEADER, Packet, StreamReader, crc64, encode
+from hal.openigtlink.codec import HEADER, IgtlPacket, StreamReader, crc64, encode
 from hal.openigtlink.contents import (
     Content,
+    IgtlText,
+    IgtlTool,
     Position,
     QuaternionData,
     QuaternionTool,
@@ -16,8 +18,6 @@ from hal.openigtlink.contents import (
     StartTracking,
     Status,
     StopTracking,
-    Text,
-    Tool,
     TrackingAnswer,
     TrackingData,
     Transform,
@@ -32,7 +32,7 @@ CONTENTS: list[Content] = [
     Position((1.5, -2.25, 3.125)),
     Position((1.5, -2.25, 3.125), (0.0, 0.0, 0.5, 0.875)),
     TrackingData(()),
-    TrackingData((Tool("Marker 0", TURNED), Tool("Marker 1", at((4.0, 5.0, 6.0)), 1))),
+    TrackingData((IgtlTool("Marker 0", TURNED), IgtlTool("Marker 1", at((4.0, 5.0, 6.0)), 1))),
     QuaternionData((QuaternionTool("Marker 0", (1.0, 2.0, 3.0), (0.5, 0.5, 0.5, 0.5)),)),
     StartTracking("TDATA", 20, "Patient"),
     StartTracking("QTDATA"),
@@ -42,12 +42,12 @@ CONTENTS: list[Content] = [
     TrackingAnswer("QTDATA", False),
     Status(1),
     Status(13, -5, "Warm-up", "camera is warming up"),
-    Text("beam held"),
-    Text("Ausatmung für 2 s"),
+    IgtlText("beam held"),
+    IgtlText("Ausatmung für 2 s"),
     Sensor((512.25, -1.5, 1e-300)),
     Sensor(()),
 ]
-_GOOD = Packet("Next", UNIX_NS, Text("still here"))
+_GOOD = IgtlPacket("Next", UNIX_NS, IgtlText("still here"))
 
 
 def feed(data: bytes) -> bool:
@@ -58,14 +58,14 @@ def feed(data: bytes) -> bool:
         found += reader.resume()
     if reader.take(encode(_GOOD))[-1:] != [_GOOD]:
         raise AssertionError(f"lost its way after {data!r}")
-    return any(isinstance(item, Packet) for item in found)
+    return any(isinstance(item, IgtlPacket) for item in found)
 
 
 def malformed(rng: random.Random) -> bytes:
     """A message that must not be believed: broken where the CRC or the sizes look."""
     version = rng.choice((1, 2))
     content = rng.choice(CONTENTS[:1] + CONTENTS[2:])
-    data = bytearray(encode(Packet("Tracker", UNIX_NS, content, version)))
+    data = bytearray(encode(IgtlPacket("Tracker", UNIX_NS, content, version)))
     kind = rng.randrange(5)
     if kind == 0 and len(data) > HEADER.size:  # the body
         for _ in range(rng.randrange(1, 4)):
@@ -90,5 +90,5 @@ def malformed(rng: random.Random) -> bytes:
         del data[rng.randrange(0, len(data)) :]
     else:
         data = bytearray(rng.randbytes(rng.randrange(0, 300)))
-    good = encode(Packet("Tracker", UNIX_NS, content, version))
+    good = encode(IgtlPacket("Tracker", UNIX_NS, content, version))
     return b"" if bytes(data) == good else bytes(data)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 
-from hal.openigtlink.codec import Packet, StreamReader
-from hal.openigtlink.contents import Sensor, Status, Text, Transform, at
+from hal.openigtlink.codec import IgtlPacket, StreamReader
+from hal.openigtlink.contents import IgtlText, Sensor, Status, Transform, at
 from hal.openigtlink.publication import DISABLED, OK, Publication
 from hal.openigtlink.server import UNREAD_AT_MOST, serve
 
 START_NS = 1_700_000_000_000_000_000
 
 
-def packets(data: bytes) -> list[Packet]:
+def packets(data: bytes) -> list[IgtlPacket]:
     found = StreamReader().take(data)
-    assert all(isinstance(item, Packet) for item in found)
-    return [item for item in found if isinstance(item, Packet)]
+    assert all(isinstance(item, IgtlPacket) for item in found)
+    return [item for item in found if isinstance(item, IgtlPacket)]
 
 
 def test_positions_become_transforms_with_unix_time() -> None:
@@ -45,17 +45,17 @@ def test_state_is_status_and_words() -> None:
     data = publication.state("State", 0, DISABLED, "HOLDING", "marker stale: 120 ms, limit 100 ms")
     status, text = packets(data)
     assert status.content == Status(15, 0, "HOLDING", "marker stale: 120 ms, limit 100 ms")
-    assert text.content == Text("HOLDING: marker stale: 120 ms, limit 100 ms")
+    assert text.content == IgtlText("HOLDING: marker stale: 120 ms, limit 100 ms")
     (numbers,) = packets(publication.numbers("Phase", 0, (0.25,)))
     assert numbers.content == Sensor((0.25,))
 
 
-async def _read(reader: asyncio.StreamReader, count: int) -> list[Packet]:
-    stream, found = StreamReader(), list[Packet]()
+async def _read(reader: asyncio.StreamReader, count: int) -> list[IgtlPacket]:
+    stream, found = StreamReader(), list[IgtlPacket]()
     while len(found) < count:
         data = await asyncio.wait_for(reader.read(65536), 5)
         assert data
-        found += [item for item in stream.take(data) if isinstance(item, Packet)]
+        found += [item for item in stream.take(data) if isinstance(item, IgtlPacket)]
     return found
 
 

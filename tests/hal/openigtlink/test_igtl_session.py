@@ -11,20 +11,20 @@ import pytest
 from hal.errors import DeviceError, LinkError
 from hal.events import SendStop
 from hal.messages import BadSample, BeltSample, MarkerFrame, Sample, Triple
-from hal.openigtlink.codec import Packet, encode
+from hal.openigtlink.codec import IgtlPacket, encode
 from hal.openigtlink.contents import (
+    IgtlText,
+    IgtlTool,
     Position,
     Sensor,
     StartTracking,
     Status,
     StopTracking,
-    Text,
-    Tool,
     TrackingData,
     Transform,
     at,
 )
-from hal.openigtlink.session import TABLE, IgtlSession, IgtlSettings, State, Trigger
+from hal.openigtlink.session import TABLE, IgtlSession, IgtlSettings, IgtlState, IgtlTrigger
 from sim.back_to_back import MS, BackToBack
 from sim.openigtlink import IgtlTwin
 
@@ -64,14 +64,14 @@ def test_asked_for_data_come_at_the_resolution(ask: Any) -> None:
     driver = IgtlSession("camera", settings)
     twin = IgtlTwin(TOOLS)
     pair = BackToBack(driver, twin)
-    assert driver.state is State.ASKED
+    assert driver.state is IgtlState.ASKED
     pair.run(1000 * MS, frames_at_60_hz(), 10 * MS)
     assert len(pair.of(MarkerFrame)) == 20
-    assert isinstance(twin.heard[0], Packet)
+    assert isinstance(twin.heard[0], IgtlPacket)
     assert twin.heard[0].content == StartTracking(ask, 50, "Patient")
     driver.stop()
     pair.run(1100 * MS)
-    assert isinstance(twin.heard[1], Packet)
+    assert isinstance(twin.heard[1], IgtlPacket)
     assert twin.heard[1].content == StopTracking(ask)
 
 
@@ -82,7 +82,7 @@ def test_a_server_that_refuses_closes_the_link() -> None:
     pair = BackToBack(driver, twin).run(100 * MS, frames_at_60_hz())
     assert isinstance(pair.error, LinkError)
     assert "refuses to push TDATA" in str(pair.error)
-    assert driver.state is State.CLOSED
+    assert driver.state is IgtlState.CLOSED
 
 
 @pytest.mark.parametrize("push", ["TRANSFORM", "POSITION", "TDATA", "QTDATA"])
@@ -99,10 +99,10 @@ def test_an_invisible_marker_is_none(push: Any) -> None:
 def test_an_incomplete_moment_waits_five_milliseconds() -> None:
     driver = IgtlSession("camera", IgtlSettings(tools=TOOLS))
     driver.begin(0)
-    first = encode(Packet("Chest", 10**18, Transform(at(SHOWN[0]))))
+    first = encode(IgtlPacket("Chest", 10**18, Transform(at(SHOWN[0]))))
     assert driver.receive(first, 100 * MS) == []
     assert driver.wake(100 * MS) == []
-    driver.receive(encode(Packet("Chest", 10**18 + 20 * MS, Transform(at(SHOWN[0])))), 120 * MS)
+    driver.receive(encode(IgtlPacket("Chest", 10**18 + 20 * MS, Transform(at(SHOWN[0])))), 120 * MS)
     assert driver.wake_ns == 125 * MS
     (frame,) = driver.wake(125 * MS)
     assert frame == MarkerFrame("camera", 120 * MS, 1, (SHOWN[0], None, None))
@@ -113,13 +113,13 @@ def test_belt_by_name_and_channel() -> None:
     driver.begin(0)
     samples: list[Sample] = []
     for n in range(5):
-        packet = Packet("Belt", 10**18 + n * 10 * MS, Sensor((9.0, 100.0 + n)))
+        packet = IgtlPacket("Belt", 10**18 + n * 10 * MS, Sensor((9.0, 100.0 + n)))
         samples += driver.receive(encode(packet), n * 10 * MS)
-        samples += driver.receive(encode(Packet("Other", 10**18, Sensor((1.0,)))), n * 10 * MS)
+        samples += driver.receive(encode(IgtlPacket("Other", 10**18, Sensor((1.0,)))), n * 10 * MS)
     values = [sample.value_au for sample in samples if isinstance(sample, BeltSample)]
     assert values == [100.0, 101.0, 102.0, 103.0, 104.0]
     assert len(samples) == 5
-    (short,) = driver.receive(encode(Packet("Belt", 10**18 + 50 * MS, Sensor((9.0,)))), 50 * MS)
+    (short,) = driver.receive(encode(IgtlPacket("Belt", 10**18 + 50 * MS, Sensor((9.0,)))), 50 * MS)
     assert isinstance(short, BadSample)
     assert short.value == "1 values, channel 1 is wanted"
 
@@ -141,13 +141,13 @@ def test_belt_twin_to_driver() -> None:
 def test_status_is_reported_and_ok_is_not() -> None:
     driver = IgtlSession("camera", IgtlSettings(tools=TOOLS))
     driver.begin(0)
-    assert driver.receive(encode(Packet("Tracker", 0, Status(1))), 0) == []
-    data = encode(Packet("Tracker", 0, Status(18, 3, "IR", "illuminator broken")))
+    assert driver.receive(encode(IgtlPacket("Tracker", 0, Status(1))), 0) == []
+    data = encode(IgtlPacket("Tracker", 0, Status(18, 3, "IR", "illuminator broken")))
     (said,) = driver.receive(data, 0)
     assert said == BadSample(
         "camera", 0, "tracker status", "18 hardware failure: IR: illuminator broken"
     )
-    assert driver.receive(encode(Packet("Note", 0, Text("hello"))), 0) == []
+    assert driver.receive(encode(IgtlPacket("Note", 0, IgtlText("hello"))), 0) == []
     assert driver.last_text == "hello"
     assert not driver.ready
 
@@ -209,7 +209,7 @@ def test_a_wrong_length_costs_a_fifth_of_a_second() -> None:
 def test_a_segment_in_two_pieces_after_a_pause_is_no_unfinished_message() -> None:
     driver = IgtlSession("camera", IgtlSettings(tools=TOOLS))
     driver.begin(0)
-    data = encode(Packet("T", 0, TrackingData((Tool("Chest", at(SHOWN[0])),))))
+    data = encode(IgtlPacket("T", 0, TrackingData((IgtlTool("Chest", at(SHOWN[0])),))))
     assert driver.receive(data[:30], 900 * MS) == []
     (frame,) = driver.receive(data[30:], 901 * MS)
     assert isinstance(frame, MarkerFrame)
@@ -220,7 +220,7 @@ def test_a_timestamp_that_jumps_is_refused_until_it_stays() -> None:
     driver.begin(0)
 
     def send(n: int, unix_ns: int) -> Sample:
-        data = encode(Packet("Chest", unix_ns, Position(SHOWN[0])))
+        data = encode(IgtlPacket("Chest", unix_ns, Position(SHOWN[0])))
         (sample,) = driver.receive(data, n * 20 * MS)
         return sample
 
@@ -237,10 +237,10 @@ def test_a_timestamp_that_jumps_is_refused_until_it_stays() -> None:
 def test_senders_without_a_clock_get_the_arrival() -> None:
     driver = IgtlSession("camera", IgtlSettings(tools=("Chest",)))
     driver.begin(0)
-    (frame,) = driver.receive(encode(Packet("Chest", 0, Position(SHOWN[0]))), 700 * MS)
+    (frame,) = driver.receive(encode(IgtlPacket("Chest", 0, Position(SHOWN[0]))), 700 * MS)
     assert isinstance(frame, MarkerFrame)
     assert frame.ticks == 0
-    (later,) = driver.receive(encode(Packet("Chest", 0, Position(SHOWN[0]))), 750 * MS)
+    (later,) = driver.receive(encode(IgtlPacket("Chest", 0, Position(SHOWN[0]))), 750 * MS)
     assert isinstance(later, MarkerFrame)
     assert later.ticks == 3
 
@@ -251,7 +251,9 @@ def test_lost_frames_leave_a_gap_and_repeated_ones_are_dropped() -> None:
     ticks: list[int] = []
     for moment_ms in (0, 20, 20, 41, 59, 100, 100, 99, 120):
         data = encode(
-            Packet("T", 10**18 + moment_ms * MS, TrackingData((Tool("Chest", at(SHOWN[0])),)))
+            IgtlPacket(
+                "T", 10**18 + moment_ms * MS, TrackingData((IgtlTool("Chest", at(SHOWN[0])),))
+            )
         )
         samples = driver.receive(data, moment_ms * MS)
         ticks += [sample.ticks for sample in samples if isinstance(sample, MarkerFrame)]
@@ -270,8 +272,8 @@ def test_settings_that_report_nothing_are_refused(wrong: dict[str, Any]) -> None
 
 
 def test_the_table_begins_anywhere_and_knows_every_state() -> None:
-    assert {state for state, _ in TABLE} == set(State)
-    for state in State:
-        assert TABLE[state, Trigger.BEGIN_ASKING] is State.ASKED
-        assert TABLE[state, Trigger.BEGIN_LISTENING] is State.LISTENING
-    assert TABLE[State.STREAMING, Trigger.SILENCE] is State.CLOSED
+    assert {state for state, _ in TABLE} == set(IgtlState)
+    for state in IgtlState:
+        assert TABLE[state, IgtlTrigger.BEGIN_ASKING] is IgtlState.ASKED
+        assert TABLE[state, IgtlTrigger.BEGIN_LISTENING] is IgtlState.LISTENING
+    assert TABLE[IgtlState.STREAMING, IgtlTrigger.SILENCE] is IgtlState.CLOSED

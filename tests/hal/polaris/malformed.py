@@ -6,22 +6,22 @@ import random
 import struct
 
 from hal.polaris import codec
-from hal.polaris.codec import Garbled, Pose, Replies, Tool, Tracking
+from hal.polaris.codec import PolarisGarbled, PolarisReplies, PolarisTool, ToolPose, Tracking
 
-_POSE = Pose((0.5, -0.5, 0.5, 0.5), (12.25, -56.75, -1500.0), 0.25)
-_TRACKING = Tracking((Tool(1, _POSE, 0x31, 120), Tool(2, None, 0x31, 120)))
+_POSE = ToolPose((0.5, -0.5, 0.5, 0.5), (12.25, -56.75, -1500.0), 0.25)
+_TRACKING = Tracking((PolarisTool(1, _POSE, 0x31, 120), PolarisTool(2, None, 0x31, 120)))
 _TX, _BX = codec.tx_reply(_TRACKING), codec.bx_reply(_TRACKING)
 
 
 def feed(data: bytes) -> bool:
     """Whether any of it is believed; a reader that misses the good reply after it crashes."""
-    replies = Replies()
+    replies = PolarisReplies()
     replies.tracking = True
     found = replies.feed(data)
     replies.drop()
     if replies.feed(_BX) != [_TRACKING]:
         raise AssertionError(f"lost its way after {data!r}")
-    return any(not isinstance(reply, Garbled) for reply in found)
+    return any(not isinstance(reply, PolarisGarbled) for reply in found)
 
 
 def malformed(rng: random.Random) -> bytes:

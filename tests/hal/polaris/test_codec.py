@@ -6,10 +6,20 @@ import pytest
 
 from hal.errors import ProtocolError
 from hal.polaris import codec
-from hal.polaris.codec import Garbled, Pose, Refusal, Replies, Text, Tool, Tracking
+from hal.polaris.codec import (
+    PolarisGarbled,
+    PolarisReplies,
+    PolarisText,
+    PolarisTool,
+    Refusal,
+    ToolPose,
+    Tracking,
+)
 
-POSE = Pose((0.5, -0.5, 0.5, 0.5), (12.34, -56.78, -1500.01), 0.12)
-TRACKING = Tracking((Tool(1, POSE, 0x31, 120), Tool(2, None, 0x31, 120), Tool(3, None)), 0x0002)
+POSE = ToolPose((0.5, -0.5, 0.5, 0.5), (12.34, -56.78, -1500.01), 0.12)
+TRACKING = Tracking(
+    (PolarisTool(1, POSE, 0x31, 120), PolarisTool(2, None, 0x31, 120), PolarisTool(3, None)), 0x0002
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +46,9 @@ def test_bad_commands_are_refused(line: bytes) -> None:
 
 
 def test_tx_layout_to_the_character() -> None:
-    text = codec.tx_reply(Tracking((Tool(1, POSE, 0x31, 120), Tool(2, None, 0x71, 121))))
+    text = codec.tx_reply(
+        Tracking((PolarisTool(1, POSE, 0x31, 120), PolarisTool(2, None, 0x71, 121)))
+    )
     assert text[:-5] == (
         b"02"
         b"01+05000-05000+05000+05000+001234-005678-150001+012000000003100000078\n"
@@ -46,7 +58,7 @@ def test_tx_layout_to_the_character() -> None:
 
 
 def test_bx_layout_to_the_byte() -> None:
-    reply = codec.bx_reply(Tracking((Tool(2, None, 0x31, 7), Tool(3, None)), 0x0102))
+    reply = codec.bx_reply(Tracking((PolarisTool(2, None, 0x31, 7), PolarisTool(3, None)), 0x0102))
     assert reply[:4] == bytes.fromhex("c4a50f00")
     assert reply[6:-2] == bytes.fromhex("02 02 02 31000000 07000000 03 04 0201")
 
@@ -54,7 +66,7 @@ def test_bx_layout_to_the_byte() -> None:
 @pytest.mark.parametrize(
     ("wire", "expected"),
     [
-        (codec.text_reply("OKAY"), Text("OKAY")),
+        (codec.text_reply("OKAY"), PolarisText("OKAY")),
         (codec.refusal(0x2B), Refusal(0x2B)),
         (codec.bx_reply(TRACKING), TRACKING),
     ],
@@ -67,27 +79,30 @@ def test_whole_bytewise_and_with_a_rest(wire: bytes, expected: codec.Reply) -> N
         assert first is not None
         assert first.position_mm == pytest.approx(POSE.position_mm, abs=1e-4)
         assert first.error_mm == pytest.approx(0.12)
-        tools = (Tool(1, POSE, reply.tools[0].port_status, reply.tools[0].frame), *reply.tools[1:])
+        tools = (
+            PolarisTool(1, POSE, reply.tools[0].port_status, reply.tools[0].frame),
+            *reply.tools[1:],
+        )
         # A disabled port has no status on the binary wire.
-        tools = (*tools[:2], Tool(3, None))
+        tools = (*tools[:2], PolarisTool(3, None))
         return Tracking(tools, reply.system_status)
 
-    assert [close(r) for r in Replies().feed(wire)] == [expected]
-    replies = Replies()
+    assert [close(r) for r in PolarisReplies().feed(wire)] == [expected]
+    replies = PolarisReplies()
     bytewise = [r for i in range(len(wire)) for r in replies.feed(wire[i : i + 1])]
     assert [close(r) for r in bytewise] == [expected]
-    replies = Replies()
+    replies = PolarisReplies()
     first = replies.feed(wire + wire[:5])
     rest = replies.feed(wire[5:])
     assert [close(r) for r in first + rest] == [expected, expected]
 
 
 def test_tx_round_trip() -> None:
-    replies = Replies()
+    replies = PolarisReplies()
     replies.tracking = True
     wire = codec.tx_reply(TRACKING)
     assert replies.feed(wire) == [TRACKING]
-    assert codec.read_tx("01" + "0AUNOCCUPIED\n" + "0000") == Tracking((Tool(10, None, 0),))
+    assert codec.read_tx("01" + "0AUNOCCUPIED\n" + "0000") == Tracking((PolarisTool(10, None, 0),))
 
 
 @pytest.mark.parametrize("kind", ["tx", "bx"])
@@ -95,11 +110,11 @@ def test_every_byte_corrupted(kind: str) -> None:
     wire = codec.tx_reply(TRACKING) if kind == "tx" else codec.bx_reply(TRACKING)
     for at in range(len(wire)):
         for flip in (0x01, 0x80, 0xFF, 0x0D):
-            replies = Replies()
+            replies = PolarisReplies()
             replies.tracking = True
             damaged = wire[:at] + bytes([wire[at] ^ flip]) + wire[at + 1 :]
             got = replies.feed(damaged)
-            assert all(isinstance(r, Garbled) for r in got), (at, flip, got)
+            assert all(isinstance(r, PolarisGarbled) for r in got), (at, flip, got)
             replies.drop()
             assert isinstance(replies.feed(wire)[-1], Tracking)
 
@@ -107,16 +122,16 @@ def test_every_byte_corrupted(kind: str) -> None:
 @pytest.mark.parametrize(
     "pose",
     [
-        Pose((0.1, 0.1, 0.1, 0.1), (0.0, 0.0, 0.0), 0.1),
-        Pose((1.0, 0.0, 0.0, 0.0), (float("nan"), 0.0, 0.0), 0.1),
-        Pose((1.0, 0.0, 0.0, 0.0), (0.0, float("inf"), 0.0), 0.1),
-        Pose((1.0, 0.0, 0.0, 0.0), (0.0, 2e4, 0.0), 0.1),
-        Pose((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), -1.0),
+        ToolPose((0.1, 0.1, 0.1, 0.1), (0.0, 0.0, 0.0), 0.1),
+        ToolPose((1.0, 0.0, 0.0, 0.0), (float("nan"), 0.0, 0.0), 0.1),
+        ToolPose((1.0, 0.0, 0.0, 0.0), (0.0, float("inf"), 0.0), 0.1),
+        ToolPose((1.0, 0.0, 0.0, 0.0), (0.0, 2e4, 0.0), 0.1),
+        ToolPose((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), -1.0),
     ],
 )
-def test_valid_crc_does_not_make_a_pose(pose: Pose) -> None:
-    (reply,) = Replies().feed(codec.bx_reply(Tracking((Tool(1, pose, 0x31, 1),))))
-    assert isinstance(reply, Garbled)
+def test_valid_crc_does_not_make_a_pose(pose: ToolPose) -> None:
+    (reply,) = PolarisReplies().feed(codec.bx_reply(Tracking((PolarisTool(1, pose, 0x31, 1),))))
+    assert isinstance(reply, PolarisGarbled)
 
 
 def test_rom_in_blocks() -> None:
@@ -137,4 +152,4 @@ def test_handles() -> None:
 
 
 def test_endless_text_is_garbled_not_kept() -> None:
-    assert isinstance(Replies().feed(b"A" * 9000)[0], Garbled)
+    assert isinstance(PolarisReplies().feed(b"A" * 9000)[0], PolarisGarbled)

@@ -16,7 +16,7 @@ from hal.messages import ActuatorStatus, BadSample, Triple
 from hal.rsi.codec import robot_form, sensor_form
 from hal.rsi.configuration import EthernetConfiguration
 from hal.rsi.interpolation import MotionLimits
-from hal.rsi.session import TABLE, RsiSession, RsiSettings, State, Trigger
+from hal.rsi.session import TABLE, RsiSession, RsiSettings, RsiState, RsiTrigger
 from sim.rsi import ControllerSettings, RobotTwin
 
 Make = Callable[..., Any]
@@ -213,7 +213,7 @@ def test_rsi_timeout_breaks_off_and_the_link_is_given_up(back_to_back: Make) -> 
     assert pair.twin.faulty_packets == 101
     assert pair.broken is not None
     assert "RSI broke off (RSITimeout) with 100 late packets" in str(pair.broken)
-    assert pair.session.state is State.LOST
+    assert pair.session.state is RsiState.LOST
     with pytest.raises(DeviceError, match="fell silent"):
         pair.demand((0.0, 0.0, 0.0))
 
@@ -241,7 +241,7 @@ def test_after_a_loss_only_a_new_run_is_taken_over(back_to_back: Make) -> None:
     pair.samples.clear()
     replies = len(pair.replies)
     pair.run(0.3)
-    assert pair.session.state is State.FOREIGN
+    assert pair.session.state is RsiState.FOREIGN
     assert not pair.session.ready
     assert len(pair.replies) == replies
     assert pair.twin.asked_mm == asked
@@ -266,7 +266,7 @@ def test_a_run_already_late_when_the_driver_begins_is_foreign(
     session.begin(9_000_000)
     (said,) = session.receive(twin.data_to_send(), 9_000_000)
     assert isinstance(said, BadSample)
-    assert session.state is State.FOREIGN
+    assert session.state is RsiState.FOREIGN
     assert session.data_to_send() == b""
 
 
@@ -378,8 +378,8 @@ def test_settings_no_controller_has_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_the_table_knows_every_state_and_ends_nowhere() -> None:
-    assert {state for state, _ in TABLE} == set(State) == set(TABLE.values())
-    for state in State:
-        assert TABLE[state, Trigger.BEGIN] is State.LISTENING
-    silent = {state for state, trigger in TABLE if trigger is Trigger.SILENCE}
-    assert silent == {State.FOREIGN, State.FOLLOWING}
+    assert {state for state, _ in TABLE} == set(RsiState) == set(TABLE.values())
+    for state in RsiState:
+        assert TABLE[state, RsiTrigger.BEGIN] is RsiState.LISTENING
+    silent = {state for state, trigger in TABLE if trigger is RsiTrigger.SILENCE}
+    assert silent == {RsiState.FOREIGN, RsiState.FOLLOWING}

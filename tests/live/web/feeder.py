@@ -9,13 +9,13 @@ from functools import cache
 import msgspec
 
 from hal.events import Event
-from sim.room import Truth
+from sim.room import RoomTruth
 from tests.live.processes import SOON
 from tracker.api import roles
 from tracker.api.schema import Answer, Health, Model, Published, Role, Said, State
 from tracker.build.room import furnish
 from tracker.config import SHIPPED, altered, load_configuration
-from tracker.core.session import State as SessionState
+from tracker.core.session import SessionState
 from tracker.core.types import Output
 from tracker.live.service.published_state import Picture
 from tracker.live.web.feed import Take
@@ -57,7 +57,7 @@ class _Watched:
         while self.picture.said:
             self.published.append(self.picture.said.popleft())
 
-    def truth(self, record: Truth) -> None:
+    def truth(self, record: RoomTruth) -> None:
         pass
 
 

@@ -13,7 +13,7 @@ from tests.live.processes import SOON
 from tracker.build.room import furnish
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.journal import JournalWriter, make_header, read_journal
-from tracker.live.web.recorded import Columns, session_of
+from tracker.live.web.recorded import RecordedColumns, session_of
 from tracker.live.web.review import Review, ReviewError
 from tracker.offline.closed_loop import ClosedLoop
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_columns_and_changes_tell_the_session(folder: Path) -> None:
     past = session_of(read_journal(folder / "one.mcap"))
     columns = past["columns"]
-    assert set(columns) == set(Columns.NAMES)
+    assert set(columns) == set(RecordedColumns.NAMES)
     assert {len(column) for column in columns.values()} == {len(columns["t"])}
     steps = {b - a for a, b in zip(columns["t"][1:], columns["t"][2:], strict=False)}
     assert steps == {100}

@@ -61,7 +61,7 @@ class _Passed(NamedTuple):
     velocity_mm_s: Triple
 
 
-class Guard:
+class DemandGuard:
     """Judges each demand; `None` lets it pass, a sentence refuses it."""
 
     __slots__ = ("_last", "_limits")

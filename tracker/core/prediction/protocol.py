@@ -17,7 +17,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 
-class Prediction(NamedTuple):
+class PredictedChannels(NamedTuple):
     """Where the channels will be at ``at_ns``, as known from samples up to ``made_ns``.
 
     ``mean`` has shape (channels,), in the unit of the samples; ``covariance`` has shape
@@ -50,7 +50,7 @@ class Predictor(Protocol):
         """
         ...
 
-    def predict(self, at_ns: int) -> Prediction | None:
+    def predict(self, at_ns: int) -> PredictedChannels | None:
         """Predict the moment ``at_ns``; ``None`` before the first sample."""
         ...
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tracker.core.prediction.calibration import answer
 from tracker.core.prediction.compiled import entry
-from tracker.core.prediction.protocol import Matrix, Prediction, Vector
+from tracker.core.prediction.protocol import Matrix, PredictedChannels, Vector
 from tracker.core.prediction.stream import NEWEST, NOT_FINITE
 
 
@@ -86,14 +86,14 @@ class CompiledPredictor:
                 f"sample at {t_ns} ns is not after the newest one at {newest} ns; leave it out"
             )
 
-    def predict(self, at_ns: int) -> Prediction | None:
+    def predict(self, at_ns: int) -> PredictedChannels | None:
         """Predict the moment ``at_ns``; ``None`` before the first sample."""
         mean: Vector = np.empty(self._channels)
         covariance: Matrix = np.empty((self._channels, self._channels))
         stream = self._state.stream
         if not answer(stream, self._state.calibration, at_ns, mean, covariance):
             return None
-        return Prediction(int(stream.clock[NEWEST]), at_ns, mean, covariance)
+        return PredictedChannels(int(stream.clock[NEWEST]), at_ns, mean, covariance)
 
     def clone(self) -> CompiledPredictor:
         """An independent predictor in the same state."""

@@ -14,7 +14,7 @@ from tracker.core.machine.position_history import ActuatorTrack
 from tracker.core.safety.off_target import OffTarget
 from tracker.core.settings import Controller
 from tracker.core.surrogate.fusion import BreathingRange, BreathingState
-from tracker.core.surrogate.signal import Surrogate
+from tracker.core.surrogate.signal import SurrogateSignal
 from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.error_region import radius95_mm
 from tracker.core.target.exposure import Imaging
@@ -139,7 +139,11 @@ class Watch:
             found["monitor lost"] = self.unwatched
 
     def surrogate(
-        self, found: Conditions, now_ns: int, surrogate: Surrogate, state: BreathingState | None
+        self,
+        found: Conditions,
+        now_ns: int,
+        surrogate: SurrogateSignal,
+        state: BreathingState | None,
     ) -> None:
         """Judge age, sense and certainty of the breathing signal (H01-H04, H06, H12)."""
         settings = self._settings

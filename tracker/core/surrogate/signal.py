@@ -37,7 +37,7 @@ from tracker.core.surrogate.timebase import Timebase
 _AT_REST: Triple = (0.0, 0.0, 0.0)
 
 
-class Surrogate:
+class SurrogateSignal:
     """Everything between the sensors' messages and the breathing state, with what is wrong."""
 
     def __init__(self, settings: Controller) -> None:

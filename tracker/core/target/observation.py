@@ -21,7 +21,7 @@ from tracker.core.frames import FixedPoint, Orientation, fixed_to_table, table_t
 _FEWEST = 2
 
 
-class Located(NamedTuple):
+class LocatedTarget(NamedTuple):
     """The target in the patient frame (mm), and how well the fiducials fitted the plan."""
 
     position_mm: Triple
@@ -36,7 +36,7 @@ def locate(
     orientation: Orientation,
     residual_limit_mm: float,
     rotation_limit_deg: float,
-) -> Located | str:
+) -> LocatedTarget | str:
     """Find the target in a shot, or say in a sentence why it cannot be trusted."""
     if len(shot.fiducials_mm) != len(plan_mm):
         return f"{len(shot.fiducials_mm)} fiducials reported, {len(plan_mm)} planned"
@@ -66,7 +66,7 @@ def locate(
     if residual > residual_limit_mm:
         return f"fiducials fit the plan to {residual:.1f} mm, limit {residual_limit_mm:g} mm"
     x, y, z = (q_mean - turn @ p_mean).tolist()
-    return Located((x, y, z), residual, len(seen))
+    return LocatedTarget((x, y, z), residual, len(seen))
 
 
 def _kabsch(p: np.ndarray, q: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tracker.core.settings import Controller
 from tracker.core.surrogate.fusion import BreathingState
-from tracker.core.surrogate.signal import Surrogate
+from tracker.core.surrogate.signal import SurrogateSignal
 from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.forecast import Foresight
 from tracker.core.target.forecast_quality import PredictionWatch
@@ -41,7 +41,7 @@ class Sight:
         self,
         now_ns: int,
         breathing: BreathingState | None,
-        surrogate: Surrogate,
+        surrogate: SurrogateSignal,
         model: CorrelationModel | None,
         *,
         doubtful: bool,

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from hal.errors import LinkError
-from hal.modbus.trip import READ_INPUTS, Replies, read_bit, write_bit
+from hal.modbus.trip import READ_INPUTS, ModbusReplies, read_bit, write_bit
 from tracker.config import ConfigurationError, load_configuration
 from tracker.live.dead_man.heartbeat import (
     default_page,
@@ -18,7 +18,7 @@ from tracker.live.dead_man.heartbeat import (
     monitor_environment,
     watch_of,
 )
-from tracker.live.dead_man.monitor import Watch
+from tracker.live.dead_man.monitor import MonitorSetup
 from tracker.wires import Modbus
 
 ANSWER_S = 2.0
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     raise AssertionError("execve does not return")
 
 
-def _reset(config: Path, watch: Watch, reset_coil: int | None) -> int:
+def _reset(config: Path, watch: MonitorSetup, reset_coil: int | None) -> int:
     if reset_coil is None or watch.trip_coil < 0:
         raise ConfigurationError(
             [f"{config}: wires.gate.session.reset_coil: none; reset the latch with its key"]
@@ -72,7 +72,7 @@ def _reset(config: Path, watch: Watch, reset_coil: int | None) -> int:
     return 1 if tripped else 0
 
 
-def _pulse(wire: socket.socket, watch: Watch, reset_coil: int) -> bool:
+def _pulse(wire: socket.socket, watch: MonitorSetup, reset_coil: int) -> bool:
     """Trip off, reset on and off again; whether the latch is set then."""
     _ask(wire, write_bit(1, watch.unit, watch.trip_coil, False))
     _ask(wire, write_bit(2, watch.unit, reset_coil, True))
@@ -83,7 +83,7 @@ def _pulse(wire: socket.socket, watch: Watch, reset_coil: int) -> bool:
 
 def _ask(wire: socket.socket, telegram: bytes) -> bool | None:
     wire.sendall(telegram)
-    replies = Replies()
+    replies = ModbusReplies()
     while True:
         data = wire.recv(4096)
         if not data:

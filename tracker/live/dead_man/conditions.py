@@ -34,7 +34,7 @@ CONDITIONS: dict[int, Condition] = {
 controller holds for it when it comes back. Every other row means that something is broken."""
 
 
-class Limits(NamedTuple):
+class MonitorLimits(NamedTuple):
     """The monitor's limits; those of the demand are the guard's, each axis for itself."""
 
     heartbeat_ms: float
@@ -44,7 +44,7 @@ class Limits(NamedTuple):
     speed_mm_s: float
 
 
-class Finding(NamedTuple):
+class MonitorFinding(NamedTuple):
     """A condition that holds, and by how much."""
 
     condition: int
@@ -60,7 +60,7 @@ APART_NS = 300 * MS
 class Envelope:
     """Follows the demands: in reach, and none further from the last than speed allows."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: MonitorLimits) -> None:
         self._limits = limits
         self._last: tuple[int, tuple[float, float, float]] | None = None
 
@@ -82,8 +82,8 @@ class Envelope:
 
 
 def judge(
-    now_ns: int, record: DaemonRecord, beam_on: bool, outside_mm: float, limits: Limits
-) -> Finding | None:
+    now_ns: int, record: DaemonRecord, beam_on: bool, outside_mm: float, limits: MonitorLimits
+) -> MonitorFinding | None:
     """The first row that is true now; only while there is beam, or a permit for it."""
     permitted = now_ns < record.permit_until_ns
     if not beam_on and not permitted:
@@ -92,14 +92,14 @@ def judge(
     silent_ms = (now_ns - record.beat_ns) / MS
     blind_ms = (now_ns - record.surrogate_ns) / MS
     if record.beats and beam_on and over_ms > limits.readback_ms:
-        return Finding(STAYS_ON, over_ms)
+        return MonitorFinding(STAYS_ON, over_ms)
     if silent_ms > limits.heartbeat_ms:
-        return Finding(SILENT, silent_ms)
+        return MonitorFinding(SILENT, silent_ms)
     # Once the controller holds for it, the read-back follows within a few rounds; see STAYS_ON.
     if permitted and blind_ms > limits.surrogate_ms:
-        return Finding(BLIND, blind_ms)
+        return MonitorFinding(BLIND, blind_ms)
     if outside_mm > 0.0:
-        return Finding(ASTRAY, outside_mm)
+        return MonitorFinding(ASTRAY, outside_mm)
     if permitted and not record.tracking:
-        return Finding(NOT_TRACKING, (record.permit_until_ns - now_ns) / MS)
+        return MonitorFinding(NOT_TRACKING, (record.permit_until_ns - now_ns) / MS)
     return None

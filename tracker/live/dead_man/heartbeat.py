@@ -22,11 +22,11 @@ from tracker.config import Configuration, ConfigurationError
 from tracker.core.safety.watch import MONITOR
 from tracker.daemon_settings import Monitor
 from tracker.live.dead_man.conditions import CONDITIONS
-from tracker.live.dead_man.monitor import Watch
+from tracker.live.dead_man.monitor import MonitorSetup
 from tracker.live.dead_man.shared_page import (
     DaemonRecord,
     MonitorRecord,
-    Page,
+    SharedPage,
     anonymous_page,
     named_page,
 )
@@ -39,7 +39,7 @@ RESET = "look why, then: tidetrack monitor CONFIG --reset"
 _ROOT = Path(__file__).parent.parent.parent
 
 
-def watch_of(configuration: Configuration, page: str, parent: int = 0) -> Watch:
+def watch_of(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
     """What a monitor is told; raises `ConfigurationError` where there is no gate to watch."""
     wire = None if configuration.wires is None else configuration.wires.gate
     if not isinstance(wire, Modbus):
@@ -51,7 +51,7 @@ def watch_of(configuration: Configuration, page: str, parent: int = 0) -> Watch:
         raise ConfigurationError([f"wires.gate.address: {wire.address}: write tcp://host:port"])
     gate, limits = wire.session, configuration.operation.monitor
     guard = configuration.controller.guard
-    return Watch(
+    return MonitorSetup(
         page=page,
         host=address.host,
         port=address.port,
@@ -71,7 +71,7 @@ def watch_of(configuration: Configuration, page: str, parent: int = 0) -> Watch:
     )
 
 
-def monitor_command(watch: Watch) -> list[str]:
+def monitor_command(watch: MonitorSetup) -> list[str]:
     """The command line of a monitor."""
     return [sys.executable, "-m", "tracker.live.dead_man.monitor", watch.as_json()]
 
@@ -102,7 +102,7 @@ class DeadMan:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = -1
         self._descriptor = -1
-        self._page: Page | None = None
+        self._page: SharedPage | None = None
         self._beats = 0
         self._permit_until_ns = self._surrogate_ns = self._beam_ns = -1
         self._beam_on = False
@@ -122,7 +122,7 @@ class DeadMan:
             self._descriptor = named_page(self._settings.page or default_page())
         else:
             self._descriptor = anonymous_page()
-        self._page = Page(self._descriptor)
+        self._page = SharedPage(self._descriptor)
         self._page.write_daemon(DaemonRecord())
         self._takings = self._page.monitor().takings
         if self._settings.start == "child":

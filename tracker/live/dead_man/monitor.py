@@ -1,6 +1,6 @@
 """The monitor: a process that watches the daemon and can do one thing, take the beam away.
 
-    python -m tracker.live.dead_man.monitor '{"page": "3", ...}'  # `Watch` as JSON; run starts it
+    python -m tracker.live.dead_man.monitor '{"page": "3", ...}'  # a `MonitorSetup` as JSON
 
 It has a code path of its own: no event loop, no engine, no driver, no numbers library; a page of
 shared memory to see the daemon by, and a Modbus connection of its own to the gate. Its rounds are
@@ -20,9 +20,16 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
-from hal.modbus.trip import READ_COILS, READ_INPUTS, Replies, read_bit, write_bit
-from tracker.live.dead_man.conditions import CONDITIONS, MS, Envelope, Finding, Limits, judge
-from tracker.live.dead_man.shared_page import MonitorRecord, Page, named_page
+from hal.modbus.trip import READ_COILS, READ_INPUTS, ModbusReplies, read_bit, write_bit
+from tracker.live.dead_man.conditions import (
+    CONDITIONS,
+    MS,
+    Envelope,
+    MonitorFinding,
+    MonitorLimits,
+    judge,
+)
+from tracker.live.dead_man.shared_page import MonitorRecord, SharedPage, named_page
 from tracker.live.scheduling import prefer
 
 ROUND_NS = 10 * MS
@@ -35,7 +42,7 @@ LINGER_NS = 2_000 * MS
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class MonitorSetup:
     """All the monitor is told; ``page`` is a descriptor's number or a path."""
 
     page: str
@@ -61,9 +68,9 @@ class Watch:
         """As the process takes it."""
         return json.dumps(asdict(self))
 
-    def limits(self) -> Limits:
+    def limits(self) -> MonitorLimits:
         """Those of the conditions."""
-        return Limits(
+        return MonitorLimits(
             self.heartbeat_ms,
             self.readback_ms,
             self.surrogate_ms,
@@ -75,11 +82,11 @@ class Watch:
 class Channel:
     """The monitor's own connection to the gate; nothing here waits."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: MonitorSetup) -> None:
         self._watch = watch
         self._reading = READ_INPUTS if watch.reads_input else READ_COILS
         self._socket: socket.socket | None = None
-        self._replies = Replies()
+        self._replies = ModbusReplies()
         self._asked: dict[int, str] = {}
         self._transaction = 0
         self._opened_ns = self._read_ns = -(10**18)
@@ -126,7 +133,7 @@ class Channel:
 
     def _open(self, now_ns: int) -> None:
         self._opened_ns = now_ns
-        self._replies, self._asked = Replies(), {}
+        self._replies, self._asked = ModbusReplies(), {}
         wire = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             wire.setblocking(False)
@@ -179,16 +186,16 @@ class Channel:
                 self._close()
 
 
-class Monitor:
+class BeamMonitor:
     """One round after the other: look, judge, act, say what was done."""
 
-    def __init__(self, watch: Watch, page: Page) -> None:
+    def __init__(self, watch: MonitorSetup, page: SharedPage) -> None:
         self._page = page
         self._limits = watch.limits()
         self._latch = watch.trip_coil >= 0
         self._envelope = Envelope(self._limits)
         self._channel = Channel(watch)
-        self._taken = Finding(0, 0.0)
+        self._taken = MonitorFinding(0, 0.0)
         self._latching = False
         self._beats = self._takings = 0
         self._taking = False
@@ -230,9 +237,9 @@ class Monitor:
         )
 
 
-def watch_on(watch: Watch, page: Page) -> None:
+def watch_on(watch: MonitorSetup, page: SharedPage) -> None:
     """Rounds until SIGTERM, or until the daemon that started this one is gone and the beam off."""
-    monitor = Monitor(watch, page)
+    monitor = BeamMonitor(watch, page)
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     orphaned_ns = -1
@@ -256,12 +263,12 @@ def watch_on(watch: Watch, page: Page) -> None:
 
 def main() -> int:
     """Watch what the first argument says."""
-    watch = Watch(**json.loads(sys.argv[1]))
+    watch = MonitorSetup(**json.loads(sys.argv[1]))
     if watch.parent:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon's to answer
     prefer(watch.priority)
     descriptor = int(watch.page) if watch.page.isdigit() else named_page(watch.page)
-    with Page(descriptor) as page:
+    with SharedPage(descriptor) as page:
         os.close(descriptor)
         gc.collect()
         gc.freeze()

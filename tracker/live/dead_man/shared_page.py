@@ -59,7 +59,7 @@ class MonitorRecord(NamedTuple):
     """And how much of it there was."""
 
 
-class Page:
+class SharedPage:
     """The shared memory, through a file descriptor of at least `PAGE_BYTES`."""
 
     def __init__(self, descriptor: int) -> None:

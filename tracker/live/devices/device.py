@@ -13,7 +13,7 @@ from hal.link import Link, LinkCounts
 from hal.messages import Sample
 from hal.ports import Conversation
 from hal.transports import Address
-from tracker.live.durations import Durations, Figures
+from tracker.live.durations import DurationFigures, Durations
 
 HandOver = Callable[[Sample | LinkChanged], None]
 
@@ -24,11 +24,11 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     device: str
     identity: str = ""
     counts: LinkCounts = msgspec.field(default_factory=LinkCounts)
-    arrival: Figures = Figures()
+    arrival: DurationFigures = DurationFigures()
     """Bytes in until everything that follows is done: sample handled, reply sent."""
-    command: Figures = Figures()
+    command: DurationFigures = DurationFigures()
     """A command given until its bytes are out or wait for the device's turn."""
-    hop: Figures = Figures()
+    hop: DurationFigures = DurationFigures()
     """A demand's moment in the controller until the conversation has it."""
     late_replies: int | None = None
     """Of a device that keeps its own beat: replies it counted as late, of ``cycles``."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hal.events import SendDemand
 from hal.messages import ActuatorStatus, Triple
-from sim.room import Room
+from sim.room import SimulatedRoom
 
 Floats = NDArray[np.float64]
 
@@ -167,7 +167,7 @@ def _at_rest(omega: Floats, delay: Floats, weight: Floats) -> tuple[float, float
     return float(found[0]), math.sqrt(max(0.0, float(covariance[0, 0])))
 
 
-def measure_in_room(room: Room, chirp: Chirp, tick_ns: int, delay_ms: float) -> Latency:
+def measure_in_room(room: SimulatedRoom, chirp: Chirp, tick_ns: int, delay_ms: float) -> Latency:
     """Move the simulated actuator through the chirp on virtual time."""
     device = room.devices.actuator
     commands: list[SendDemand] = []

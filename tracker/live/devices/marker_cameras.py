@@ -7,10 +7,10 @@ from collections.abc import Callable
 from hal.events import Command, LinkChanged
 from hal.imaging.image import Take
 from hal.imaging.marker_camera import MarkerCamera
-from hal.imaging.stereo_device import Camera, MarkerDevice
+from hal.imaging.stereo_device import MarkerDevice, StereoCamera
 from hal.messages import Sample
 
-MakeCamera = Callable[[Take, Callable[[LinkChanged], None]], Camera]
+MakeCamera = Callable[[Take, Callable[[LinkChanged], None]], StereoCamera]
 """Makes one side's camera, given where its pictures and its link changes go."""
 
 

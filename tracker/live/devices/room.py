@@ -13,9 +13,9 @@ from pathlib import Path
 
 from hal.clock import HostClock
 from sim.recording import Recording, load_recording
-from sim.room import Room
+from sim.room import SimulatedRoom
 from sim.rsi import RobotTwin
-from sim.wired_room import Driver, Place, Role, WiredRoom, wired_room, with_wire
+from sim.wired_room import Driver, Role, TwinPlace, WiredRoom, wired_room, with_wire
 from sim.xray_panels import XrayPanels
 from tracker.build.room import furnish
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
@@ -69,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def room_for_wires(configuration: Configuration, recording: Recording | None, seed: int) -> Room:
+def room_for_wires(
+    configuration: Configuration, recording: Recording | None, seed: int
+) -> SimulatedRoom:
     """The configured room; its actuator's latency is what is left of it beside the wire's own."""
     wires, settings = configuration.wires, configuration.room
     if settings is None or wires is None:
@@ -83,8 +85,8 @@ def room_for_wires(configuration: Configuration, recording: Recording | None, se
 
 
 async def _serve(
-    room: Room,
-    places: dict[Role, Place],
+    room: SimulatedRoom,
+    places: dict[Role, TwinPlace],
     clock: HostClock,
     truth: JournalWriter | None,
     seed: int,

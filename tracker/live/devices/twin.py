@@ -13,11 +13,11 @@ from hal.lsl.session import LslSettings
 from hal.openigtlink.session import IgtlSettings
 from hal.rsi.configuration import read_ethernet
 from sim.dicom import Storing
-from sim.patient import Patient
-from sim.room import Devices, Room
-from sim.scenario import ROBOT, Actuator, Camera
-from sim.scenario import Room as RoomSettings
-from sim.wired_room import Driver, Place, Role, wired_room
+from sim.patient import SimulatedPatient
+from sim.room import Devices, SimulatedRoom
+from sim.scenario import ROBOT, RoomActuator, RoomCamera
+from sim.scenario import RoomScenario as RoomSettings
+from sim.wired_room import Driver, Role, TwinPlace, wired_room
 from tracker.config import SHIPPED, ConfigurationError, load_configuration
 from tracker.live.devices.twin_places import other_end
 
@@ -50,7 +50,7 @@ KINDS: dict[str, Kind] = {
     "modbus": Kind("modbus", "gate", "tcp://127.0.0.1:502", "beam gate"),
 }
 
-OVERHEAD = Camera(rate_hz=30.0, position_mm=(0.0, 0.0, 1600.0))
+OVERHEAD = RoomCamera(rate_hz=30.0, position_mm=(0.0, 0.0, 1600.0))
 """Where a stereo camera sees the chest: above it, looking down."""
 ON_A_PTY = ("polaris", "openigtlink", "bitalino", "gcs", "modbus")
 OTHERWISE: dict[Driver, str] = {
@@ -102,8 +102,8 @@ def _room_settings(scenario: Path | None, driver: Driver, duration_s: float | No
         length_s = 3600.0 if duration_s is None else duration_s + 1.0
         return RoomSettings(
             duration_s=length_s,
-            camera=OVERHEAD if driver in ("gige-markers", "video-markers") else Camera(),
-            actuator=ROBOT if driver == "rsi" else Actuator(),
+            camera=OVERHEAD if driver in ("gige-markers", "video-markers") else RoomCamera(),
+            actuator=ROBOT if driver == "rsi" else RoomActuator(),
         )
     room = load_configuration(scenario).room
     if room is None:
@@ -111,7 +111,7 @@ def _room_settings(scenario: Path | None, driver: Driver, duration_s: float | No
     return room
 
 
-def _place(kind: Kind, args: argparse.Namespace, settings: RoomSettings) -> Place:
+def _place(kind: Kind, args: argparse.Namespace, settings: RoomSettings) -> TwinPlace:
     driver = kind.driver
     if args.pty is not None and driver not in ON_A_PTY:
         raise ConfigurationError([f"--pty: {driver} is on no serial line; {OTHERWISE[driver]}"])
@@ -119,11 +119,11 @@ def _place(kind: Kind, args: argparse.Namespace, settings: RoomSettings) -> Plac
         if args.port is not None:
             raise ConfigurationError([f"--port: {OTHERWISE[driver]}"])
         session = LslSettings(name="tidetrack belt", rate_hz=settings.belt.rate_hz)
-        return Place(driver=driver, lsl=session)
+        return TwinPlace(driver=driver, lsl=session)
     if kind.address.isdigit():
         port = args.port or int(kind.address)
         second = port + 1 if driver.startswith("gige") else port
-        return Place(
+        return TwinPlace(
             driver=driver,
             addresses=(("127.0.0.1", port), ("127.0.0.1", second)),
             storing=Storing(host="127.0.0.1", port=port),
@@ -131,7 +131,7 @@ def _place(kind: Kind, args: argparse.Namespace, settings: RoomSettings) -> Plac
     if driver == "rsi":
         address = other_end(f"udp://:{args.port}") if args.port else kind.address
         ethernet = read_ethernet(args.ethernet.read_text("utf-8"))
-        return Place(driver=driver, address=address, ethernet=ethernet)
+        return TwinPlace(driver=driver, address=address, ethernet=ethernet)
     address = kind.address
     if args.pty is not None:
         address = f"pty://{args.pty.absolute()}"
@@ -139,11 +139,11 @@ def _place(kind: Kind, args: argparse.Namespace, settings: RoomSettings) -> Plac
         address = f"tcp://127.0.0.1:{args.port}"
     names = tuple(f"Marker{number + 1}" for number in range(len(settings.patient.markers)))
     igtl = IgtlSettings(tools=names, rate_hz=settings.camera.rate_hz)
-    return Place(driver=driver, address=address, igtl=igtl)
+    return TwinPlace(driver=driver, address=address, igtl=igtl)
 
 
 async def _serve(
-    kind: Kind, settings: RoomSettings, place: Place, seed: int, duration_s: float | None
+    kind: Kind, settings: RoomSettings, place: TwinPlace, seed: int, duration_s: float | None
 ) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -151,7 +151,7 @@ async def _serve(
         loop.add_signal_handler(number, ended.set)
     device = "robot" if kind.driver == "rsi" else kind.role
     names = Devices(actuator=device) if kind.role == "actuator" else Devices()
-    room = Room(settings, Patient.generated(settings, seed), seed, devices=names)
+    room = SimulatedRoom(settings, SimulatedPatient.generated(settings, seed), seed, devices=names)
     async with wired_room(room, {kind.role: place}, HostClock(), seed) as wired:
         print(f"{kind.driver} at {wired.places[kind.role]}", flush=True)
         passing = asyncio.create_task(wired.run())

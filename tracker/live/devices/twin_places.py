@@ -9,7 +9,7 @@ import msgspec
 
 from hal.rsi.configuration import read_ethernet
 from sim.dicom import Storing
-from sim.wired_room import Driver, Place, Role
+from sim.wired_room import Driver, Role, TwinPlace
 from tracker.config import Configuration, ConfigurationError
 from tracker.live.devices.pictures import geometry_of, host_and_port
 from tracker.wires import (
@@ -31,7 +31,7 @@ from tracker.wires import (
 VIDEO_PATHS = ("/left.mjpg", "/right.mjpg")
 
 
-def places_of(configuration: Configuration) -> dict[Role, Place]:
+def places_of(configuration: Configuration) -> dict[Role, TwinPlace]:
     """The other end of every configured wire; raises `ConfigurationError` for one without."""
     wires = configuration.wires
     if wires is None:
@@ -42,12 +42,12 @@ def places_of(configuration: Configuration) -> dict[Role, Place]:
     }
 
 
-def _place(role: str, wire: AnyWire, configuration: Configuration) -> Place:
+def _place(role: str, wire: AnyWire, configuration: Configuration) -> TwinPlace:
     controller = configuration.controller
     driver: Driver = wire.__struct_config__.tag  # pyright: ignore[reportAssignmentType]
     match wire:
         case XrayPair():
-            return Place(
+            return TwinPlace(
                 driver=driver,
                 addresses=(host_and_port(wire.left), host_and_port(wire.right)),
                 geometry=geometry_of(wire),
@@ -55,7 +55,7 @@ def _place(role: str, wire: AnyWire, configuration: Configuration) -> Place:
             )
         case DicomXray():
             every_s = controller.correlation.modelling_interval_s
-            return Place(
+            return TwinPlace(
                 driver=driver,
                 storing=_storing(wire, every_s),
                 geometry=geometry_of(wire),
@@ -67,14 +67,14 @@ def _place(role: str, wire: AnyWire, configuration: Configuration) -> Place:
             rate_hz = controller.camera.rate_hz if role == "camera" else controller.belt.rate_hz
             _require_markers(role, "session.tools", len(wire.session.tools), configuration)
             session = msgspec.structs.replace(wire.session, rate_hz=rate_hz)
-            return Place(driver=driver, address=wire.address, igtl=session)
+            return TwinPlace(driver=driver, address=wire.address, igtl=session)
         case Lsl():
             session = msgspec.structs.replace(wire.session, rate_hz=controller.belt.rate_hz)
-            return Place(driver=driver, lsl=session)
+            return TwinPlace(driver=driver, lsl=session)
         case Rsi():
             folder = configuration.path.parent if configuration.path else Path()
             text = (folder / wire.ethernet).read_text("utf-8")
-            return Place(
+            return TwinPlace(
                 driver=driver,
                 address=other_end(wire.address),
                 ethernet=read_ethernet(text),
@@ -82,7 +82,7 @@ def _place(role: str, wire: AnyWire, configuration: Configuration) -> Place:
                 timeout_packets=wire.session.timeout_packets,
             )
         case Polaris() | Bitalino() | Gcs() | Modbus():
-            return Place(driver=driver, address=other_end(wire.address))
+            return TwinPlace(driver=driver, address=other_end(wire.address))
 
 
 def other_end(address: str) -> str:
@@ -112,7 +112,7 @@ def _storing(wire: DicomXray, every_s: float) -> Storing:
 
 def _cameras(
     role: str, wire: GigeMarkers | VideoMarkers, driver: Driver, configuration: Configuration
-) -> Place:
+) -> TwinPlace:
     """Both cameras, drawn as the geometry says; discs only."""
     count = len(wire.markers.arrangement_mm)
     _require_markers(role, "markers.arrangement_mm", count, configuration)
@@ -126,7 +126,7 @@ def _cameras(
             raise ConfigurationError([f"{line}one host; change left and right"])
         address = host_and_port(left.netloc)
         addresses = (address, address)
-    return Place(driver=driver, addresses=addresses, stereo=wire.geometry)
+    return TwinPlace(driver=driver, addresses=addresses, stereo=wire.geometry)
 
 
 def _require_markers(role: str, key: str, count: int, configuration: Configuration) -> None:

@@ -15,10 +15,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from hal.events import Event
 from hal.messages import ActuatorStatus, BeamStatus, Triple
 from hal.openigtlink.publication import DISABLED, NOT_READY, OK, Publication
-from hal.openigtlink.server import Outlet, serve
+from hal.openigtlink.server import IgtlOutlet, serve
 from tracker.config import Configuration, ConfigurationError
 from tracker.core.frames import Orientation, PatientPoint, patient_to_table
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.core.settings import Controller
 from tracker.core.types import (
     FaultChanged,
@@ -30,11 +30,11 @@ from tracker.core.types import (
 from tracker.live.devices.pictures import host_and_port
 from tracker.wires import Gateway as GatewaySettings
 
-CODES = {State.TRACKING: OK, State.HOLDING: DISABLED, State.STOPPED: DISABLED}
+CODES = {SessionState.TRACKING: OK, SessionState.HOLDING: DISABLED, SessionState.STOPPED: DISABLED}
 """STATUS code of a session state; of every other one `NOT_READY`."""
 
 
-class Gateway:
+class IgtlGateway:
     """Turns what the daemon handles into messages for whoever is connected."""
 
     def __init__(
@@ -53,14 +53,14 @@ class Gateway:
             version=settings.version,
             least_period_ns=round(settings.period_ms * 1e6),
         )
-        self._outlet: Outlet | None = None
-        self._state: str = State.IDLE
+        self._outlet: IgtlOutlet | None = None
+        self._state: str = SessionState.IDLE
         self._faults: dict[str, str] = {}
         self._beam: bool | None = None
         self.port = 0
 
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncGenerator[Gateway, None]:
+    async def open(self) -> AsyncGenerator[IgtlGateway, None]:
         """Let clients come; raises `ConfigurationError` where the port cannot be had."""
         async with contextlib.AsyncExitStack() as stack:
             try:
@@ -121,7 +121,7 @@ class Gateway:
 
     def _session(self, t_ns: int) -> bytes:
         reason = "; ".join(f"{name} {detail}".rstrip() for name, detail in self._faults.items())
-        code = CODES.get(State(self._state), NOT_READY)
+        code = CODES.get(SessionState(self._state), NOT_READY)
         return self._publication.state("Session", t_ns, code, self._state, _ascii(reason))
 
     def _on_table(self, position_mm: Triple) -> Triple:
@@ -136,15 +136,15 @@ def _ascii(text: str) -> str:
 
 def gateway_of(
     configuration: Configuration, clock: Callable[[], int], say: Callable[[str], None]
-) -> Gateway | None:
+) -> IgtlGateway | None:
     """What is shown to others, where that is configured."""
     wires = configuration.wires
     if wires is None or wires.gateway is None:
         return None
-    return Gateway(wires.gateway, configuration.controller, clock, say)
+    return IgtlGateway(wires.gateway, configuration.controller, clock, say)
 
 
-async def beside(gateway: Gateway | None, run: Coroutine[None, None, None]) -> None:
+async def beside(gateway: IgtlGateway | None, run: Coroutine[None, None, None]) -> None:
     """Await ``run`` with the gateway open, where there is one."""
     try:
         async with contextlib.AsyncExitStack() as stack:

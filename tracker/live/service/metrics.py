@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from tracker.api.schema import State
-from tracker.core.session import State as SessionState
+from tracker.core.session import SessionState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

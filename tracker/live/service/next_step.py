@@ -9,31 +9,31 @@ from collections.abc import Sequence
 from typing import Final
 
 from tracker.core.safety.faults import FAULTS, Reaction
-from tracker.core.session import State
+from tracker.core.session import SessionState
 
-STEPS: Final[dict[State, tuple[str, str]]] = {
+STEPS: Final[dict[SessionState, tuple[str, str]]] = {
     #                 nothing stands against it; something does
-    State.IDLE: (
+    SessionState.IDLE: (
         "Begin modelling: the patient lies still and breathes as usual.",
         "Wait for {devices}, or see why not connected.",
     ),
-    State.MODELLING: (
+    SessionState.MODELLING: (
         "Wait: shots are being taken for the model.",
         "{sentence}",
     ),
-    State.READY: (
+    SessionState.READY: (
         "Start tracking.",
         "{sentence}",
     ),
-    State.TRACKING: (
+    SessionState.TRACKING: (
         "Watch the patient; hold if anything is not right.",
         "{sentence}",
     ),
-    State.HOLDING: (
+    SessionState.HOLDING: (
         "Resume, or wait: the beam is held.",
         "{sentence}",
     ),
-    State.STOPPED: (
+    SessionState.STOPPED: (
         "The session is over: read its report. For the next one start a new run, or have it reset.",
         "{sentence}",
     ),
@@ -41,13 +41,13 @@ STEPS: Final[dict[State, tuple[str, str]]] = {
 """What to do in each state, when nothing stands against going on and when something does."""
 
 
-def next_step(state: State, against: Sequence[str], devices_down: Sequence[str]) -> str:
+def next_step(state: SessionState, against: Sequence[str], devices_down: Sequence[str]) -> str:
     """Give the sentence: of the state, of a device that is missing, or of the fault in front."""
     free, otherwise = STEPS[state]
-    if state is State.IDLE:
+    if state is SessionState.IDLE:
         names = ", ".join(devices_down)
         return otherwise.format(devices=names) if devices_down else free
-    if state is State.MODELLING:
+    if state is SessionState.MODELLING:
         against = [name for name in against if name != "model missing"]  # that is what is done
     if not against:
         return free

@@ -37,7 +37,7 @@ from tracker.config import Configuration
 from tracker.core import session
 from tracker.core.machine.steering import aimed_at
 from tracker.core.safety.faults import FAULTS
-from tracker.core.session import Trigger
+from tracker.core.session import SessionTrigger
 from tracker.core.target.error_region import radius95_mm
 from tracker.core.types import (
     Covariance,
@@ -57,9 +57,9 @@ from tracker.live.service.next_step import next_step
 GONE_NS = 500_000_000
 """A value that was not renewed for so long is shown no more."""
 FAULT_LEVELS = {"WARN": "warning", "REFUSE_START": "warning", "HOLD": "alarm", "STOP": "alarm"}
-ASKED_FOR = (Trigger.START, Trigger.RESUME)
+ASKED_FOR = (SessionTrigger.START, SessionTrigger.RESUME)
 
-Blocking = Callable[[Trigger], tuple[str, ...]]
+Blocking = Callable[[SessionTrigger], tuple[str, ...]]
 
 
 class Picture:
@@ -73,7 +73,7 @@ class Picture:
         self._stale_ns = round(controller.fusion.stale_ms * 1e6)
         self._sequence = 0
         self.devices = DeviceHealths(controller, roles)
-        self.session = session.State.IDLE
+        self.session = session.SessionState.IDLE
         self._permit_until_ns: int | None = None
         self._beam_on: bool | None = None
         self._surrogate: SurrogateState | None = None
@@ -158,12 +158,12 @@ class Picture:
                 pass
 
     def _change(self, changed: SessionChanged) -> None:
-        self.session = session.State(changed.after)
-        if self.session is session.State.MODELLING:
+        self.session = session.SessionState(changed.after)
+        if self.session is session.SessionState.MODELLING:
             self._shots.clear()
             self._refitted = None
             self.refits += 1
-        elif self.session is session.State.HOLDING:
+        elif self.session is session.SessionState.HOLDING:
             self.holds += 1
         text = f"session: {changed.before} to {changed.after} ({changed.trigger})"
         self.say(changed.t_ns, "info", text)
@@ -187,7 +187,11 @@ class Picture:
         settings = self._controller.session
         against = {trigger: blocking(trigger) for trigger in ASKED_FOR}
         allowed = [t.value for t in session.allowed(self.session) if not against.get(t)]
-        wanted = Trigger.RESUME if self.session is session.State.HOLDING else Trigger.START
+        wanted = (
+            SessionTrigger.RESUME
+            if self.session is session.SessionState.HOLDING
+            else SessionTrigger.START
+        )
         down = self.devices.down
         return State(
             run_id=self._run_id,

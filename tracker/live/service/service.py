@@ -17,12 +17,12 @@ from typing import Self
 import msgspec
 
 from hal.events import Event, Request, Tick
-from tracker.api.admission import Admission, Limits, refusal
+from tracker.api.admission import Admission, RequestLimits, refusal
 from tracker.api.keys import KnownKey, server_key
 from tracker.api.roles import END, STATUS
 from tracker.api.schema import Answer, Ask, Health, Hello, Hop, Record, Welcome
 from tracker.config import Configuration
-from tracker.core.session import Trigger
+from tracker.core.session import SessionTrigger
 from tracker.core.types import Notice, Output
 from tracker.live.recording_watch import RecordingWatch
 from tracker.live.service.known_keys import KnownKeys
@@ -47,7 +47,7 @@ def new_run_id() -> str:
     return secrets.token_hex(8)
 
 
-class Service:
+class RequestService:
     """A context manager around the run; `take` is the daemon's onlooker, `turn` ends its tick."""
 
     def __init__(
@@ -64,7 +64,9 @@ class Service:
         self._run_id, self._program = run_id, program
         self._clock, self._say = clock, say
         self._picture = Picture(configuration, run_id, roles)
-        limits = Limits(settings.requests_per_s, settings.requests_at_once, settings.most_bytes)
+        limits = RequestLimits(
+            settings.requests_per_s, settings.requests_at_once, settings.most_bytes
+        )
         self._admission = Admission(run_id, limits)
         folder = Path(settings.keys_folder)
         key = server_key(folder)
@@ -73,7 +75,7 @@ class Service:
         self._sockets: Sockets | None = Sockets(settings, key, self._admitted)
         self._request: Callable[[Request], None] = lambda request: None
         self._end: Callable[[], None] = lambda: None
-        self._blocking: Callable[[Trigger], tuple[str, ...]] = lambda trigger: ()
+        self._blocking: Callable[[SessionTrigger], tuple[str, ...]] = lambda trigger: ()
         self._disk: RecordingWatch | None = None
         self._asking: Request | None = None
         self._answered: Sequence[Output] | None = None
@@ -97,7 +99,7 @@ class Service:
         self,
         request: Callable[[Request], None],
         end: Callable[[], None],
-        blocking: Callable[[Trigger], tuple[str, ...]],
+        blocking: Callable[[SessionTrigger], tuple[str, ...]],
         disk: RecordingWatch | None = None,
     ) -> None:
         """Name the run: how it is asked, ended, and looked at."""

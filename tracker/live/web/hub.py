@@ -23,7 +23,7 @@ class SlowPageError(Exception):
     """A page takes too little, too slowly; it is closed and may come back."""
 
 
-class Page:
+class OpenPage:
     """What waits for one open page."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Hub:
     """All open pages, and what one that is opened now needs to know."""
 
     def __init__(self) -> None:
-        self._pages: set[Page] = set()
+        self._pages: set[OpenPage] = set()
         self._model: str | None = None
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
 
@@ -89,20 +89,20 @@ class Hub:
         return len(self._pages)
 
     @property
-    def pages(self) -> frozenset[Page]:
+    def pages(self) -> frozenset[OpenPage]:
         """Those that are open."""
         return frozenset(self._pages)
 
-    def join(self) -> Page:
+    def join(self) -> OpenPage:
         """A page was opened; its first state is the next one that comes, never an old one."""
-        page = Page()
+        page = OpenPage()
         for text in (self._model, *self._lines):
             if text is not None:
                 page.take(text)
         self._pages.add(page)
         return page
 
-    def leave(self, page: Page) -> None:
+    def leave(self, page: OpenPage) -> None:
         """A page was closed."""
         self._pages.discard(page)
 

@@ -23,7 +23,7 @@ import msgspec
 from hal.events import Tick
 from tracker.api.schema import DeviceHealth, Health, State
 from tracker.config import Configuration, parse_configuration
-from tracker.core.session import Trigger
+from tracker.core.session import SessionTrigger
 from tracker.core.types import ModelRefitted, Observation
 from tracker.journal import Journal, JournalError, read_journal
 from tracker.live.service.published_state import Picture
@@ -43,7 +43,7 @@ _UNKNOWN = Health(
 ROLES = ("camera", "belt", "imager", "actuator", "gate")
 
 
-class Columns:
+class RecordedColumns:
     """What a session is drawn from; one row each `PERIOD_NS`, times in milliseconds."""
 
     NAMES = (
@@ -90,7 +90,7 @@ def session_of(journal: Journal) -> dict[str, Any]:
     configuration = parse_configuration(journal.header.configuration)
     controller = configuration.controller
     picture = Picture(configuration, "past", _devices_of(configuration))
-    columns, models, lines = Columns(), [], []
+    columns, models, lines = RecordedColumns(), [], []
     changes: dict[str, list[list[Any]]] = {"session": [], "faults": [], "next_step": []}
     devices: list[list[Any]] = []
     next_ns = devices_ns = end_ns = 0
@@ -172,7 +172,7 @@ def _devices_of(configuration: Configuration) -> dict[str, str]:
     return {role: getattr(controller, role).device for role in ROLES}
 
 
-def _nothing_blocks(trigger: Trigger) -> tuple[str, ...]:
+def _nothing_blocks(trigger: SessionTrigger) -> tuple[str, ...]:
     return ()
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from tracker.catalogue import Catalogue, CatalogueError, Row
+from tracker.catalogue import Catalogue, CatalogueError, CatalogueRow
 
 Kind = Literal["session", "report"]
 
@@ -32,7 +32,7 @@ class Review:
         self._one_at_a_time = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
 
-    def sessions(self) -> list[Row]:
+    def sessions(self) -> list[CatalogueRow]:
         """Every session, newest first; blocks. Raises `ReviewError`."""
         try:
             with Catalogue(self._folder) as catalogue:

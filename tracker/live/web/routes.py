@@ -15,10 +15,10 @@ from msgspec import Meta
 
 from tracker.api import roles
 from tracker.api.schema import Role
-from tracker.core.session import State as SessionState
+from tracker.core.session import SessionState
 from tracker.live.web.access import REPORT_POLICY, has_csrf, is_loopback
 from tracker.live.web.context import CONTEXT, ConsoleContext, utc
-from tracker.live.web.hub import Page, SlowPageError
+from tracker.live.web.hub import OpenPage, SlowPageError
 from tracker.live.web.logins import Login
 from tracker.live.web.review import ReviewError
 
@@ -193,7 +193,7 @@ async def socket(request: web.Request) -> web.StreamResponse:
         context.hub.leave(page)
 
 
-async def _write(page: Page, ws: web.WebSocketResponse) -> None:
+async def _write(page: OpenPage, ws: web.WebSocketResponse) -> None:
     try:
         await page.write(ws.send_str)
     except SlowPageError:
@@ -205,7 +205,7 @@ async def _write(page: Page, ws: web.WebSocketResponse) -> None:
     await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"logged out, or too slow")
 
 
-async def _listen(page: Page, ws: web.WebSocketResponse) -> None:
+async def _listen(page: OpenPage, ws: web.WebSocketResponse) -> None:
     """Answer pings in their place among the states; close on anything else, or too much."""
     since_s, count = time.monotonic(), 0
     async for message in ws:

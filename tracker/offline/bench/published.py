@@ -31,7 +31,7 @@ _SCALED_BY_S = 30.0
 _LAGS_S = 1.2
 
 
-class Figures(NamedTuple):
+class PublishedFigures(NamedTuple):
     """The published figures, in the unit of the trace, nRMSE without one."""
 
     mae: float
@@ -116,7 +116,7 @@ def _rls_steps(
             said[now + ahead, channel] = value
 
 
-def figures_of(measured: Reals, said: Reals, points: Sequence[Sequence[int]]) -> Figures:
+def figures_of(measured: Reals, said: Reals, points: Sequence[Sequence[int]]) -> PublishedFigures:
     """The published figures of one trace and horizon; both arrays (samples, channels)."""
     off = measured - said
     spread = measured - measured.mean(axis=0)
@@ -124,7 +124,7 @@ def figures_of(measured: Reals, said: Reals, points: Sequence[Sequence[int]]) ->
     spreads = np.stack([np.linalg.norm(spread[:, point], axis=1) for point in points])
     moves = np.diff(said, axis=0)
     jitter = np.stack([np.linalg.norm(moves[:, point], axis=1) for point in points])
-    return Figures(
+    return PublishedFigures(
         mae=float(sizes.mean()),
         rmse=float(np.sqrt((sizes**2).mean())),
         nrmse=float(np.sqrt((sizes**2).sum() / (spreads**2).sum())),
@@ -133,7 +133,7 @@ def figures_of(measured: Reals, said: Reals, points: Sequence[Sequence[int]]) ->
     )
 
 
-def compare(trace: Trace, ahead: int) -> dict[str, Figures]:
+def compare(trace: Trace, ahead: int) -> dict[str, PublishedFigures]:
     """All rows of the two tables for one trace; names say which table."""
     from tracker.offline.bench.traces import replay
 

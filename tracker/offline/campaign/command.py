@@ -22,8 +22,8 @@ from tracker.offline.campaign import kinds
 from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.figures import Tally, digest_of, tally
 from tracker.offline.campaign.ledger import (
+    CampaignIdentity,
     Head,
-    Identity,
     Ledger,
     Made,
     code_sha256,
@@ -31,7 +31,7 @@ from tracker.offline.campaign.ledger import (
     read_ledger,
 )
 from tracker.offline.campaign.page import page
-from tracker.offline.campaign.patients import Archive, load_archive
+from tracker.offline.campaign.patients import PatientArchive, load_archive
 from tracker.offline.campaign.record import RunRecord
 from tracker.offline.campaign.replay import replay_command, replay_run
 from tracker.offline.campaign.table import in_words, markdown
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         return _conclude(args, configuration, list(there.values()), head, out)
     names = runs_of(args)
     head = Head(
-        identity=Identity(
+        identity=CampaignIdentity(
             code_sha256=code_sha256(),
             configuration_sha256=configuration.sha256,
             recordings_sha256=archive.sha256,
@@ -178,7 +178,7 @@ def _check(args: argparse.Namespace) -> None:
 def _do(
     args: argparse.Namespace,
     configuration: Configuration,
-    archive: Archive,
+    archive: PatientArchive,
     names: list[str],
     ledger: Ledger,
 ) -> None:

@@ -34,7 +34,7 @@ class Spread(msgspec.Struct, frozen=True):
     largest: float | None
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class FaultFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One fault over all its seeds, or, of a fault with both, those one can see or cannot."""
 
     fault: str
@@ -84,7 +84,7 @@ class Held(NamedTuple):
 class Tally(NamedTuple):
     """Everything a report is made of."""
 
-    rows: list[Row]
+    rows: list[FaultFigures]
     breaches: list[Breach]
     worst: list[RunRecord]
     """The runs with the longest episodes at 5 mm, the longest first."""
@@ -129,7 +129,9 @@ def breach_of(record: RunRecord, interval_s: float) -> Breach | None:
     return Breach(run=record.name, what=what, value=record.longest_5mm_ms, limit=limit)
 
 
-def _breaches(records: Sequence[RunRecord], rows: Sequence[Row], interval_s: float) -> list[Breach]:
+def _breaches(
+    records: Sequence[RunRecord], rows: Sequence[FaultFigures], interval_s: float
+) -> list[Breach]:
     found = [breach for each in records if (breach := breach_of(each, interval_s)) is not None]
     found.sort(key=lambda breach: -breach.value / breach.limit)
     for row in rows:
@@ -142,7 +144,7 @@ def _breaches(records: Sequence[RunRecord], rows: Sequence[Row], interval_s: flo
     return found
 
 
-def clean_limits(row: Row) -> tuple[Held, Held, Held, Held]:
+def clean_limits(row: FaultFigures) -> tuple[Held, Held, Held, Held]:
     """Hold clean runs to their limits: duty, nuisance holds, shares of beam at 5 and 3 mm."""
     duty, holds = row.duty, row.nuisance_per_10_min
     five, three = row.share_5mm, row.share_3mm
@@ -155,7 +157,7 @@ def clean_limits(row: Row) -> tuple[Held, Held, Held, Held]:
     )
 
 
-def _row(fault: str, image_only: bool, runs: Sequence[RunRecord]) -> Row:
+def _row(fault: str, image_only: bool, runs: Sequence[RunRecord]) -> FaultFigures:
     beam_s = sum(each.beam_s for each in runs)
     tracked_s = sum(each.tracked_s for each in runs)
     nuisance = sum(len(each.nuisance) for each in runs)
@@ -164,7 +166,7 @@ def _row(fault: str, image_only: bool, runs: Sequence[RunRecord]) -> Row:
     held = [each.held_ms for each in runs if each.held_ms is not None]
     returned = [each.return_s for each in runs if each.return_s is not None]
     worst = max(runs, key=lambda each: (each.longest_5mm_ms, each.longest_3mm_ms))
-    return Row(
+    return FaultFigures(
         fault=fault,
         image_only=image_only,
         runs=len(runs),

@@ -100,14 +100,14 @@ DRAWN: dict[str, Draw] = {
 """By ``KIND.TWIN``, else by ``KIND``."""
 
 
-class Fault(NamedTuple):
+class CampaignFault(NamedTuple):
     """One kind on one twin; the twin is empty where the seed chooses it."""
 
     kind: MishapKind
     twin: str = ""
 
 
-class Trouble(NamedTuple):
+class MishapTrouble(NamedTuple):
     """One mishap as drawn: what befalls which twins, and how it shows."""
 
     name: str
@@ -137,11 +137,11 @@ def pairs(count: int) -> tuple[str, ...]:
     return tuple("+".join(every[place]) for place in order[:count].tolist())
 
 
-def parsed(name: str) -> tuple[Fault, ...]:
+def parsed(name: str) -> tuple[CampaignFault, ...]:
     """Read a fault's name; raises `CampaignError` with one line for what is not known."""
     if name == CLEAN:
         return ()
-    faults: list[Fault] = []
+    faults: list[CampaignFault] = []
     for part in name.split("+"):
         kind, _, twin = part.partition(".")
         if kind not in EFFECTS:
@@ -153,17 +153,17 @@ def parsed(name: str) -> tuple[Fault, ...]:
             raise CampaignError(
                 f"--faults {name}: {kind} cannot happen to {twin}; name one of {', '.join(able)}"
             )
-        faults.append(Fault(cast(MishapKind, kind), twin))
+        faults.append(CampaignFault(cast(MishapKind, kind), twin))
     return tuple(faults)
 
 
-def drawn(name: str, seed: int, length_s: float) -> tuple[Trouble, ...]:
+def drawn(name: str, seed: int, length_s: float) -> tuple[MishapTrouble, ...]:
     """Draw what goes wrong in a run of this length.
 
     Where there are several, each begins up to 5 s after the one before, or at the same moment.
     """
     rng = np.random.Generator(np.random.PCG64([seed, zlib.crc32(name.encode())]))
-    troubles: list[Trouble] = []
+    troubles: list[MishapTrouble] = []
     begin_s: float | None = None
     for fault in parsed(name):
         twins = twins_of(fault.kind)
@@ -185,7 +185,7 @@ def draw_of(kind: str, twin: str) -> Draw:
 
 def _trouble(
     kind: MishapKind, twin: str, at_s: float, duration_s: float, rng: np.random.Generator
-) -> Trouble:
+) -> MishapTrouble:
     befallen = ("camera", "belt") if twin == BREATHING else (twin,)
     which = int(rng.integers(3))
     made: list[Mishap] = []
@@ -203,7 +203,7 @@ def _trouble(
             )
         )
     by_shots = any((mishap.kind, mishap.on) in SEEN_BY_SHOTS for mishap in made)
-    return Trouble(f"{kind}.{twin}", tuple(made), at_s + duration_s, by_shots)
+    return MishapTrouble(f"{kind}.{twin}", tuple(made), at_s + duration_s, by_shots)
 
 
 def _size(rng: np.random.Generator, draw: Draw) -> float:

@@ -17,7 +17,7 @@ from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.record import RunRecord
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
+class CampaignIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """What must be the same for runs to belong to one campaign."""
 
     code_sha256: str
@@ -38,7 +38,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """The first line."""
 
-    identity: Identity
+    identity: CampaignIdentity
     made: Made
 
 
@@ -158,9 +158,9 @@ def commit() -> str:
         return f"version {version('tidetrack')}"
 
 
-def _differences(there: Identity, here: Identity) -> list[str]:
+def _differences(there: CampaignIdentity, here: CampaignIdentity) -> list[str]:
     return [
         field.removesuffix("_sha256")
-        for field in Identity.__struct_fields__
+        for field in CampaignIdentity.__struct_fields__
         if getattr(there, field) != getattr(here, field)
     ]

@@ -126,7 +126,7 @@ def _histogram(runs: Sequence[RunRecord], limit: float) -> str:
     }  # fmt: skip
     heights = {mm: np.log10(1.0 + count).tolist() for mm, count in counts.items()}
     highest = max(1.0, *heights[3], *heights[5]) * 1.1
-    frame = svg.Frame((edges[0], edges[-1]), (0.0, highest), top=22)
+    frame = svg.PlotFrame((edges[0], edges[-1]), (0.0, highest), top=22)
     bottom = frame.height - frame.bottom
     parts: list[str] = []
     for power in range(1, 6):

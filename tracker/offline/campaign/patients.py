@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from sim.recording import Recording, RecordingError, load_recording
-from sim.scenario import Breathing, Room
+from sim.scenario import Breathing, RoomScenario
 from tracker.offline.campaign.errors import CampaignError
 
 PERIOD_S = (2.8, 6.0)
@@ -35,15 +35,15 @@ _SHARE_OF_SPEED = 0.75
 """Of the actuator's speed that an average breath may need: the deep ones need more."""
 
 
-class Patient(NamedTuple):
+class CampaignPatient(NamedTuple):
     """One patient: the room as they make it, and the recording, if they have one."""
 
     name: str
-    room: Room
+    room: RoomScenario
     recording: Recording | None
 
 
-class Archive(NamedTuple):
+class PatientArchive(NamedTuple):
     """The recordings there are to draw from."""
 
     recordings: tuple[Recording, ...]
@@ -51,7 +51,7 @@ class Archive(NamedTuple):
     """Over names and values: what makes two archives the same."""
 
 
-def load_archive(folder: Path | None, shortest_s: float) -> Archive:
+def load_archive(folder: Path | None, shortest_s: float) -> PatientArchive:
     """Read every recording in a folder and below that is long enough to treat.
 
     Raises `CampaignError` when none is; a file that is no recording is passed over.
@@ -78,10 +78,12 @@ def load_archive(folder: Path | None, shortest_s: float) -> Archive:
         digest.update(recording.name.encode())
         digest.update(recording.times_s.tobytes())
         digest.update(recording.values.tobytes())
-    return Archive(tuple(found), digest.hexdigest())
+    return PatientArchive(tuple(found), digest.hexdigest())
 
 
-def patient_of(seed: int, room: Room, archive: Sequence[Recording], length_s: float) -> Patient:
+def patient_of(
+    seed: int, room: RoomScenario, archive: Sequence[Recording], length_s: float
+) -> CampaignPatient:
     """Draw the patient of a seed; the same for every fault, so that faults can be compared."""
     rng = np.random.Generator(np.random.PCG64([seed, 2]))
     breathing, name = _breathing(rng, room)
@@ -89,10 +91,10 @@ def patient_of(seed: int, room: Room, archive: Sequence[Recording], length_s: fl
         return _recorded(rng, room, archive[(seed // 2) % len(archive)], length_s)
     patient = msgspec.structs.replace(room.patient, breathing=breathing)
     made = msgspec.structs.replace(room, patient=patient, duration_s=length_s)
-    return Patient(name, made, None)
+    return CampaignPatient(name, made, None)
 
 
-def _breathing(rng: np.random.Generator, room: Room) -> tuple[Breathing, str]:
+def _breathing(rng: np.random.Generator, room: RoomScenario) -> tuple[Breathing, str]:
     def draw(span: tuple[float, float]) -> float:
         return float(f"{rng.uniform(*span):.3g}")
 
@@ -115,8 +117,8 @@ def _breathing(rng: np.random.Generator, room: Room) -> tuple[Breathing, str]:
 
 
 def _recorded(
-    rng: np.random.Generator, room: Room, recording: Recording, length_s: float
-) -> Patient:
+    rng: np.random.Generator, room: RoomScenario, recording: Recording, length_s: float
+) -> CampaignPatient:
     spare_s = max(0.0, float(recording.times_s[-1]) - length_s - 5.0)
     # The recordings of a phantom begin with a robot's lead-in of some seconds.
     start_s = round(min(5.0, max(0.0, float(recording.times_s[-1]) - length_s)), 3)
@@ -125,4 +127,4 @@ def _recorded(
     cut = recording._replace(times_s=recording.times_s[keep], values=recording.values[keep])
     patient = msgspec.structs.replace(room.patient, start_s=start_s)
     made = msgspec.structs.replace(room, patient=patient)
-    return Patient(f"{recording.name} from {start_s:g} s", made, cut)
+    return CampaignPatient(f"{recording.name} from {start_s:g} s", made, cut)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.room import TRUTH_STEP_NS, Traces
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.core.types import FaultChanged, SessionChanged
-from tracker.offline.campaign.kinds import Trouble
-from tracker.offline.campaign.patients import Patient
+from tracker.offline.campaign.kinds import MishapTrouble
+from tracker.offline.campaign.patients import CampaignPatient
 
 TOLERANCES_MM = (3.0, 5.0)
 RECOVERY_S = 30.0
@@ -103,14 +103,16 @@ class Kept(NamedTuple):
 def judge(
     fault: str,
     seed: int,
-    patient: Patient,
-    troubles: tuple[Trouble, ...],
+    patient: CampaignPatient,
+    troubles: tuple[MishapTrouble, ...],
     kept: Kept,
     traces: Traces,
 ) -> RunRecord:
     """Work out a run's figures."""
-    start_ns = next((c.t_ns for c in kept.states if c.after == State.TRACKING), kept.end_ns)
-    stop_ns = next((c.t_ns for c in kept.states if c.after == State.STOPPED), kept.last_turn_ns)
+    start_ns = next((c.t_ns for c in kept.states if c.after == SessionState.TRACKING), kept.end_ns)
+    stop_ns = next(
+        (c.t_ns for c in kept.states if c.after == SessionState.STOPPED), kept.last_turn_ns
+    )
     permitted = traces.permitted & (traces.t_ns >= start_ns)
     counted = permitted & traces.scored
     unsafe = {mm: counted & (traces.error_mm > mm) for mm in TOLERANCES_MM}
@@ -146,7 +148,7 @@ def judge(
     )
 
 
-def _reaction(kept: Kept, troubles: tuple[Trouble, ...], traces: Traces) -> dict[str, Any]:
+def _reaction(kept: Kept, troubles: tuple[MishapTrouble, ...], traces: Traces) -> dict[str, Any]:
     """When the mishap was noticed, when the beam went off, and when it came back."""
     found: dict[str, Any] = {
         "detected_ms": None,
@@ -173,7 +175,9 @@ def _reaction(kept: Kept, troubles: tuple[Trouble, ...], traces: Traces) -> dict
         return found
     held_ns = int(traces.t_ns[after[off[0]]])
     found["held_ms"] = round((held_ns - onset_ns) / 1e6, 1)
-    hold = next((c for c in kept.states if c.t_ns >= onset_ns and c.before == State.TRACKING), None)
+    hold = next(
+        (c for c in kept.states if c.t_ns >= onset_ns and c.before == SessionState.TRACKING), None
+    )
     found["held_by"] = "" if hold is None else _reason(kept, hold)
     on = np.flatnonzero(permitted & (traces.t_ns[after] > held_ns))
     if len(on):
@@ -200,17 +204,17 @@ def _reason(kept: Kept, change: SessionChanged) -> str:
 
 
 def _stopped_by(kept: Kept) -> str:
-    change = next((c for c in kept.states if c.after == State.STOPPED), None)
+    change = next((c for c in kept.states if c.after == SessionState.STOPPED), None)
     if change is None:
         return ""
     stops = [c.fault for c in kept.faults if c.active and c.reaction == "STOP"]
     return stops[-1] if stops else change.trigger
 
 
-def _nuisance(kept: Kept, troubles: tuple[Trouble, ...], traces: Traces) -> tuple[str, ...]:
+def _nuisance(kept: Kept, troubles: tuple[MishapTrouble, ...], traces: Traces) -> tuple[str, ...]:
     """What began every hold that no mishap explains and that spared the patient nothing."""
     spans = [(round(t.mishaps[0].at_s * 1e9), _put_down_to_ns(t)) for t in troubles]
-    begun = [c for c in kept.states if c.before == State.TRACKING]
+    begun = [c for c in kept.states if c.before == SessionState.TRACKING]
     return tuple(
         _reason(kept, change)
         for change in begun
@@ -224,12 +228,12 @@ def _spared(held_ns: int, traces: Traces) -> bool:
     return bool(np.any(traces.error_mm[first:last] > TOLERANCES_MM[0]))
 
 
-def _put_down_to_ns(trouble: Trouble) -> int:
+def _put_down_to_ns(trouble: MishapTrouble) -> int:
     """Until when what happens is put down to a mishap: of what shots alone see, to the end."""
     return 1 << 62 if trouble.image_only else round((trouble.clear_s + RECOVERY_S) * 1e9)
 
 
-def _in_words(trouble: Trouble) -> str:
+def _in_words(trouble: MishapTrouble) -> str:
     first = trouble.mishaps[0]
     sizes = " and ".join(f"{mishap.size:g}" for mishap in trouble.mishaps)
     return (

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tracker.config import SHIPPED, Configuration, altered
-from tracker.offline.campaign.patients import Archive
+from tracker.offline.campaign.patients import PatientArchive
 from tracker.offline.campaign.record import RunRecord
 from tracker.offline.campaign.run import Single, cast_run
 from tracker.offline.campaign.work import split
@@ -27,7 +27,9 @@ def replay_command(args: argparse.Namespace) -> str:
     return " ".join([*parts, "--replay"])
 
 
-def replay_run(args: argparse.Namespace, configuration: Configuration, archive: Archive) -> int:
+def replay_run(
+    args: argparse.Namespace, configuration: Configuration, archive: PatientArchive
+) -> int:
     """Do the run, print its figures, and write journal and report where asked for."""
     fault, seed = split(args.replay)
     length_s = args.minutes * 60.0

@@ -19,17 +19,17 @@ import msgspec
 
 from hal.events import Request, SendDemand, SendExpose, SendHold, SendPermit, SendStop, Tick
 from sim.recording import Recording
-from sim.room import Room
+from sim.room import SimulatedRoom
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish
 from tracker.build.scripted_operator import Operator
 from tracker.build.virtual_time import turns
 from tracker.build.warm_up import warm
 from tracker.config import Configuration
-from tracker.core.session import State
+from tracker.core.session import SessionState
 from tracker.core.types import FaultChanged, Output, SessionChanged
-from tracker.offline.campaign.kinds import Trouble, drawn
-from tracker.offline.campaign.patients import Patient, patient_of
+from tracker.offline.campaign.kinds import MishapTrouble, drawn
+from tracker.offline.campaign.patients import CampaignPatient, patient_of
 from tracker.offline.campaign.record import Kept, RunRecord, judge
 
 _DEMAND = struct.Struct("<q3d")
@@ -43,8 +43,8 @@ class Cast(NamedTuple):
 
     configuration: Configuration
     """With the patient and the mishaps in its room."""
-    patient: Patient
-    troubles: tuple[Trouble, ...]
+    patient: CampaignPatient
+    troubles: tuple[MishapTrouble, ...]
 
 
 def cast_run(
@@ -109,7 +109,7 @@ def _no_collection() -> Iterator[None]:
 class _Keeper:
     """Hands commands to the room, keeps what figures need, and signs it all."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: SimulatedRoom) -> None:
         self.faults: list[FaultChanged] = []
         self.states: list[SessionChanged] = []
         self.shots = 0
@@ -160,7 +160,7 @@ class _Keeper:
         self._signed.append(repr(change).encode())
 
 
-def _loop(configuration: Configuration, room: Room) -> Kept:
+def _loop(configuration: Configuration, room: SimulatedRoom) -> Kept:
     """Run to the end of the patient, or until the session has stopped for good."""
     engine = build_engine(configuration.controller)
     operator, keeper = Operator(), _Keeper(room)
@@ -175,7 +175,7 @@ def _loop(configuration: Configuration, room: Room) -> Kept:
             take(handle(Request(now, wish)))
         if outputs := handle(Tick(now, due)):
             take(outputs)
-        if engine.state is State.STOPPED:
+        if engine.state is SessionState.STOPPED:
             stopped_ns = stopped_ns or now
             if now - stopped_ns >= _GRACE_NS:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracker.offline.campaign.figures import Row, Spread, Tally
+from tracker.offline.campaign.figures import FaultFigures, Spread, Tally
 
 HEAD = (
     "fault", "seen by", "runs", "h", "detected", "ms median", "ms p95", "held", "ms median",
@@ -40,7 +40,7 @@ def in_words(found: Tally, again: str) -> str:
     return "\n".join(lines)
 
 
-def cells_of(row: Row) -> list[str]:
+def cells_of(row: FaultFigures) -> list[str]:
     """Give a row's cells under `HEAD`, as text."""
     return [
         row.fault,

@@ -38,7 +38,7 @@ SHORT_SHARE = 0.4
 _INDEX_ABOVE = 3
 
 
-class Trace(NamedTuple):
+class ArchiveTrace(NamedTuple):
     """One recording, ready to be predicted."""
 
     name: str
@@ -58,10 +58,10 @@ class Trace(NamedTuple):
 class Archive(NamedTuple):
     """All traces; ``subjects`` in the order they are reported in."""
 
-    traces: tuple[Trace, ...]
+    traces: tuple[ArchiveTrace, ...]
     subjects: tuple[str, ...]
 
-    def of(self, subject: str) -> tuple[Trace, ...]:
+    def of(self, subject: str) -> tuple[ArchiveTrace, ...]:
         """The traces of one subject."""
         return tuple(trace for trace in self.traces if trace.subject == subject)
 
@@ -75,7 +75,7 @@ class Archive(NamedTuple):
 def load_archive(paths: Sequence[Path], rate_hz: float) -> Archive:
     """Read files and folders; raises `TuningError` with a line for each thing wrong."""
     problems: list[str] = []
-    traces: list[Trace] = []
+    traces: list[ArchiveTrace] = []
     seen: dict[str, Path] = {}
     for path, subject in _found(paths, problems):
         try:
@@ -167,7 +167,7 @@ def _indexed(file: Path, problems: list[str]) -> str | None:
     return None
 
 
-def read_trace(path: Path, subject: str, rate_hz: float) -> Trace:
+def read_trace(path: Path, subject: str, rate_hz: float) -> ArchiveTrace:
     """Read one recording and bring it to the room's rate."""
     recording = load_recording(path)
     columns = [column for column, name in enumerate(recording.channels) if is_motion(name)]
@@ -195,7 +195,7 @@ def read_trace(path: Path, subject: str, rate_hz: float) -> Trace:
     if int(scored.sum()) < 10:
         what = f"{int(scored.sum())} samples to score, at least 10 are needed; name a longer trace"
         raise RecordingError(path, None, what)
-    return Trace(
+    return ArchiveTrace(
         name=recording.name,
         subject=subject,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -20,8 +20,8 @@ from tracker.artefact import save_artefact
 from tracker.offline.farm import Farm, LocalFarm
 from tracker.offline.tuning.archive import Archive, load_archive
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.objective import Score
-from tracker.offline.tuning.problem import Problem
+from tracker.offline.tuning.objective import TraceScore
+from tracker.offline.tuning.problem import TuningProblem
 from tracker.offline.tuning.space import ranges_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     ranges = ranges_of(args.predictor, args.range)
     archive = load_archive(args.paths, args.rate_hz)
-    problem = Problem(args.predictor, args.latency_ms, args.rate_hz, archive, ranges)
+    problem = TuningProblem(args.predictor, args.latency_ms, args.rate_hz, archive, ranges)
     print(describe(archive, args.rate_hz))
 
     from tracker.offline.tuning import study as studies
@@ -163,7 +163,9 @@ def describe(archive: Archive, rate_hz: float) -> str:
 
 
 @contextmanager
-def farm_of(problem: Problem, workers: int | None, dask: str | None) -> Iterator[Farm[Score]]:
+def farm_of(
+    problem: TuningProblem, workers: int | None, dask: str | None
+) -> Iterator[Farm[TraceScore]]:
     """The workers asked for, ready to work; gone when done."""
     # One thread each: the kernels are single, and workers must not fight over cores.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -171,7 +173,7 @@ def farm_of(problem: Problem, workers: int | None, dask: str | None) -> Iterator
     if dask is not None:
         from tracker.offline.cluster import DaskFarm
 
-        farm: Farm[Score] = DaskFarm(problem.job, dask)
+        farm: Farm[TraceScore] = DaskFarm(problem.job, dask)
     else:
         farm = LocalFarm(problem.job, workers or len(os.sched_getaffinity(0)))
     try:

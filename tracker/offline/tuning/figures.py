@@ -8,7 +8,7 @@ from html import escape
 from optuna.trial import FrozenTrial, TrialState
 
 from tracker.offline.tuning.folds import Fold
-from tracker.report.svg import Frame, axes, dots, figure, line, note, padded, ticks
+from tracker.report.svg import PlotFrame, axes, dots, figure, line, note, padded, ticks
 
 COMPLETE = TrialState.COMPLETE
 
@@ -19,7 +19,7 @@ def history(trials: Sequence[FrozenTrial]) -> str:
     merits = [trial.value or 1.0 for trial in trials if trial.state == COMPLETE]
     best = [min(merits[: place + 1]) for place in range(len(merits))]
     usual = sorted(merits)[: max(1, int(0.9 * len(merits)))]
-    frame = Frame((0.0, len(trials) + 1.0), padded(min(merits), max(*usual, 1.0)))
+    frame = PlotFrame((0.0, len(trials) + 1.0), padded(min(merits), max(*usual, 1.0)))
     shown = [min(merit, frame.y[1]) for merit in merits]
     parts = [
         axes(frame, "trial", "merit"),
@@ -66,11 +66,11 @@ def subjects(folds: Sequence[Fold]) -> str:
     return figure(frame, f"relative RMS by subject: {means}", parts)
 
 
-def _rows(count: int, span: tuple[float, float], width: int = 520, left: int = 130) -> Frame:
-    return Frame(span, (0.0, float(count)), width, 26 * count + 52, left, 12, 12, 40)
+def _rows(count: int, span: tuple[float, float], width: int = 520, left: int = 130) -> PlotFrame:
+    return PlotFrame(span, (0.0, float(count)), width, 26 * count + 52, left, 12, 12, 40)
 
 
-def _scale(frame: Frame, title: str) -> str:
+def _scale(frame: PlotFrame, title: str) -> str:
     """A horizontal axis for rows with words on the left."""
     bottom, right = frame.height - frame.bottom, frame.width - frame.right
     parts = [f'<path class="axis" d="M{frame.left} {bottom}H{right}"/>']

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracker.offline.tuning.objective import Score
+from tracker.offline.tuning.objective import TraceScore
 from tracker.offline.tuning.signed_rank import chance
 
 CAUTION = 10.0
@@ -37,7 +37,7 @@ ENOUGH = 0.75
 """Share of the largest gain that will do, if it is to be had nearer to the default."""
 _NOTHING = 1e-9
 
-Scores = Mapping[str, Score]
+Scores = Mapping[str, TraceScore]
 
 
 class Trial(NamedTuple):
@@ -53,8 +53,8 @@ class Fold(NamedTuple):
 
     subject: str
     trial: int
-    tuned: Score
-    default: Score
+    tuned: TraceScore
+    default: TraceScore
 
 
 def merit(scores: Scores, default: Scores, subjects: Iterable[str]) -> float:

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from tracker.core.prediction.calibration import without_region
 from tracker.core.prediction.registry import METHODS, parameter_record
-from tracker.offline.tuning.archive import Archive, Trace
+from tracker.offline.tuning.archive import Archive, ArchiveTrace
 
 TAIL_WEIGHT = 0.25
 TAIL = 0.99
 
 
-class Score(NamedTuple):
+class TraceScore(NamedTuple):
     """How a predictor did on one subject; 1 is as bad as holding still."""
 
     loss: float
@@ -36,50 +36,50 @@ class Score(NamedTuple):
     """Processor time the evaluation took."""
 
 
-class Job(NamedTuple):
+class ScoreJob(NamedTuple):
     """All a worker needs to know but the parameters."""
 
     predictor: str
     latency_ms: float
     archive: Archive
 
-    def scorer(self) -> Scorer:
+    def scorer(self) -> TraceScorer:
         """Prepare to score."""
-        return Scorer(self)
+        return TraceScorer(self)
 
 
-class Errors(NamedTuple):
+class TraceErrors(NamedTuple):
     """Size of errors on one trace: RMS and the 99th percentile of a sample's."""
 
     rms: float
     tail: float
 
 
-def steps_ahead(trace: Trace, latency_ms: float) -> int:
+def steps_ahead(trace: ArchiveTrace, latency_ms: float) -> int:
     """How many samples ahead a latency is; at least one, as in the benchmark."""
     return max(1, round(latency_ms * 1e-3 * trace.rate_hz))
 
 
-def errors_of(trace: Trace, predicted: NDArray[np.float64], ahead: int) -> Errors:
+def errors_of(trace: ArchiveTrace, predicted: NDArray[np.float64], ahead: int) -> TraceErrors:
     """Compare predictions (N, C), row i being of sample i + ``ahead``, with what was measured."""
     counted = trace.scored[ahead:]
     off = trace.positions[ahead:][counted] - predicted[:-ahead][counted]
     squared = np.einsum("ij,ij->i", off, off) / off.shape[1]
     rank = math.ceil(TAIL * (squared.size - 1))
     tail = float(np.partition(squared, rank)[rank])
-    return Errors(math.sqrt(float(squared.mean())), math.sqrt(tail))
+    return TraceErrors(math.sqrt(float(squared.mean())), math.sqrt(tail))
 
 
 class Prepared(NamedTuple):
     """One trace with all that does not depend on parameters."""
 
-    trace: Trace
+    trace: ArchiveTrace
     ahead: int
-    hold: Errors
+    hold: TraceErrors
     asked_ns: NDArray[np.int64]
 
 
-def prepared(trace: Trace, latency_ms: float) -> Prepared:
+def prepared(trace: ArchiveTrace, latency_ms: float) -> Prepared:
     """A trace with its moments to ask for and hold's errors."""
     ahead = min(steps_ahead(trace, latency_ms), trace.times_ns.size - 1)
     asked_ns = trace.times_ns + round(ahead / trace.rate_hz * 1e9)
@@ -87,13 +87,13 @@ def prepared(trace: Trace, latency_ms: float) -> Prepared:
     return Prepared(trace, ahead, errors_of(trace, trace.positions, ahead), asked_ns)
 
 
-class Room:
+class TuningRoom:
     """Memory for predictions, used again for every trace: as much as the longest one needs."""
 
     def __init__(self) -> None:
         self._rooms: dict[int, NDArray[np.float64]] = {}
 
-    def for_trace(self, trace: Trace) -> NDArray[np.float64]:
+    def for_trace(self, trace: ArchiveTrace) -> NDArray[np.float64]:
         """Means (N, C), holding whatever was there before."""
         count, channels = trace.positions.shape
         if channels not in self._rooms or self._rooms[channels].shape[0] < count:
@@ -102,7 +102,7 @@ class Room:
 
 
 def predictions(
-    predictor: str, parameters: Mapping[str, float], place: Prepared, room: Room
+    predictor: str, parameters: Mapping[str, float], place: Prepared, room: TuningRoom
 ) -> NDArray[np.float64]:
     """Run a compiled predictor over a trace; row i is what it says at i of i + ``ahead``.
 
@@ -120,15 +120,15 @@ def predictions(
     return means
 
 
-class Scorer:
+class TraceScorer:
     """Scores parameters on one subject after the other; what hold does is worked out once."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: ScoreJob) -> None:
         self._job = job
         self._prepared: dict[str, list[Prepared]] = {}
-        self._room = Room()
+        self._room = TuningRoom()
 
-    def score(self, parameters: Mapping[str, float], subject: str) -> Score:
+    def score(self, parameters: Mapping[str, float], subject: str) -> TraceScore:
         """The score of one subject: what a worker computes, the same wherever it runs."""
         start = time.thread_time()
         if subject not in self._prepared:
@@ -140,7 +140,7 @@ class Scorer:
         loss = rms + TAIL_WEIGHT * tail
         if not math.isfinite(loss):
             raise ValueError(f"{self._job.predictor} with {dict(parameters)}: {subject}: no number")
-        return Score(loss, rms, tail, time.thread_time() - start)
+        return TraceScore(loss, rms, tail, time.thread_time() - start)
 
     def warm_up(self) -> None:
         """Compile, or load from the cache, all that evaluations will call."""
@@ -152,10 +152,10 @@ class Scorer:
         )
         predictions(self._job.predictor, {}, prepared(short, self._job.latency_ms), self._room)
 
-    def _relative(self, parameters: Mapping[str, float], place: Prepared) -> Errors:
+    def _relative(self, parameters: Mapping[str, float], place: Prepared) -> TraceErrors:
         said = predictions(self._job.predictor, parameters, place, self._room)
         made = errors_of(place.trace, said, place.ahead)
-        return Errors(_ratio(made.rms, place.hold.rms), _ratio(made.tail, place.hold.tail))
+        return TraceErrors(_ratio(made.rms, place.hold.rms), _ratio(made.tail, place.hold.tail))
 
 
 def _ratio(made: float, held: float) -> float:

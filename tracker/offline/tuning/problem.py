@@ -18,11 +18,11 @@ import msgspec
 import tracker.core.prediction
 from tracker.offline.tuning.archive import Archive
 from tracker.offline.tuning.folds import CAUTION, MOST_GAIN
-from tracker.offline.tuning.objective import TAIL, TAIL_WEIGHT, Job
+from tracker.offline.tuning.objective import TAIL, TAIL_WEIGHT, ScoreJob
 from tracker.offline.tuning.space import Range
 
 
-class Problem(NamedTuple):
+class TuningProblem(NamedTuple):
     """One tuning problem; a study belongs to exactly one."""
 
     predictor: str
@@ -32,9 +32,9 @@ class Problem(NamedTuple):
     ranges: Mapping[str, Range]
 
     @property
-    def job(self) -> Job:
+    def job(self) -> ScoreJob:
         """What a worker needs of it."""
-        return Job(self.predictor, self.latency_ms, self.archive)
+        return ScoreJob(self.predictor, self.latency_ms, self.archive)
 
     @property
     def defaults(self) -> dict[str, float]:

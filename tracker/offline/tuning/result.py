@@ -13,8 +13,8 @@ from tracker.artefact import FORMAT, Artefact, Dataset, HeldOut, Tuned, Versions
 from tracker.artefact import Scores as MeanScores
 from tracker.offline.tuning.errors import TuningError
 from tracker.offline.tuning.folds import Fold, Means, Trial, choose, leave_one_out, means
-from tracker.offline.tuning.objective import Score, steps_ahead
-from tracker.offline.tuning.problem import KERNELS_SHA256, Problem
+from tracker.offline.tuning.objective import TraceScore, steps_ahead
+from tracker.offline.tuning.problem import KERNELS_SHA256, TuningProblem
 from tracker.offline.tuning.search import is_default
 from tracker.offline.tuning.space import away, rounded
 from tracker.offline.tuning.study import finished, whole
@@ -23,20 +23,20 @@ from tracker.offline.tuning.study import finished, whole
 class Result(NamedTuple):
     """The outcome of a study on a problem."""
 
-    problem: Problem
+    problem: TuningProblem
     study: optuna.Study
     default: int
     """Number of the trial of the default parameters."""
     chosen: int
     """Number of the trial whose parameters are taken."""
     parameters: dict[str, float]
-    trials: dict[int, dict[str, Score]]
+    trials: dict[int, dict[str, TraceScore]]
     """Of all trials evaluated on every subject."""
     folds: list[Fold]
     means: Means
 
 
-def result_of(problem: Problem, study: optuna.Study) -> Result:
+def result_of(problem: TuningProblem, study: optuna.Study) -> Result:
     """Choose from a study; raises `TuningError` while it has no trial of the defaults."""
     done = finished(study)
     default = next((trial.number for trial in done if is_default(trial, problem)), None)

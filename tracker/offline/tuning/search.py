@@ -21,8 +21,8 @@ from tracker.offline.signals import stop_signals
 from tracker.offline.tuning import study as studies
 from tracker.offline.tuning.errors import TuningError
 from tracker.offline.tuning.folds import merit
-from tracker.offline.tuning.objective import Score
-from tracker.offline.tuning.problem import Problem
+from tracker.offline.tuning.objective import TraceScore
+from tracker.offline.tuning.problem import TuningProblem
 from tracker.offline.tuning.signed_rank import chance
 from tracker.offline.tuning.space import between, rounded
 
@@ -55,14 +55,14 @@ class _UnderWay:
         self.parameters = parameters
         self.to_come = order
         self.out: set[str] = set()
-        self.scores: dict[str, Score] = {}
+        self.scores: dict[str, TraceScore] = {}
 
 
 class Search:
     """One run of a search; ``run`` ends when the study holds the wanted number of trials."""
 
     def __init__(
-        self, problem: Problem, study: optuna.Study, farm: Farm[Score], wanted: int
+        self, problem: TuningProblem, study: optuna.Study, farm: Farm[TraceScore], wanted: int
     ) -> None:
         self._problem = problem
         self._study = study
@@ -72,8 +72,8 @@ class Search:
         self._finished = len(studies.finished(study))
         self._out = 0
         self._failed: list[str] = []
-        self._default: dict[str, Score] | None = None
-        self._best: tuple[float, dict[str, Score], dict[str, float]] | None = None
+        self._default: dict[str, TraceScore] | None = None
+        self._best: tuple[float, dict[str, TraceScore], dict[str, float]] | None = None
         self._shrunk = 0
         self._beat_s = time.monotonic()
 
@@ -154,7 +154,7 @@ class Search:
         self._under_way[trial.number] = under_way
         return under_way
 
-    def _note(self, outcome: Outcome[Score]) -> bool:
+    def _note(self, outcome: Outcome[TraceScore]) -> bool:
         """Take an outcome; whether it finished its trial."""
         self._out -= 1
         item = self._under_way.get(outcome.trial)
@@ -198,7 +198,7 @@ class Search:
         del self._under_way[item.trial.number]
         self._finished += 1
 
-    def _compare(self, scores: dict[str, Score], parameters: dict[str, float]) -> float:
+    def _compare(self, scores: dict[str, TraceScore], parameters: dict[str, float]) -> float:
         """The merit of a complete trial, which may become the best."""
         assert self._default is not None  # it is the first to finish
         value = merit(scores, self._default, self._problem.archive.subjects)
@@ -219,7 +219,7 @@ class Search:
         point = between(self._problem.defaults, best, share, self._problem.ranges)
         self._study.enqueue_trial(point, skip_if_exists=True)
 
-    def _fail(self, item: _UnderWay, outcome: Outcome[Score]) -> bool:
+    def _fail(self, item: _UnderWay, outcome: Outcome[TraceScore]) -> bool:
         self._study.tell(item.trial, state=TrialState.FAIL)
         del self._under_way[item.trial.number]
         self._failed.append(f"trial {outcome.trial}, {outcome.subject}: {outcome.problem}")
@@ -237,7 +237,7 @@ class Search:
         return Progress(self._finished, self._wanted, best, self._farm.workers())
 
 
-def is_default(trial: optuna.trial.FrozenTrial, problem: Problem) -> bool:
+def is_default(trial: optuna.trial.FrozenTrial, problem: TuningProblem) -> bool:
     """Whether a finished trial is the one of the default parameters."""
     whole = trial.state is TrialState.COMPLETE
     return whole and rounded(trial.params, problem.ranges) == problem.defaults

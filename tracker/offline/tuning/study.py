@@ -21,8 +21,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.objective import Score
-from tracker.offline.tuning.problem import Problem
+from tracker.offline.tuning.objective import TraceScore
+from tracker.offline.tuning.problem import TuningProblem
 
 SCORES = "scores"
 """Attribute of a trial: subject -> [loss, rms, tail, seconds]."""
@@ -37,7 +37,7 @@ _RANDOM_TRIALS = 20
 
 
 def open_study(
-    storage: BaseStorage, problem: Problem, seed: int, name: str | None = None
+    storage: BaseStorage, problem: TuningProblem, seed: int, name: str | None = None
 ) -> optuna.Study:
     """Open or begin the study of a problem; raises `TuningError` when it is another one's."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -119,12 +119,12 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
-def scores_of(trial: FrozenTrial) -> dict[str, Score]:
+def scores_of(trial: FrozenTrial) -> dict[str, TraceScore]:
     """The scores kept with a trial, by subject."""
-    return {name: Score(*numbers) for name, numbers in trial.user_attrs[SCORES].items()}
+    return {name: TraceScore(*numbers) for name, numbers in trial.user_attrs[SCORES].items()}
 
 
-def whole(study: optuna.Study, subjects: Sequence[str]) -> dict[int, dict[str, Score]]:
+def whole(study: optuna.Study, subjects: Sequence[str]) -> dict[int, dict[str, TraceScore]]:
     """Scores by trial of all trials that were evaluated on every subject."""
     kept = {
         trial.number: scores_of(trial)
