@@ -43,7 +43,6 @@ SAFETY_FILES = (
 """Files whose every test must be named by a requirement."""
 OF_THE_TESTS = frozenset(
     {
-        "core/test_faults.py::test_every_row_has_a_check_that_raises_it",
         "core/test_guard.py::test_a_refusal_says_value_with_its_sign_limit_and_axis",
         "core/test_session.py::test_a_missing_row_raises",
         "core/test_session.py::test_allowed_names_the_requests_of_a_state",

@@ -38,5 +38,5 @@ def test_a_guard_that_lets_too_much_pass_would_be_seen(monkeypatch: pytest.Monke
                 return None
             return refusal
 
-    monkeypatch.setattr(demands, "Guard", Blind)
+    monkeypatch.setattr(demands, "DemandGuard", Blind)
     assert any("couch" in escape for escape in campaign(2_000, 0).escapes)
