@@ -9,7 +9,7 @@ import time
 
 
 class HostClock:
-    """A monotonic clock: nanoseconds since it was made, or since the system clock's ``start_ns``."""
+    """Monotonic nanoseconds since the clock was made, or since the system clock's ``start_ns``."""
 
     def __init__(self, start_ns: int | None = None) -> None:
         self.start_ns = time.monotonic_ns() if start_ns is None else start_ns
