@@ -229,9 +229,9 @@ class Killers:
 _killers = cache(Killers)
 
 
-def _try(job: tuple[str, Mutant]) -> bool:
-    name, mutant = job
-    return _killers(name).survives(mutant.text)
+def _try(job: tuple[str, int]) -> bool:
+    name, number = job
+    return _killers(name).survives(mutants_of(name)[number].text)
 
 
 # Results -------------------------------------------------------------------------------------
@@ -277,6 +277,12 @@ def source_of(name: str) -> str:
     return modules()[name].read_text(encoding="utf-8")
 
 
+@cache
+def mutants_of(name: str) -> list[Mutant]:
+    """Return the mutants of a file."""
+    return mutants(source_of(name))
+
+
 def excused(name: str) -> frozenset[str]:
     """Return the mutants of a file that the page names with the reason why they may live."""
     rows = re.findall(rf"^\| {name} \| `(.*?)` \|", PAGE.read_text(encoding="utf-8"), re.M)
@@ -291,7 +297,8 @@ def shown() -> list[str]:
 
 def result(name: str, *, every: int = 1, workers: int = 1) -> Result:
     """Run the tests of a file on each ``every``-th of its mutants."""
-    jobs = [(name, mutant) for mutant in mutants(source_of(name))][::every]
+    tried = mutants_of(name)[::every]
+    jobs = [(name, number) for number in range(0, len(mutants_of(name)), every)]
     if not unit_tests_of(name):
         alive = [True] * len(jobs)
     elif workers == 1:
@@ -299,8 +306,8 @@ def result(name: str, *, every: int = 1, workers: int = 1) -> Result:
     else:
         with multiprocessing.get_context("fork").Pool(workers) as pool:
             alive = pool.map(_try, jobs, chunksize=4)
-    left = [mutant for (_, mutant), lives in zip(jobs, alive, strict=True) if lives]
-    return Result(name, len(jobs), left, excused(name))
+    left = [mutant for mutant, lives in zip(tried, alive, strict=True) if lives]
+    return Result(name, len(tried), left, excused(name))
 
 
 def write(results: list[Result]) -> None:
