@@ -167,7 +167,7 @@ class Engine:
 
     def _take_bad(self, sample: BadSample) -> list[Output]:
         what = f"{sample.device}: {sample.what} {sample.value}".rstrip()
-        self._surrogate.bad = (sample.t_ns, what)
+        self._surrogate.add_bad_sample(sample)
         return [Notice(sample.t_ns, "warning", what)]
 
     def _take_link(self, link: LinkChanged) -> list[Output]:
@@ -326,7 +326,8 @@ class Engine:
         if not self._surrogate.ready:
             self._surrogate.finish_learning(now)
         self._surrogate.remember(now, modelling=self._state in _BEFORE_TRACKING)
-        breathing = self._surrogate.state_at(now)
+        surrogate = self._surrogate.report(now)
+        breathing = surrogate.state
         if breathing is not None:
             out.append(_surrogate_state(breathing))
         self._expose(now, breathing, out)
@@ -336,7 +337,7 @@ class Engine:
         self._watch.recording(found)
         self._watch.monitor(found)
         self._watch.identity(found)
-        self._watch.surrogate(found, now, self._surrogate, breathing)
+        self._watch.surrogate(found, now, surrogate)
         if not _DOUBTS.isdisjoint(found):
             self._doubtful_ns = now
         self._watch.model(
