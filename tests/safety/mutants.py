@@ -10,7 +10,8 @@ that docs/safety/mutants.md does not name with a reason. It returns 1 when too f
 
 The tests of ``machine/guard`` are tests/core/test_guard.py, and any test_guard_*.py beside it.
 They may also stand in a folder of the same name (tests/core/machine/test_guard.py). Where two
-files have the same name, the folder comes before it: test_checks_target.py. The tests run in this
+files have the same name, the folder comes before it: test_checks_target.py. A test file with the
+name of a folder belongs to every file in it that has none of its own. The tests run in this
 process, without fixtures, on the changed module; a warning is an error, as in the suite. Compiled
 functions of the changed module run as plain Python. A mutant that never ends counts as killed.
 """
@@ -95,7 +96,8 @@ def _fit(name: str, path: Path) -> int:
     if folder != "." and not name.startswith(f"{folder}/"):
         return 0
     parts, file = name.split("/"), f"{path.stem.removeprefix('test_')}_"
-    stems = ["_".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+    ends = itertools.combinations(range(len(parts) + 1), 2)  # the module, its folder, ...
+    stems = ["_".join(parts[start:end]) for start, end in ends]
     return max(len(stem) if file.startswith(f"{stem}_") else 0 for stem in stems)
 
 

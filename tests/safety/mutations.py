@@ -21,9 +21,11 @@ CELLS = ("REFUSED", "_I", "_M", "_R", "_T", "_H", "_S")
 """Names of the cells of the session table; each is replaced by each other."""
 ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 OTHER_FUNCTION = {"sin": "cos", "cos": "sin", "isfinite": "isnan", "abs": "float"}
-EVEN = ("abs", "cos", "hypot")
+EVEN = ("abs", "cos", "hypot", "len")
 """Functions that do not see the sign of an argument."""
-SYMMETRIC = ("min", "max", "abs", "hypot")
+BLANK = ("empty", "zeros")
+"""Functions whose result has no sign yet."""
+SYMMETRIC = ("min", "max", "abs", "dist", "hypot")
 """Functions that do not see the order of their arguments."""
 NOT_EXECUTED = {"annotation", "returns", "decorator_list", "bases"}
 TYPES = ("bool", "bytes", "dict", "float", "int", "list", "object", "set", "str", "tuple")
@@ -107,6 +109,8 @@ def _called(node: ast.Call) -> str:
 def _factors(node: ast.expr) -> Iterator[ast.expr]:
     """Yield an expression and, of a product or quotient, its factors."""
     yield node
+    if isinstance(node, ast.Subscript):
+        yield node.value
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
         yield from _factors(node.left)
         yield from _factors(node.right)
@@ -123,6 +127,10 @@ def _even(tree: ast.AST) -> set[ast.expr]:
         if isinstance(node, ast.Call) and _called(node) in EVEN:
             for argument in node.args:
                 found.update(_factors(argument))
+        elif isinstance(node, ast.Call) and _called(node) in BLANK:
+            found.add(node)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+            found.update(node.slice.elts)
         elif isinstance(node, ast.BinOp) and _is_square(node):
             found.update(_factors(node.left))
     return found
@@ -199,7 +207,7 @@ def _spots(tree: ast.AST, scope: str = "", statement: ast.stmt | None = None) ->
         if field in NOT_EXECUTED or isinstance(tree, ast.JoinedStr):
             continue
         for index, child in enumerate(value if isinstance(value, list) else [value]):
-            if not isinstance(child, ast.AST) or _is_a_type(tree, child):
+            if not isinstance(child, ast.AST) or _is_a_type(tree, child) or _is_a_check(child):
                 continue
             inside = child if isinstance(child, ast.stmt) else statement
             if isinstance(child, ast.expr) and inside is not None:
@@ -217,6 +225,11 @@ def _is_a_type(parent: ast.AST, child: ast.AST) -> bool:
         or (isinstance(each, ast.Name) and (each.id in TYPES or each.id[0].isupper()))
         for each in ast.walk(child)
     )
+
+
+def _is_a_check(node: ast.AST) -> bool:
+    """Tell whether a node is ``strict=True``, which checks the lengths of what `zip` is given."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def _inner(scope: str, node: ast.AST) -> str:
@@ -263,13 +276,14 @@ def _changed(tree: ast.Module) -> Iterator[Mutant]:
     for spot in list(_spots(tree)):
         assert isinstance(spot.child, ast.expr)
         seen = {ast.unparse(spot.statement)}
-        for new in changes(spot.child, spot.field, even=spot.child in even):
+        place = "owner" if isinstance(spot.parent, ast.Attribute) else spot.field
+        for new in changes(spot.child, place, even=spot.child in even):
             spot.put(new)
             text = ast.unparse(spot.statement)
             spot.put(spot.child)
             if text not in seen:
                 seen.add(text)
-                was, now = _short(ast.unparse(spot.child)), _short(ast.unparse(new))
+                was, now = _difference(ast.unparse(spot.child), ast.unparse(new))
                 yield Mutant(f"{spot.scope}: {was} -> {now}", tree, spot, new)
     for spot in list(_statements(tree)):
         was = _short(ast.unparse(spot.child).replace("\n", " "))
@@ -291,3 +305,21 @@ def mutants(source: str) -> list[Mutant]:
 
 def _short(text: str) -> str:
     return text if len(text) < 100 else f"{text[:97]}..."
+
+
+def _difference(was: str, now: str) -> tuple[str, str]:
+    """Return two expressions, long ones without the beginning and the end they have in common."""
+    if len(was) < 60:
+        return was, now
+    start, end = _same(was, now), _same(was[::-1], now[::-1])
+    end = min(end, len(was) - start, len(now) - start)
+    start, end = max(0, start - 12), max(0, end - 12)
+    return _short(f"...{was[start : len(was) - end]}..."), _short(
+        f"...{now[start : len(now) - end]}..."
+    )
+
+
+def _same(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginning."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
