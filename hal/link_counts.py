@@ -6,7 +6,7 @@ import msgspec
 
 
 class LinkCounts(msgspec.Struct):
-    """What passed over the link since it was made."""
+    """What passed over the link since it was created."""
 
     bytes_in: int = 0
     bytes_out: int = 0
