@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from sim.mishaps import EFFECTS
-from tracker.core.safety.faults import FAULTS, Fault
+from tracker.core.safety.fault_table import FAULTS, Fault
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SAFETY = REPOSITORY / "docs" / "safety"

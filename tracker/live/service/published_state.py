@@ -36,7 +36,7 @@ from tracker.api.schema import (
 from tracker.config import Configuration
 from tracker.core import session
 from tracker.core.machine.steering import aimed_at
-from tracker.core.safety.faults import FAULTS
+from tracker.core.safety.fault_table import FAULTS
 from tracker.core.session import SessionTrigger
 from tracker.core.target.error_region import radius95_mm
 from tracker.core.types import (
