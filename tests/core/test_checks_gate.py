@@ -4,7 +4,7 @@ from tests.core.situations import COUCH, MS, NOW, WELL, S, found, situation
 from tracker.core.safety.checks.gate import GateCheck
 
 
-def at(ms, on, since_ms=-1000, until_ms=1000, status_ms=None):
+def at(ms, on, since_ms: int | None = -1000, until_ms=1000, status_ms: int | None = None):
     """So many ms after `NOW`, with a permit from and to so many ms after it."""
     return situation(
         now_ns=NOW + ms * MS,

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from tests.core.situations import COUCH, MS, NOW, STATE, WELL, S, found, situation, surrogate
+from tests.core.situations import COUCH, MS, NOW, SPAN, STATE, WELL, S, found, situation, surrogate
 from tracker.core.safety.checks.model import ModelCheck
 from tracker.core.settings import Correlation
 from tracker.core.target.shot_findings import ShotFindings
@@ -23,7 +23,8 @@ def test_what_the_shots_found_is_told():
         ("model_doubtful", "model doubtful"),
         ("drifts", "baseline drifts"),
     ):
-        said = found(ModelCheck(COUCH), situation(shots=ShotFindings(**{field: "x"})))
+        shots = ShotFindings()._replace(**{field: "x"})
+        said = found(ModelCheck(COUCH), situation(shots=shots))
         assert said == {fault: "x"}
 
 
@@ -58,7 +59,7 @@ def test_a_breath_outside_the_range_of_the_shots():
 
 
 def test_the_range_of_breathing_counts_where_it_is_larger():
-    wide = WELL.surrogate.span._replace(half_range_mm=10.0)
+    wide = SPAN._replace(half_range_mm=10.0)
     assert found(ModelCheck(COUCH), at_mm(15.0, span=wide)) == {}
     assert set(found(ModelCheck(COUCH), at_mm(15.1, span=wide))) == {"extrapolating"}
     assert found(ModelCheck(COUCH), at_mm(10.0, span=None)) == {}

@@ -46,8 +46,8 @@ def test_but_it_must_stay_where_it_stopped(creeps_mm, said):
     assert halted(creeps_mm) == said
 
 
-def ramp(lag_ns, ticks=60):
-    """A couch that answers a ramp of 10 mm/s along three axes after a lag: the last measurement."""
+def ramp(lag_ns: int, ticks: int = 60) -> float | None:
+    """The error of a couch that answers a ramp after a lag."""
     follower, track, last = Follower(COUCH), ActuatorTrack(0), None
     for k in range(ticks):
         now = k * TICK
@@ -55,24 +55,25 @@ def ramp(lag_ns, ticks=60):
         answered = max(0, now - lag_ns)
         track.add(now, (1e-8 * answered, 2e-8 * answered, -1e-8 * answered))
         last = follower.measure(now, track, None, None, beam=False)
-    return last
+    assert last is not None
+    return last.error_mm
 
 
 def test_a_couch_on_time_early_or_late_within_four_tenths_of_the_latency_follows():
     for lag_ns in (LATENCY, round(0.65 * LATENCY), round(1.35 * LATENCY)):
-        following = ramp(lag_ns)
-        assert following.error_mm < COUCH.actuator.follow_error_mm
+        error = ramp(lag_ns)
+        assert error is not None
+        assert error < COUCH.actuator.follow_error_mm
 
 
 def test_one_that_is_far_behind_does_not():
     # 1.4 latencies are the latest; 30 ticks are 90 ms more, at 24.5 mm/s on the way.
-    following = ramp(300 * 1_000_000)
-    assert following.error_mm == pytest.approx(math.sqrt(6.0) * 10.0 * (0.3 - 0.21), abs=0.3)
+    assert ramp(300 * 1_000_000) == pytest.approx(math.sqrt(6.0) * 10.0 * (0.3 - 0.21), abs=0.3)
 
 
 def test_before_a_demand_is_one_latency_old_nothing_is_judged():
-    assert ramp(LATENCY, 15).error_mm is None
-    assert ramp(LATENCY, 16).error_mm is not None
+    assert ramp(LATENCY, 15) is None
+    assert ramp(LATENCY, 16) is not None
 
 
 def test_without_a_position_there_is_nothing_to_measure():

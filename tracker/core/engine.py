@@ -35,13 +35,14 @@ from hal.messages import (
     Triple,
 )
 from tracker.core import session as table
-from tracker.core.frames import PatientPoint
 from tracker.core.machine.following import Follower
+from tracker.core.machine.geometry import MachineAngles
 from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
+from tracker.core.machine.kinds.kind import MachineKind
 from tracker.core.machine.motion import Motion, NoDemand
 from tracker.core.machine.position_history import ActuatorTrack
-from tracker.core.machine.steering import Steering, wanted_position
+from tracker.core.machine.steering import Steering
 from tracker.core.safety.checks.identity import differences
 from tracker.core.safety.checks.table import CHECKS, CheckFactory
 from tracker.core.safety.fault_book import Calm, Conditions, FaultBook
@@ -93,6 +94,7 @@ class Engine:
     def __init__(
         self,
         settings: Controller,
+        machine: MachineKind,
         forecast: Forecast,
         steering: Steering,
         guard: DemandGuard,
@@ -113,11 +115,8 @@ class Engine:
         self._checks = tuple(check(settings) for check in checks)
         self._faults = FaultBook(settings.gating.regular_breaths, faults)
         self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
-        self._couch = self._track if settings.actuator.kind == "couch" else None
-        self._signs = wanted_position(
-            settings.actuator.kind, PatientPoint((1.0, 1.0, 1.0)), settings.session.orientation
-        )
-        """The patient frame and the actuator's frame differ only in the signs of their axes."""
+        self._couch = self._track if machine.moves_patient else None
+        self._axes = machine.axes(settings.session.orientation, MachineAngles())
         self._roles: dict[str, DeviceRole] = {
             settings.imager.device: "imager",
             settings.gate.device: "gate",
@@ -366,7 +365,7 @@ class Engine:
         if surrogate.ready:
             self._expose(now, surrogate, out)
         estimate, prediction = self._see_target(now, surrogate, out)
-        wanted = None if prediction is None else self._in_room(prediction.position_mm)
+        wanted = None if prediction is None else self._axes.wanted(prediction.position_mm)
         found = self._check(tick, surrogate, estimate, prediction, wanted)
         step = None
         if self._state in _STEERING_STATES:
@@ -452,7 +451,7 @@ class Engine:
                 now,
                 self._track,
                 wanted,
-                None if estimate is None else self._in_room(estimate.position_mm),
+                None if estimate is None else self._axes.from_patient(estimate.position_mm),
                 beam=self._permit_until_ns >= now,
             ),
             permit_since_ns=self._permit_since_ns,
@@ -479,7 +478,7 @@ class Engine:
         """Take one step of motion; a demand that must not be sent becomes a condition."""
         velocity = _AT_REST
         if prediction is not None:
-            velocity = self._in_room(prediction.velocity_mm_s)
+            velocity = self._axes.wanted(prediction.velocity_mm_s)
         if FaultName.KEEP_OUT in self._faults or not _STANDING.isdisjoint(found):
             wanted = None
         step = self._motion.step(now, wanted, velocity, self._track.newest_mm)
@@ -530,11 +529,6 @@ class Engine:
             self._permit_since_ns = now
         until = self._permit_until_ns = now + self._lease_ns
         return SendPermit(now, self._settings.gate.device, until)
-
-    def _in_room(self, vector: Triple) -> Triple:
-        """Turn a target position or velocity (patient frame) into the actuator's (fixed frame)."""
-        (x, y, z), (a, b, c) = vector, self._signs
-        return (a * x, b * y, c * z)
 
 
 def _covariance(state: TargetState) -> Covariance:

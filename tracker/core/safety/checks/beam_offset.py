@@ -87,10 +87,7 @@ class BeamOffsetCheck:
         since_ns = self._over_since_ns
         if since_ns >= 0 and now_ns - since_ns > self._persistent_ns:
             lasted = above((now_ns - since_ns) / 1e9, self._persistent_s)
-            return (
-                f"over {self._persistent_mm:g} mm for {lasted} s, "
-                f"limit {self._persistent_s:g} s"
-            )
+            return f"over {self._persistent_mm:g} mm for {lasted} s, limit {self._persistent_s:g} s"
         if self._beam_s > _FEWEST_S and self._over_s > self._persistent_share * self._beam_s:
             share = above(100 * self._over_s / self._beam_s, 100 * self._persistent_share)
             return (
