@@ -58,7 +58,9 @@ def test_bytewise_and_endless() -> None:
     line = encode(1, 2)
     got = [s for i in range(len(line)) for s in driver.receive(line[i : i + 1], i)]
     assert got == [BeltSample("belt", len(line) - 1, 1, 2.0)]
-    assert driver.receive(b"B" * 41, 0)[0].what == "belt line without an end"
+    (bad,) = driver.receive(b"B" * 41, 0)
+    assert isinstance(bad, BadSample)
+    assert bad.what == "belt line without an end"
 
 
 def test_loss_silence_and_the_end() -> None:

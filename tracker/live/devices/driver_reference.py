@@ -161,7 +161,7 @@ def _bounds(kind: types.IntType | types.FloatType) -> Iterator[str]:
 def _shown(field: types.Field) -> str:
     value: Any = field.default
     if value is msgspec.NODEFAULT:
-        factory = cast(Any, field.default_factory)
+        factory: Any = field.default_factory
         value = factory()
     if isinstance(value, msgspec.Struct):
         return "its defaults"
