@@ -31,7 +31,7 @@ VIRTUAL_TIME = frozenset(
         "test_measures.py",
         "test_mutants.py",
         "test_past.py",
-        "test_picture.py",
+        "test_published_state.py",
         "test_seals.py",
         "test_self_test.py",
         "test_service_roles.py",

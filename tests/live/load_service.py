@@ -177,9 +177,9 @@ def everybody(
 ) -> Iterator[None]:
     """Subscribers, pages and nuisances, until the context is left."""
     with (
-        clients(seen, "subscribers", at.requests, key, count[0]),
-        clients(seen, "pages", at.address, at.token, count[1]),
-        clients(seen, "nuisances", at.requests, key, at.address, at.token),
+        clients(seen, "subscribers", at.ready.requests, key, count[0]),
+        clients(seen, "pages", at.ready.page, at.token, count[1]),
+        clients(seen, "nuisances", at.ready.requests, key, at.ready.page, at.token),
     ):
         yield
 
@@ -194,7 +194,7 @@ def measure(
     hops: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
     key = new_key(folder / "keys", "many", [Role.OBSERVER])
     with stand(folder, changes, ("--operator", "auto", *options)) as at:
-        with Watch(at.requests, key) as watch:
+        with Watch(at.ready.requests, key) as watch:
             since_ns = watch.until(session.SessionState.TRACKING, permitted=True).t_ns
             for _ in range(rounds):
                 for which in (0, 1):

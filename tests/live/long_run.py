@@ -24,7 +24,7 @@ from tests.live.processes import children_of
 from tests.live.undisturbed import Undisturbed, read_run, replayed
 from tests.live.web.stand import FIGURES, Stand, stand
 from tests.live.web.walk import browser, press, seen
-from tracker.live.run import RunFigures
+from tracker.live.run_figures import RunFigures
 
 DEMAND_MS = 5.0
 GROWTH = 0.02
@@ -147,7 +147,7 @@ def measure(
 
 def begin(page: Any, at: Stand) -> None:
     """Log in, model, start, as a person does."""
-    page.goto(at.address)
+    page.goto(at.ready.page)
     page.fill("#token", at.token)
     page.keyboard.press("Enter")
     seen(page, "#connect[data-all=yes]")

@@ -17,7 +17,7 @@ import pytest
 
 from hal.openigtlink.codec import IgtlPacket, StreamReader
 from hal.openigtlink.contents import Status, Transform
-from tests.live.processes import SOON, beam_seconds, follow, free_ports, tidetrack
+from tests.live.processes import BEAM_ON, SOON, free_ports, serving_room, tidetrack
 from tests.live.test_twin_and_probe import twins
 from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
@@ -96,12 +96,11 @@ def test_every_driver_is_tracked_with_beam_on(
     shipped = load_configuration(SHIPPED / "room-twin-couch.toml")
     file.write_text(altered(shipped, {**SOON, **changes}).text)
     journal, truth, figures = (tmp_path / n for n in ("live.mcap", "truth.mcap", "figures.json"))
-    with tidetrack("room", file, "--truth", truth, "--priority", 10) as room:
-        follow(room, lambda line: line.startswith("ready"))
+    with serving_room(file, truth) as room:
         options = ("--journal", journal, "--figures", figures, "--operator", "auto")
         with tidetrack("run", file, *options, "--no-self-test") as run:
-            follow(run, beam_seconds(BEAM_SECONDS))
-            shown = looked_at(changes["wires.gateway"]["listen"])
+            run.until(BEAM_ON, BEAM_SECONDS)
+            shown = looked_at(run.ready().gateway)
         assert run.returncode == 0
     assert room.returncode == 0
 

@@ -52,12 +52,12 @@ def seen(*each: tuple[Event, Sequence[Output]], first: int = 0) -> list[IgtlPack
         )
         async with gateway.open():
             for event, outputs in each[:first]:
-                gateway.take(event, outputs)
+                gateway.observe(event, outputs)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             packets = await heard(reader, 2)  # the state it finds
             for event, outputs in each[first:]:
-                gateway.take(event, outputs)
-            gateway.take(BeamStatus("gate", 10**12, True), [])  # the last one told, always
+                gateway.observe(event, outputs)
+            gateway.observe(BeamStatus("gate", 10**12, True), [])  # the last one told, always
             while packets[-1].device_name != "Beam":
                 packets += await heard(reader, 1)
             writer.close()
@@ -119,7 +119,7 @@ def test_a_gateway_that_breaks_says_so_once_and_the_run_goes_on() -> None:
         async with gateway.open():
             nonsense = ActuatorStatus("couch", 0, (float("nan"), 0.0, 0.0))
             for _ in range(3):
-                gateway.take(nonsense, [])
+                gateway.observe(nonsense, [])
 
     asyncio.run(together())
     assert len(said) == 2

@@ -174,7 +174,7 @@ def test_too_many_requests_are_refused_and_hold_still_passes(tmp_path: Path) -> 
 
 def test_a_failing_engine_is_no_acceptance(stand: ServiceStand) -> None:
     assert stand.service is not None
-    stand.service.serves(lambda request: None, lambda: None, lambda trigger: ())
+    stand.service.serve(lambda request: None, lambda: None, lambda trigger: ())
     with stand.client("oscar") as client:
         answer = client.ask("model")
     assert not answer.accepted
@@ -183,7 +183,7 @@ def test_a_failing_engine_is_no_acceptance(stand: ServiceStand) -> None:
 
 def test_what_goes_wrong_in_the_service_is_told_and_ends_nothing(tmp_path: Path) -> None:
     with ServiceStand(tmp_path) as stand:
-        take = stand.picture.take
+        take = stand.shown.observe
         left = 50
 
         def broken(*arguments: Any) -> None:
@@ -193,7 +193,7 @@ def test_what_goes_wrong_in_the_service_is_told_and_ends_nothing(tmp_path: Path)
                 raise ZeroDivisionError("a defect")
             take(*arguments)
 
-        stand.do(lambda: setattr(stand.picture, "take", broken))
+        stand.do(lambda: setattr(stand.shown, "observe", broken))
         with stand.client("oscar") as client:
             assert client.ask("status").accepted
             assert next(client.states(silence_s=2.0)).run_id == stand.run_id
@@ -212,7 +212,7 @@ def subscriber(context: Any, stand: ServiceStand, key: ClientKey, topic: bytes =
     made.curve_publickey = key.public.encode()
     made.curve_secretkey = key.secret.encode()
     made.subscribe(topic)
-    made.connect(f"tcp://127.0.0.1:{stand.service._sockets_at[1]}")
+    made.connect(stand.service.state_at)
     return made
 
 

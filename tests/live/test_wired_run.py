@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.processes import beam_seconds, children_of, follow, tidetrack, written
+from tests.live.processes import BEAM_ON, children_of, serving_room, tidetrack, written
 from tracker.cli import main
 from tracker.config import SHIPPED
 
@@ -26,11 +26,10 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     file = written(tmp_path)
     journal, truth = tmp_path / "live.mcap", tmp_path / "truth.mcap"
     figures = tmp_path / "figures.json"
-    with tidetrack("room", file, "--truth", truth, "--priority", 10) as room:
-        follow(room, lambda line: line.startswith("ready"))
+    with serving_room(file, truth) as room:
         options = ("--journal", journal, "--figures", figures, "--operator", "auto")
         with tidetrack("run", file, *options, "--no-self-test") as run:
-            follow(run, beam_seconds(BEAM_SECONDS))
+            run.until(BEAM_ON, BEAM_SECONDS)
             children = children_of(run.pid)
             assert len(children) == 4, "robot, imager, recorder and monitor are processes"
         assert run.returncode == 0

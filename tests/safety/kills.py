@@ -25,16 +25,8 @@ from typing import Any
 import msgspec
 
 from hal.events import SendPermit
-from tests.safety.live_room import (
-    BEAM_ON,
-    Beam,
-    Process,
-    beam_of,
-    children_of,
-    room,
-    run_arguments,
-    written,
-)
+from tests.live.processes import BEAM_ON, Process, children_of
+from tests.safety.live_room import Beam, beam_of, room, run_arguments, written
 from tracker.core.types import SessionChanged
 from tracker.journal import JournalError, read_journal, verify
 

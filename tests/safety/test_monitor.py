@@ -20,20 +20,12 @@ import pytest
 
 from hal.modbus import codec
 from hal.modbus.codec import ModbusRequest, encode_request
-from tests.safety.live_room import (
-    BEAM_ON,
-    Process,
-    beam_of,
-    children_of,
-    process,
-    room,
-    run_arguments,
-    written,
-)
+from tests.live.processes import BEAM_ON, Process, children_of, tidetrack
+from tests.safety.live_room import beam_of, room, run_arguments, written
 from tracker.cli import main
 from tracker.config import load_configuration
 from tracker.live.dead_man.conditions import MS
-from tracker.live.dead_man.heartbeat import watch_of
+from tracker.live.dead_man.heartbeat import monitor_setup
 from tracker.live.dead_man.shared_page import DaemonRecord, SharedPage
 
 LIMIT_MS = 200.0
@@ -130,11 +122,11 @@ LATCHING = ("read-back", "surrogate", "envelope", "state")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     folder = tmp_path_factory.mktemp("monitor")
     file = written(folder, {"wires.gate": {"session": {"watchdog": {"time_ms": 2000}}}})
-    watch = watch_of(load_configuration(file), "")
+    watch = monitor_setup(load_configuration(file), "")
     wrong_ns: dict[str, int] = {}
     until_ns: dict[str, int] = {}
     with room(file) as truth:
-        with process(*run_arguments(file, folder / "live.mcap")) as run:
+        with tidetrack(*run_arguments(file, folder / "live.mcap")) as run:
             run.until(BEAM_ON)
             time.sleep(SETTLED_S)
             wrong_ns["heartbeat"] = run.send(signal.SIGSTOP)

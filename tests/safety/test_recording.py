@@ -37,7 +37,7 @@ from tracker.journal import (
 from tracker.journal.recorder import MB
 from tracker.live.daemon import Daemon
 from tracker.live.operators import Nobody
-from tracker.live.recording_watch import RecordingWatch, recorded
+from tracker.live.recording_progress import RecordingProgress, recorded
 
 MS = 1_000_000
 HOLD_MS = 200.0
@@ -103,11 +103,11 @@ def test_what_goes_through_a_recorder_is_the_same_file(tmp_path: Path) -> None:
 def test_a_stalled_disk_delays_acknowledgement_and_nobody_else(tmp_path: Path) -> None:
     path = tmp_path / "slow.mcap"
     recorder = Recorder(open_journal(path))
-    watch = RecordingWatch(recorder, HOLD_MS)
+    watch = RecordingProgress(recorder, HOLD_MS)
     with JournalWriter(path, HEADER, file=recorder) as writer:
         writer.flush()
         until(lambda: recorder.acknowledged == recorder.sent)
-        assert not watch.look(0)
+        assert not watch.changes(0)
         os.kill(recorder.pid, signal.SIGSTOP)
         longest_s = 0.0
         states: list[RecordingState] = []
@@ -115,7 +115,7 @@ def test_a_stalled_disk_delays_acknowledgement_and_nobody_else(tmp_path: Path) -
             began_s = time.perf_counter()
             writer.event(sample(number))
             writer.flush()
-            states += watch.look(number * 100_000)
+            states += watch.changes(number * 100_000)
             longest_s = max(longest_s, time.perf_counter() - began_s)
         assert recorder.acknowledged < recorder.sent - MB
         assert longest_s < 0.2
@@ -124,7 +124,7 @@ def test_a_stalled_disk_delays_acknowledgement_and_nobody_else(tmp_path: Path) -
         assert HOLD_MS * MS < state.t_ns <= (HOLD_MS + 10) * MS
         os.kill(recorder.pid, signal.SIGCONT)
         back: list[RecordingState] = []
-        until(lambda: bool(back.extend(watch.look(2001 * MS)) or back))
+        until(lambda: bool(back.extend(watch.changes(2001 * MS)) or back))
         assert back[0].ok
     assert events_of(path) == list(range(20_000))
 
@@ -132,7 +132,7 @@ def test_a_stalled_disk_delays_acknowledgement_and_nobody_else(tmp_path: Path) -
 def test_a_full_queue_ends_it_and_leaves_no_gap(tmp_path: Path) -> None:
     path = tmp_path / "full.mcap"
     recorder = Recorder(open_journal(path), queue_bytes=MB)
-    watch = RecordingWatch(recorder, HOLD_MS)
+    watch = RecordingProgress(recorder, HOLD_MS)
     writer = JournalWriter(path, HEADER, file=recorder)
     os.kill(recorder.pid, signal.SIGSTOP)
     number = 0
@@ -158,14 +158,14 @@ def test_a_full_queue_ends_it_and_leaves_no_gap(tmp_path: Path) -> None:
 def test_a_recorder_that_dies_is_found_and_what_it_acknowledged_is_there(tmp_path: Path) -> None:
     path = tmp_path / "killed.mcap"
     recorder = Recorder(open_journal(path))
-    watch = RecordingWatch(recorder, HOLD_MS)
+    watch = RecordingProgress(recorder, HOLD_MS)
     writer = JournalWriter(path, HEADER, file=recorder)
     for number in range(500):
         writer.event(sample(number))
         writer.flush()
     until(lambda: recorder.acknowledged > 0)
     os.kill(recorder.pid, signal.SIGKILL)
-    until(lambda: bool(watch.look(0)) or bool(watch.failure))
+    until(lambda: bool(watch.changes(0)) or bool(watch.failure))
     assert "ended" in watch.failure
     assert path.stat().st_size >= recorder.acknowledged
     with pytest.raises(JournalError, match="ended"):
@@ -177,7 +177,7 @@ def test_a_recorder_that_dies_is_found_and_what_it_acknowledged_is_there(tmp_pat
 def test_a_full_disk_leaves_room_for_the_end(mounted: Callable[[int], Path]) -> None:
     path = mounted(2 * MB) / "full.mcap"
     recorder = Recorder(open_journal(path), reserve_bytes=MB // 2)
-    watch = RecordingWatch(recorder, HOLD_MS)
+    watch = RecordingProgress(recorder, HOLD_MS)
     number = 0
     with JournalWriter(path, HEADER, file=recorder) as writer:
         while not watch.failure:
@@ -188,7 +188,7 @@ def test_a_full_disk_leaves_room_for_the_end(mounted: Callable[[int], Path]) -> 
             assert number < 100_000
         assert "No space left" in watch.failure
         assert not recorder.lost
-        (state,) = watch.look(number * MS)
+        (state,) = watch.changes(number * MS)
         writer.event(state)
         writer.close({"ended": watch.failure})
     journal = read_journal(path)

@@ -16,17 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from hal.events import LinkChanged, RecordingState, Tick
-from tests.safety.live_room import (
-    BEAM_ON,
-    Beam,
-    Process,
-    beam_of,
-    children_of,
-    process,
-    room,
-    run_arguments,
-    written,
-)
+from tests.live.processes import BEAM_ON, Process, children_of, tidetrack
+from tests.safety.live_room import Beam, beam_of, room, run_arguments, written
 from tracker.core.types import FaultChanged
 from tracker.journal import read_journal, verify
 from tracker.offline.replay import engine_from_configuration, replay
@@ -97,7 +88,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     file, journal = written(folder), folder / "live.mcap"
     stalls: list[Stall] = []
     with room(file) as truth:
-        with process(*run_arguments(file, journal)) as run:
+        with tidetrack(*run_arguments(file, journal)) as run:
             run.until(BEAM_ON, 2)
             recorder, pictures = named(run, "recording_process"), imaging(run)
             stalls += [stall(run, "loop", run.pid, ms) for ms in LOOP_MS]

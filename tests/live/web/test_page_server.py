@@ -162,7 +162,7 @@ async def test_a_token_revoked_ends_its_pages(tmp_path: Path) -> None:
         async with browser.live() as socket_:
             await socket_.receive()
             revoke_token(at.tokens, "operator")
-            at.context.look_at_people()
+            at.context.read_people()
             async with asyncio.timeout(2.0):
                 async for _ in socket_:
                     pass
@@ -376,7 +376,7 @@ async def test_a_page_that_takes_nothing_is_closed_and_delays_nobody(tmp_path: P
             async with browser.live() as page, asyncio.timeout(20.0):
                 seen = 0
                 await until(lambda: len(at.context.hub) == 2)
-                at.context.hub.say('{"type":"Padding","text":"' + "x" * 3_000_000 + '"}')
+                at.context.hub.publish('{"type":"Padding","text":"' + "x" * 3_000_000 + '"}')
                 while len(at.context.hub) > 1:
                     message = await page.receive()
                     if message.type is not aiohttp.WSMsgType.TEXT:

@@ -16,7 +16,7 @@ from tracker.live.dead_man.heartbeat import (
     default_page,
     monitor_command,
     monitor_environment,
-    watch_of,
+    monitor_setup,
 )
 from tracker.live.dead_man.monitor import MonitorSetup
 from tracker.wires import Modbus
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Become the monitor, or reset the latch; 1 when the latch stays set."""
     configuration = load_configuration(args.config)
     settings = configuration.operation.monitor
-    watch = watch_of(configuration, settings.page or default_page())
+    watch = monitor_setup(configuration, settings.page or default_page())
     if args.reset:
         wire = configuration.wires.gate if configuration.wires else None
         assert isinstance(wire, Modbus)

@@ -39,7 +39,7 @@ RESET = "look why, then: tidetrack monitor CONFIG --reset"
 _ROOT = Path(__file__).parent.parent.parent
 
 
-def watch_of(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
+def monitor_setup(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
     """What a monitor is told; raises `ConfigurationError` where there is no gate to watch."""
     wire = None if configuration.wires is None else configuration.wires.gate
     if not isinstance(wire, Modbus):
@@ -212,7 +212,7 @@ class DeadMan:
         return "", ""
 
     def _start(self) -> None:
-        watch = watch_of(self._configuration, str(self._descriptor), os.getpid())
+        watch = monitor_setup(self._configuration, str(self._descriptor), os.getpid())
         with self._elsewhere():
             self._process = subprocess.Popen(
                 monitor_command(watch),

@@ -237,7 +237,7 @@ class BeamMonitor:
         )
 
 
-def watch_on(watch: MonitorSetup, page: SharedPage) -> None:
+def monitor_until_ended(watch: MonitorSetup, page: SharedPage) -> None:
     """Rounds until SIGTERM, or until the daemon that started this one is gone and the beam off."""
     monitor = BeamMonitor(watch, page)
     ended: list[int] = []
@@ -273,7 +273,7 @@ def main() -> int:
         gc.collect()
         gc.freeze()
         gc.disable()
-        watch_on(watch, page)
+        monitor_until_ended(watch, page)
     return 0
 
 

@@ -21,6 +21,7 @@ from tracker.build.room import furnish
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
 from tracker.journal import JournalWriter, make_header
 from tracker.live.devices.twin_places import places_of
+from tracker.live.ready_file import ReadyFile, add_ready_file
 from tracker.live.scheduling import SWITCH_S, prefer
 from tracker.wires import Rsi
 
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--priority", type=int, default=0, metavar="N", help="SCHED_FIFO priority, where allowed"
     )
+    add_ready_file(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
     )
     sys.setswitchinterval(SWITCH_S)
     prefer(args.priority)
-    with opened as truth:
-        asyncio.run(_serve(room, places, HostClock(start_ns), truth, args.seed))
+    with opened as truth, ReadyFile(args.ready_file, "room", ("devices",)) as ready:
+        asyncio.run(_serve(room, places, HostClock(start_ns), truth, args.seed, ready))
     return 0
 
 
@@ -90,6 +92,7 @@ async def _serve(
     clock: HostClock,
     truth: JournalWriter | None,
     seed: int,
+    ready: ReadyFile,
 ) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -100,6 +103,7 @@ async def _serve(
         for role, where in wired.places.items():
             print(f"{role:<9} {getattr(room.devices, role):<9} {where}")
         print("ready", flush=True)
+        ready.add(devices={str(role): at for role, at in wired.places.items()})
         gc.collect()
         gc.freeze()
         passing = asyncio.create_task(wired.run(write))

@@ -20,6 +20,7 @@ from sim.scenario import RoomScenario as RoomSettings
 from sim.wired_room import Driver, Role, TwinPlace, wired_room
 from tracker.config import SHIPPED, ConfigurationError, load_configuration
 from tracker.live.devices.twin_places import other_end
+from tracker.live.ready_file import ReadyFile, add_ready_file
 
 
 class Kind(NamedTuple):
@@ -86,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of rsi: the ETHERNET configuration XML",
     )
     parser.add_argument("--duration-s", type=float, metavar="S", help="stop after so long")
+    add_ready_file(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
     kind = KINDS[args.device]
     settings = _room_settings(args.scenario, kind.driver, args.duration_s)
     place = _place(kind, args, settings)
-    asyncio.run(_serve(kind, settings, place, args.seed, args.duration_s))
+    with ReadyFile(args.ready_file, "twin", ("devices",)) as ready:
+        asyncio.run(_serve(kind, settings, place, args.seed, args.duration_s, ready))
     return 0
 
 
@@ -143,7 +146,12 @@ def _place(kind: Kind, args: argparse.Namespace, settings: RoomSettings) -> Twin
 
 
 async def _serve(
-    kind: Kind, settings: RoomSettings, place: TwinPlace, seed: int, duration_s: float | None
+    kind: Kind,
+    settings: RoomSettings,
+    place: TwinPlace,
+    seed: int,
+    duration_s: float | None,
+    ready: ReadyFile,
 ) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -154,6 +162,7 @@ async def _serve(
     room = SimulatedRoom(settings, SimulatedPatient.generated(settings, seed), seed, devices=names)
     async with wired_room(room, {kind.role: place}, HostClock(), seed) as wired:
         print(f"{kind.driver} at {wired.places[kind.role]}", flush=True)
+        ready.add(devices={str(role): at for role, at in wired.places.items()})
         passing = asyncio.create_task(wired.run())
         told = asyncio.create_task(ended.wait())
         await asyncio.wait([passing, told], timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)

@@ -59,6 +59,11 @@ class IgtlGateway:
         self._beam: bool | None = None
         self.port = 0
 
+    @property
+    def address(self) -> str:
+        """``host:port`` at which clients connect, once it is open."""
+        return f"{self._place[0]}:{self.port}"
+
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncGenerator[IgtlGateway, None]:
         """Let clients come; raises `ConfigurationError` where the port cannot be had."""
@@ -70,14 +75,14 @@ class IgtlGateway:
                 line = f"wires.gateway.listen: {host}:{port}: {error.strerror}; choose another"
                 raise ConfigurationError([line]) from None
             self._outlet, self.port = outlet, outlet.port
-            self._say(f"gateway: OpenIGTLink at {self._place[0]}:{outlet.port}")
+            self._say(f"gateway: OpenIGTLink at {self.address}")
             outlet.send(self._session(0))
             try:
                 yield self
             finally:
                 self._outlet = None
 
-    def take(self, event: Event, outputs: Sequence[Output]) -> None:
+    def observe(self, event: Event, outputs: Sequence[Output]) -> None:
         """Show what an event and what followed from it say; never waits and never raises."""
         outlet = self._outlet
         if outlet is None:
@@ -144,12 +149,20 @@ def gateway_of(
     return IgtlGateway(wires.gateway, configuration.controller, clock, say)
 
 
-async def beside(gateway: IgtlGateway | None, run: Coroutine[None, None, None]) -> None:
-    """Await ``run`` with the gateway open, where there is one."""
+async def beside(
+    gateway: IgtlGateway | None,
+    run: Coroutine[None, None, None],
+    opened_at: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Await ``run`` with the gateway open, if there is one.
+
+    ``opened_at`` is called with the gateway's ``host:port`` once clients can connect.
+    """
     try:
         async with contextlib.AsyncExitStack() as stack:
             if gateway is not None:
                 await stack.enter_async_context(gateway.open())
+                opened_at(gateway.address)
             await run
     finally:
         run.close()

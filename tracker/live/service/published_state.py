@@ -62,7 +62,7 @@ ASKED_FOR = (SessionTrigger.START, SessionTrigger.RESUME)
 Blocking = Callable[[SessionTrigger], tuple[str, ...]]
 
 
-class Picture:
+class PublishedState:
     """What is known of a run, ready to be shown."""
 
     def __init__(self, configuration: Configuration, run_id: str, roles: dict[str, str]) -> None:
@@ -87,13 +87,15 @@ class Picture:
         self.refits = 0
         """How many times the model was refitted: another number, another model to be sent."""
         self.recording = True
+        self.page = ""
+        """Address of the console page, once it is served."""
         self.holds = self.faults_seen = 0
         self.said: deque[Said] = deque(maxlen=200)
         """Lines of the event log that are not sent yet."""
 
     # What comes in ----------------------------------------------------------------------------
 
-    def take(self, event: Event, outputs: Sequence[Output]) -> None:
+    def observe(self, event: Event, outputs: Sequence[Output]) -> None:
         """Note an event and what followed from it."""
         if not isinstance(event, Tick):
             self._take_event(event)
@@ -213,6 +215,7 @@ class Picture:
             faults=tuple(map(_active, self._faults.values())),
             devices=self.devices.all(now_ns),
             health=health,
+            page=self.page,
         )
 
     def model(self, now_ns: int) -> Model | None:

@@ -74,9 +74,9 @@ class Sockets:
         return _endpoint(self._router)
 
     @property
-    def publish_port(self) -> int:
-        """Where the state is published."""
-        return int(_endpoint(self._publisher).rpartition(":")[2])
+    def state_at(self) -> str:
+        """Where the state is published, the port as it is."""
+        return _endpoint(self._publisher)
 
     def let_in(self, most: int) -> None:
         """Answer so many handshakes that wait."""

@@ -70,7 +70,7 @@ class ConsoleContext:
         """For how long the daemon has said nothing."""
         return self.clock() - self.heard_s
 
-    def take(self, record: Published) -> None:
+    def receive(self, record: Published) -> None:
         """The daemon published something."""
         text = _encode(record).decode()
         if isinstance(record, State):
@@ -78,17 +78,17 @@ class ConsoleContext:
                 self.hub.begin_anew()
             self.newest = record
             self.heard_s = self.clock()
-            self.hub.state(text)
+            self.hub.publish_state(text)
         elif isinstance(record, Model):
-            self.hub.model(text)
+            self.hub.publish_model(text)
         elif isinstance(record, Said):
-            self.hub.line(text)
+            self.hub.publish_line(text)
 
-    async def watch_link(self) -> None:
+    async def report_link(self) -> None:
         """Tell every page how long the daemon has been silent, as long as it is."""
         while True:
             await asyncio.sleep(LINK_S)
-            self.hub.say(self.link())
+            self.hub.publish(self.link())
 
     def link(self) -> str:
         """What a page is told of the way from here to the daemon."""
@@ -97,13 +97,13 @@ class ConsoleContext:
         text = {"type": "Link", "up": up, "silent_s": round(min(silent_s, 1e6), 2)}
         return _encode(text).decode()
 
-    async def watch_people(self) -> None:
+    async def sweep_logins(self) -> None:
         """End logins whose token is gone."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            self.look_at_people()
+            self.read_people()
 
-    def look_at_people(self) -> None:
+    def read_people(self) -> None:
         """Read the tokens anew."""
         self.people = people(Path(self.settings.tokens)).by_name
         self.logins.sweep(self.people, self.clock())

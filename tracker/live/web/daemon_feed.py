@@ -14,7 +14,7 @@ from tracker.api.admission import URGENT
 from tracker.api.keys import KeysError
 from tracker.api.schema import Answer, Role, State
 from tracker.client import AsyncClient, ClientError
-from tracker.live.web.feed import Take
+from tracker.live.web.feed import Receive
 
 SILENT_S = 1.5
 AGAIN_S = 0.3
@@ -31,11 +31,11 @@ class DaemonFeed:
         self._clients: dict[bool, AsyncClient] = {}
         self._run_id = ""
 
-    async def listen(self, take: Take) -> None:
+    async def listen(self, receive: Receive) -> None:
         """Hand over what is published; starts over when the daemon falls silent or is another."""
         while True:
             try:
-                await self._listen(take)
+                await self._listen(receive)
             except (ClientError, KeysError) as error:
                 self._tell(str(error))
             finally:
@@ -55,7 +55,7 @@ class DaemonFeed:
         except ClientError as error:
             return _no(str(error))
 
-    async def _listen(self, take: Take) -> None:
+    async def _listen(self, receive: Receive) -> None:
         self._clients = {}
         for urgent in (True, False):
             client = AsyncClient(self._requests, self._key)
@@ -68,7 +68,7 @@ class DaemonFeed:
             async for record in published:
                 if isinstance(record, State) and record.run_id != self._run_id:
                     return
-                take(record)
+                receive(record)
 
     def _tell(self, text: str) -> None:
         """Say it once, however often it is tried again."""

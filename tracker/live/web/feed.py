@@ -7,13 +7,13 @@ from typing import Protocol
 
 from tracker.api.schema import Answer, Published, Role
 
-Take = Callable[[Published], None]
+Receive = Callable[[Published], None]
 
 
 class Feed(Protocol):
     """A daemon, as far as pages need one."""
 
-    async def listen(self, take: Take) -> None:
+    async def listen(self, receive: Receive) -> None:
         """Hand over what the daemon publishes, until cancelled; silence is no error."""
         ...
 

@@ -34,13 +34,13 @@ class OpenPage:
         self._rest: deque[str] = deque()
         self._news = asyncio.Event()
 
-    def take_state(self, text: str) -> None:
+    def put_state(self, text: str) -> None:
         """Have the newest state sent, in place of one that still waits."""
         self.skipped += self._state is not None
         self._state = text
         self._news.set()
 
-    def take(self, text: str) -> None:
+    def put(self, text: str) -> None:
         """Have something sent, after what waits already."""
         if len(self._rest) >= MOST_WAITING:
             self.over = True
@@ -93,38 +93,38 @@ class Hub:
         """Those that are open."""
         return frozenset(self._pages)
 
-    def join(self) -> OpenPage:
+    def open_page(self) -> OpenPage:
         """A page was opened; its first state is the next one that comes, never an old one."""
         page = OpenPage()
         for text in (self._model, *self._lines):
             if text is not None:
-                page.take(text)
+                page.put(text)
         self._pages.add(page)
         return page
 
-    def leave(self, page: OpenPage) -> None:
+    def close_page(self, page: OpenPage) -> None:
         """A page was closed."""
         self._pages.discard(page)
 
-    def state(self, text: str) -> None:
+    def publish_state(self, text: str) -> None:
         """The newest state came."""
         for page in self._pages:
-            page.take_state(text)
+            page.put_state(text)
 
-    def model(self, text: str) -> None:
+    def publish_model(self, text: str) -> None:
         """The model was fitted anew."""
         self._model = text
-        self.say(text)
+        self.publish(text)
 
-    def line(self, text: str) -> None:
+    def publish_line(self, text: str) -> None:
         """A line of the event log."""
         self._lines.append(text)
-        self.say(text)
+        self.publish(text)
 
-    def say(self, text: str) -> None:
+    def publish(self, text: str) -> None:
         """Something for the pages that are open now."""
         for page in self._pages:
-            page.take(text)
+            page.put(text)
 
     def begin_anew(self) -> None:
         """Another run: what the last one said is over."""

@@ -26,7 +26,7 @@ from tracker.config import Configuration, parse_configuration
 from tracker.core.session import SessionTrigger
 from tracker.core.types import ModelRefitted, Observation
 from tracker.journal import Journal, JournalError, read_journal
-from tracker.live.service.published_state import Picture
+from tracker.live.service.published_state import PublishedState
 
 PERIOD_NS = 100_000_000
 DEVICES_NS = 1_000_000_000
@@ -89,7 +89,7 @@ def session_of(journal: Journal) -> dict[str, Any]:
     """All the page needs of a session. Raises `JournalError` at a record that is damaged."""
     configuration = parse_configuration(journal.header.configuration)
     controller = configuration.controller
-    picture = Picture(configuration, "past", _devices_of(configuration))
+    picture = PublishedState(configuration, "past", _devices_of(configuration))
     columns, models, lines = RecordedColumns(), [], []
     changes: dict[str, list[list[Any]]] = {"session": [], "faults": [], "next_step": []}
     devices: list[list[Any]] = []
@@ -97,7 +97,7 @@ def session_of(journal: Journal) -> dict[str, Any]:
     for entry in journal.entries():
         record = entry.record
         if entry.kind == "event":
-            picture.take(record, ())
+            picture.observe(record, ())
             if not isinstance(record, Tick):
                 continue
             end_ns = record.t_ns
@@ -112,7 +112,7 @@ def session_of(journal: Journal) -> dict[str, Any]:
                 devices_ns = end_ns + DEVICES_NS
                 devices.append([_ms(end_ns), [_short(each) for each in state.devices]])
         elif entry.kind == "output":
-            picture.take(_NO_TICK, (record,))
+            picture.observe(_NO_TICK, (record,))
             if isinstance(record, ModelRefitted | Observation):
                 models.append([_ms(record.t_ns), picture.model(record.t_ns)])
         while picture.said:

@@ -109,7 +109,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
             headers={"Retry-After": str(seconds)},
         )
     token = await _body(request, _Token)
-    context.look_at_people()
+    context.read_people()
     person = None if token is None else _whose(context, token.token)
     if person is None:
         context.throttle.failed(address, context.clock())
@@ -172,14 +172,14 @@ async def socket(request: web.Request) -> web.StreamResponse:
         return _refused(login)
     if len(context.hub) >= context.settings.most_pages:
         return web.json_response({"reason": "too many pages are open"}, status=503)
-    page = context.hub.join()
+    page = context.hub.open_page()
     try:
         ws = web.WebSocketResponse(
             compress=False, max_msg_size=MOST_MESSAGE_BYTES, heartbeat=5.0, timeout=1.0
         )
         await ws.prepare(request)
         login.closed.append(page.end)
-        page.take(context.link())
+        page.put(context.link())
         writer = asyncio.create_task(_write(page, ws), name="page")
         try:
             await _listen(page, ws)
@@ -190,7 +190,7 @@ async def socket(request: web.Request) -> web.StreamResponse:
             login.closed.remove(page.end)
         return ws
     finally:
-        context.hub.leave(page)
+        context.hub.close_page(page)
 
 
 async def _write(page: OpenPage, ws: web.WebSocketResponse) -> None:
@@ -216,7 +216,7 @@ async def _listen(page: OpenPage, ws: web.WebSocketResponse) -> None:
         if count > FAST or message.type is not WSMsgType.TEXT or not message.data.isdecimal():
             await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"a page sends pings only")
             return
-        page.take(f'{{"type":"Pong","ping":{int(message.data)}}}')
+        page.put(f'{{"type":"Pong","ping":{int(message.data)}}}')
 
 
 # Requests ------------------------------------------------------------------------------------

@@ -38,9 +38,9 @@ async def _tasks(app: web.Application) -> AsyncGenerator[None, None]:
     tasks = [
         asyncio.create_task(each, name=name)
         for name, each in (
-            ("feed", context.feed.listen(context.take)),
-            ("link", context.watch_link()),
-            ("people", context.watch_people()),
+            ("feed", context.feed.listen(context.receive)),
+            ("link", context.report_link()),
+            ("people", context.sweep_logins()),
         )
     ]
     yield

@@ -17,7 +17,7 @@ from tracker.journal import Header, JournalError, JournalWriter, Recorder, open_
 from tracker.journal.recorder import MB
 
 
-class RecordingWatch:
+class RecordingProgress:
     """Follows a recorder's acknowledgements."""
 
     def __init__(self, recorder: Recorder, hold_after_ms: float) -> None:
@@ -32,7 +32,7 @@ class RecordingWatch:
         """Why the run cannot be recorded to its end; empty: it can."""
         return self.recorder.trouble
 
-    def look(self, now_ns: int) -> list[RecordingState]:
+    def changes(self, now_ns: int) -> list[RecordingState]:
         """What has changed since the last look."""
         recorder, marks = self.recorder, self._marks
         recorder.push()
@@ -62,7 +62,7 @@ class RecordingWatch:
 @contextlib.contextmanager
 def recorded(
     path: Path, header: Header, settings: SessionRecords
-) -> Iterator[tuple[JournalWriter, RecordingWatch]]:
+) -> Iterator[tuple[JournalWriter, RecordingProgress]]:
     """A run's journal behind a recorder, and the watch on it; closed also when the run fails."""
     file = open_journal(path)
     try:
@@ -77,4 +77,4 @@ def recorded(
         path.unlink()
         raise JournalError(f"{path}: cannot be recorded ({error.strerror}); make room") from error
     with JournalWriter(path, header, durability="process", file=recorder) as writer:
-        yield writer, RecordingWatch(recorder, settings.hold_after_ms)
+        yield writer, RecordingProgress(recorder, settings.hold_after_ms)
