@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
 import signal
 import socket
@@ -40,15 +42,23 @@ SOON: dict[str, dict[str, Any]] = {
 """A session that is soon ready."""
 
 
+_FIRST_PORT, _LAST_PORT = 20_000, 32_000
+"""Below the ports that systems give to outgoing connections."""
+_next_port = itertools.count(os.getpid() * 97)
+
+
 def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
-    held = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
+    """Ports that nobody has; each call gives others, and so does each process."""
+    found: list[int] = []
+    while len(found) < count:
+        port = _FIRST_PORT + next(_next_port) % (_LAST_PORT - _FIRST_PORT)
+        with socket.socket(socket.AF_INET, kind) as held:
+            try:
+                held.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    return found
 
 
 def written(

@@ -30,6 +30,8 @@ from tracker.live.ready_file import ReadyFile
 from tracker.live.service.service import RequestService, new_run_id
 from tracker.offline.replay import engine_from_configuration, replay
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def stand(tmp_path: Path) -> Iterator[ServiceStand]:

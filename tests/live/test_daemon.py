@@ -23,6 +23,8 @@ from tracker.live.devices.device import DeviceFigures, HandOver
 from tracker.live.operators import Nobody, Scripted
 from tracker.offline.replay import engine_from_configuration, replay
 
+pytestmark = pytest.mark.realtime
+
 CONFIGURATION = load_configuration(SHIPPED / "room-twin.toml")
 ROLES = {"camera": "camera", "belt": "belt", "actuator": "robot", "gate": "gate"}
 

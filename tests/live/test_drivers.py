@@ -23,6 +23,8 @@ from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.core.session import SessionState
 
+pytestmark = pytest.mark.realtime
+
 BEAM_SECONDS = 3
 OVERHEAD = {"rate_hz": 30.0, "position_mm": [0.0, 0.0, 1600.0]}
 ARRANGEMENT = [[10.0, -40.0, 115.0], [65.0, 35.0, 105.0], [-50.0, 80.0, 120.0]]

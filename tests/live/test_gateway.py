@@ -26,6 +26,8 @@ from tracker.core.types import (
 from tracker.live.service.gateway import IgtlGateway, beside, gateway_of
 from tracker.wires import Gateway as Settings
 
+pytestmark = pytest.mark.realtime
+
 CONTROLLER = load_configuration(SHIPPED / "couch.toml").controller
 NO_COVARIANCE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 MS = 1_000_000

@@ -9,6 +9,8 @@ import pytest
 from tests.live.long_run import measure
 from tests.live.web.walk import CHROMIUM
 
+pytestmark = pytest.mark.realtime
+
 pytest.importorskip("playwright", reason="no playwright: install the dev extra")
 SECONDS = 20.0
 SETTLING = 0.1

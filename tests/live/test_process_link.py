@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from hal.clock import HostClock
@@ -19,6 +20,8 @@ from tracker.config import SHIPPED, load_configuration
 from tracker.live.devices.device_plan import DevicePlan, device_plans
 from tracker.live.devices.process_link import ProcessLink
 from tracker.wires import Gcs
+
+pytestmark = pytest.mark.realtime
 
 ORDER = device_plans(load_configuration(SHIPPED / "room-twin.toml"))["actuator"]
 

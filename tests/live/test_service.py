@@ -19,6 +19,8 @@ from tracker.api.roles import TABLE, may
 from tracker.api.schema import Role
 from tracker.core.session import SessionState
 
+pytestmark = pytest.mark.realtime
+
 WHO = {"olga": "observer", "oscar": "operator", "petra": "physicist", "console": "service"}
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.live.load_service import measure
 
+pytestmark = pytest.mark.realtime
+
 BUSY_MS = 10.0
 """Of a machine that also tests: a period of the beat; the command tells the ratio."""
 STALLED = ("loop late", "loop overrun", "surrogate lost")

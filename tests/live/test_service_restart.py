@@ -31,6 +31,8 @@ from tracker.client import Client
 from tracker.core import session
 from tracker.live.ready_file import read_ready
 
+pytestmark = pytest.mark.realtime
+
 LIMIT_S = 60.0
 QUIET_S = 3.0
 """For so long nothing may move by itself after a restart."""

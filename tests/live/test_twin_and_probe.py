@@ -16,6 +16,8 @@ import pytest
 from tracker.cli import main
 from tracker.live.devices.twin import KINDS
 
+pytestmark = pytest.mark.realtime
+
 ROOT = Path(__file__).parent.parent.parent
 
 

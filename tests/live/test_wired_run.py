@@ -15,6 +15,8 @@ from tests.live.processes import BEAM_ON, children_of, serving_room, tidetrack, 
 from tracker.cli import main
 from tracker.config import SHIPPED
 
+pytestmark = pytest.mark.realtime
+
 BEAM_SECONDS = 3
 """Seconds of beam on that are enough."""
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.safety.kills import LIMIT_MS, campaign, figures
 
+pytestmark = pytest.mark.realtime
+
 SEED = 3
 """Draws beam, beam, start-up."""
 

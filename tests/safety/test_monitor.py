@@ -28,6 +28,8 @@ from tracker.live.dead_man.conditions import MS
 from tracker.live.dead_man.heartbeat import monitor_setup
 from tracker.live.dead_man.shared_page import DaemonRecord, SharedPage
 
+pytestmark = pytest.mark.realtime
+
 LIMIT_MS = 200.0
 SETTLED_S = 0.4
 LATCHED_S = 0.4

@@ -39,6 +39,8 @@ from tracker.live.daemon import Daemon
 from tracker.live.operators import Nobody
 from tracker.live.recording_progress import RecordingProgress, recorded
 
+pytestmark = pytest.mark.realtime
+
 MS = 1_000_000
 HOLD_MS = 200.0
 HEADER = make_header("x = 1")

@@ -22,6 +22,8 @@ from tracker.core.types import FaultChanged
 from tracker.journal import read_journal, verify
 from tracker.offline.replay import engine_from_configuration, replay
 
+pytestmark = [pytest.mark.realtime, pytest.mark.xdist_group("stalls")]
+
 MS = 1_000_000
 LOOP_MS = (50, 150, 600)
 LAST_LOOP_MS = 2000

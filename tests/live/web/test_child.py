@@ -8,10 +8,14 @@ import signal
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.live.processes import children_of
 from tests.live.web.stand import configured
 from tracker.config import load_configuration
 from tracker.live.web.child import PageServer, console_key
+
+pytestmark = pytest.mark.realtime
 
 LIMIT_S = 60.0
 

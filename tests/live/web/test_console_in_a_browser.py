@@ -11,6 +11,7 @@ from tests.live.web.walk import CHROMIUM, browser, pictures, stages, stand_with_
 
 pytest.importorskip("playwright", reason="no playwright: install the dev extra")
 pytestmark = [
+    pytest.mark.realtime,
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: apt-get install chromium"),
 ]

@@ -30,6 +30,8 @@ from tracker.live.web.routes import ASKED_BY_PAGE, FAST, PAGES, ROUTES
 from tracker.live.web.server import serving
 from tracker.live.web.tokens import new_token, revoke_token
 
+pytestmark = pytest.mark.realtime
+
 
 class Served:
     """A page server, and browsers for it."""
