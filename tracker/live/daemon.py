@@ -11,7 +11,7 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from hal.events import (
@@ -265,7 +265,7 @@ class Daemon:
 
 
 @contextmanager
-def _signals_call(end: Callable[[], None]) -> Iterator[None]:
+def _signals_call(end: Callable[[], None]) -> Generator[None, None, None]:
     """Let SIGTERM and SIGINT call ``end`` in the running loop."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -278,7 +278,7 @@ def _signals_call(end: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def _no_garbage_collection() -> Generator[None, None, None]:
     """Collect now, then no more by itself: a full collection would delay a tick."""
     gc.collect()
     gc.freeze()

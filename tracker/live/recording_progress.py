@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from hal.events import RecordingState
@@ -62,7 +62,7 @@ class RecordingProgress:
 @contextlib.contextmanager
 def recorded(
     path: Path, header: Header, settings: SessionRecords
-) -> Iterator[tuple[JournalWriter, RecordingProgress]]:
+) -> Generator[tuple[JournalWriter, RecordingProgress], None, None]:
     """A run's journal behind a recorder, and the watch on it; closed also when the run fails."""
     file = open_journal(path)
     try:

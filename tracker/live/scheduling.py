@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 SWITCH_S = 0.001
 """How long another thread may keep the interpreter from the loop."""
@@ -50,7 +50,7 @@ class Processor:
             os.sched_setaffinity(0, {self._number})
 
     @contextlib.contextmanager
-    def elsewhere(self) -> Iterator[None]:
+    def elsewhere(self) -> Generator[None, None, None]:
         """Give the calling thread every processor for a moment, for what it starts now."""
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, self._all)

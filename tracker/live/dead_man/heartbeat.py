@@ -107,8 +107,8 @@ class DeadMan:
         self._permit_until_ns = self._surrogate_ns = self._beam_ns = -1
         self._beam_on = False
         self._demand: tuple[int, float, float, float] = (-1, 0.0, 0.0, 0.0)
-        self._said = ""
-        self._takings = 0
+        self._said: str = ""
+        self._takings: int = 0
         self.up = False
         """The monitor lives, reaches the gate, and the gate's latch is not set."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from tracker.api.schema import Model, Published, Said, State
+from tracker.api.schema import Model, Published, State
 from tracker.daemon_settings import ConsolePage
 from tracker.live.web.access import LOOPBACK_NAMES, Gatekeeper, is_loopback
 from tracker.live.web.feed import Feed
@@ -81,7 +81,7 @@ class ConsoleContext:
             self.hub.publish_state(text)
         elif isinstance(record, Model):
             self.hub.publish_model(text)
-        elif isinstance(record, Said):
+        else:
             self.hub.publish_line(text)
 
     async def report_link(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from hal.events import Tick
-from tracker.api.schema import DeviceHealth, Health, State
+from tracker.api.schema import DeviceHealth, Health, Said, State
 from tracker.config import Configuration, parse_configuration
 from tracker.core.session import SessionTrigger
 from tracker.core.types import ModelRefitted, Observation
@@ -90,7 +90,9 @@ def session_of(journal: Journal) -> dict[str, Any]:
     configuration = parse_configuration(journal.header.configuration)
     controller = configuration.controller
     picture = PublishedState(configuration, "past", _devices_of(configuration))
-    columns, models, lines = RecordedColumns(), [], []
+    columns = RecordedColumns()
+    models: list[list[Any]] = []
+    lines: list[Said] = []
     changes: dict[str, list[list[Any]]] = {"session": [], "faults": [], "next_step": []}
     devices: list[list[Any]] = []
     next_ns = devices_ns = end_ns = 0

@@ -180,7 +180,7 @@ async def socket(request: web.Request) -> web.StreamResponse:
         await ws.prepare(request)
         login.closed.append(page.end)
         page.put(context.link())
-        writer = asyncio.create_task(_write(page, ws), name="page")
+        writer = asyncio.create_task(_write(page, ws, request), name="page")
         try:
             await _listen(page, ws)
         finally:
@@ -193,12 +193,12 @@ async def socket(request: web.Request) -> web.StreamResponse:
         context.hub.close_page(page)
 
 
-async def _write(page: OpenPage, ws: web.WebSocketResponse) -> None:
+async def _write(page: OpenPage, ws: web.WebSocketResponse, request: web.Request) -> None:
     try:
         await page.write(ws.send_str)
     except SlowPageError:
-        if ws._req is not None and ws._req.transport is not None:
-            ws._req.transport.abort()
+        if request.transport is not None:
+            request.transport.abort()
         return
     except ConnectionError:
         return
