@@ -82,6 +82,12 @@ class ServiceStand:
         assert self.service is not None
         return self.service._shown
 
+    @property
+    def refused(self) -> int:
+        """Messages that were refused so far."""
+        assert self.service is not None
+        return sum(self.service._refused.values())
+
     def clock(self) -> int:
         return (time.monotonic_ns() - self._start_ns) * self._hurry
 
@@ -100,14 +106,14 @@ class ServiceStand:
         """Have the service's own thread do something, and wait for it."""
         done = threading.Event()
         self._calls.put(lambda: (call(), done.set()))
-        assert done.wait(5.0)
+        assert done.wait(60.0)
 
     def client(self, name: str) -> Client:
         return Client(self.at, self.keys[name])
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._opened.wait(5.0), "the service did not open"
+        assert self._opened.wait(60.0), "the service did not open"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -158,12 +164,12 @@ class Raw:
     def send(self, *parts: bytes) -> None:
         self.socket.send_multipart(parts)
 
-    def answer(self, within_s: float = 2.0) -> dict[str, Any] | None:
+    def answer(self, within_s: float = 30.0) -> dict[str, Any] | None:
         if not self.socket.poll(round(within_s * 1e3)):
             return None
         return json.loads(self.socket.recv())
 
-    def exchange(self, words: dict[str, Any], within_s: float = 2.0) -> dict[str, Any] | None:
+    def exchange(self, words: dict[str, Any], within_s: float = 30.0) -> dict[str, Any] | None:
         self.send(json.dumps(words).encode())
         return self.answer(within_s)
 

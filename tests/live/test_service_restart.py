@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.machine_load import MachineLoad
 from tests.live.processes import ROOT, serving_room
 from tests.live.test_service_unit import UNIT
 from tests.live.web.stand import configured
@@ -33,7 +34,7 @@ from tracker.live.ready_file import read_ready
 
 pytestmark = pytest.mark.realtime
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 QUIET_S = 3.0
 """For so long nothing may move by itself after a restart."""
 
@@ -126,21 +127,28 @@ def room(tmp_path: Path) -> Iterator[Path]:
 def test_a_hung_loop_is_restarted_and_comes_up_idle(room: Path, tmp_path: Path) -> None:
     file = tmp_path / "ready.json"
     key = new_key(tmp_path / "keys", "oscar", [Role.OPERATOR])
-    with Manager(tmp_path, "run", room, "--no-self-test", "--ready-file", file) as manager:
+    with (
+        MachineLoad() as load,
+        Manager(tmp_path, "run", room, "--no-self-test", "--ready-file", file) as manager,
+    ):
         until(lambda: manager.said("READY=1"))
         first = read_ready(file)
         assert track(first.requests, key) == first.run_id
-        intervals = [b - a for a, b in itertools.pairwise(manager.said("WATCHDOG=1"))]
+        pairs = list(itertools.pairwise(manager.said("WATCHDOG=1")))
         period_s = float(of_unit("WatchdogSec")) / 3
-        assert len(intervals) > 5
-        assert min(intervals) > 0.5 * period_s, "no more than is needed"
-        assert max(intervals) < 2.0 * period_s, "one lost message is no reason to be killed"
+        assert len(pairs) > 5
+        for before_s, at_s in pairs:
+            taken_s = load.taken_ms(round(before_s * 1e9), round(at_s * 1e9)) / 1e3
+            assert at_s - before_s > 0.5 * period_s - taken_s, "no more than is needed"
+            assert at_s - before_s < 2.0 * period_s + taken_s, "one may be lost"
 
         hung_s = time.monotonic()
         manager.process.send_signal(signal.SIGSTOP)
         until(lambda: manager.killed)
-        assert max(manager.said("WATCHDOG=1")) < hung_s + 0.1, "what hangs is silent"
-        assert 1.0 < manager.killed[0] - hung_s < 4.0
+        killed_s = manager.killed[0]
+        taken_s = load.taken_ms(round(hung_s * 1e9), round(killed_s * 1e9)) / 1e3
+        assert max(manager.said("WATCHDOG=1")) < hung_s + 0.1 + taken_s, "what hangs is silent"
+        assert 1.0 < killed_s - hung_s < 4.0 + taken_s
 
         until(lambda: len(manager.said("READY=1")) == 2)
         second = read_ready(file)
@@ -158,7 +166,7 @@ def test_a_hung_loop_is_restarted_and_comes_up_idle(room: Path, tmp_path: Path) 
 
         assert manager.stop() == 0
         until(lambda: manager.said("STOPPING=1"))
-        assert len(manager.killed) == 1
+        assert manager.killed == [killed_s]
 
 
 def track(requests: str, key: Path) -> str:

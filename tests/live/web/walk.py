@@ -33,7 +33,7 @@ ARGUMENTS = [
 LARGE, SMALL = (1920, 1080), (1366, 768)
 NOBODY_SEEN_AT_S = (40.0, 70.0, 100.0, 130.0)
 """When camera and belt fall silent, by the room's clock: whichever comes first while tracking."""
-LONG_MS = 60_000.0
+LONG_MS = 180_000.0
 GO = "#dialog:visible .go"
 
 
