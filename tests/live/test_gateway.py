@@ -125,7 +125,7 @@ def test_a_gateway_that_breaks_says_so_once_and_the_run_goes_on() -> None:
 
     asyncio.run(together())
     assert len(said) == 2
-    assert said[1].startswith("warning: gateway shows nothing more: ProtocolError")
+    assert said[1].startswith("warning: gateway sends nothing more: ProtocolError")
 
 
 def test_a_port_that_is_taken_is_named() -> None:

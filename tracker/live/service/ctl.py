@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask; 0: accepted, 1: refused."""
+    """Make the request; return 0 if it was accepted, 1 if it was refused."""
     with Client(address_of(args), args.key) as client:
         role = None if args.role is None else Role(args.role)
         answer = client.ask(args.request, who=args.who, role=role)

@@ -1,8 +1,8 @@
-"""The service: requests from known keys to the session, its state to whoever may see it.
+"""The service: it passes requests from known keys to the session and publishes the state.
 
-Part of the daemon's loop, at the end of each tick, for a bounded time: a few handshakes, a few
-requests, and every 50 ms the state, encoded once for all. It cannot hold anything up, and what
-goes wrong in it is told and is no trouble of the run's.
+It works in the loop of the daemon, at the end of each tick, for a bounded time: a few handshakes, a
+few requests, and every 50 ms the state, encoded once for all subscribers. It never waits. An
+exception in it is reported and does not end the run.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from tracker.live.service.sockets import Asked, Sockets
 from tracker.live.windows import Lengths, Rate
 
 PERIOD_NS = 50_000_000
-"""Between two states: 20 a second."""
+"""Period of the published states: 20 a second."""
 MODEL_NS = 2_000_000_000
 HEALTH_NS = 1_000_000_000
 HANDSHAKES_A_TICK = 8
 REQUESTS_A_TICK = 4
 QUIET_NS = 1_000_000_000
-"""Between two lines about refused messages of one key."""
+"""Least time between two lines about refused messages of one key."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 def new_run_id() -> str:
-    """An identity no other run has."""
+    """Return an identity that no other run has."""
     return secrets.token_hex(8)
 
 
@@ -106,7 +106,7 @@ class RequestService:
         blocking: Callable[[SessionTrigger], tuple[str, ...]],
         disk: RecordingProgress | None = None,
     ) -> None:
-        """Name the run: how it is asked, ended, and looked at."""
+        """Connect the run: how to make a request, how to end it, which faults refuse a request."""
         self._request, self._end, self._blocking, self._disk = request, end, blocking, disk
 
     @property
@@ -134,7 +134,7 @@ class RequestService:
     # The daemon's side ------------------------------------------------------------------------
 
     def observe(self, event: Event, outputs: Sequence[Output]) -> None:
-        """Note an event and what followed from it; never raises."""
+        """Note an event and the outputs that followed from it; never raises."""
         if self._sockets is None:
             return
         try:
@@ -144,10 +144,10 @@ class RequestService:
                 self._note_tick(event)
             self._shown.observe(event, outputs)
         except Exception as error:
-            self._tell_trouble(error)
+            self._report_defect(error)
 
     def on_tick_end(self, now_ns: int) -> None:
-        """The end of the tick that began at ``now_ns``; never waits and never raises."""
+        """Serve clients at the end of the tick that began at ``now_ns``; never waits or raises."""
         if self._sockets is None:
             return
         try:
@@ -161,8 +161,8 @@ class RequestService:
                 self._hear(self._sockets, asked)
             self._show(self._sockets, now_ns)
             self._hops["service"].add(now_ns, self._clock() - began_ns)
-        except Exception as error:  # onlookers are no reason to end a run
-            self._tell_trouble(error)
+        except Exception as error:  # a defect of the service must not end a run
+            self._report_defect(error)
 
     def _note_tick(self, tick: Tick) -> None:
         if self._due_ns is not None:
@@ -175,8 +175,8 @@ class RequestService:
         if newest_ns is not None:
             self._hops["sample age"].add(tick.t_ns, tick.t_ns - newest_ns)
 
-    def _tell_trouble(self, error: Exception) -> None:
-        """A defect of the service; the next tick is another one."""
+    def _report_defect(self, error: Exception) -> None:
+        """Report a defect of the service, at most once a second; the service goes on."""
         now_ns = self._clock()
         if now_ns >= self._quiet_until_ns.get("", -1):
             self._quiet_until_ns[""] = now_ns + QUIET_NS
@@ -221,7 +221,7 @@ class RequestService:
         sockets.answer(asked.sender, _encode(answer))
 
     def _obey(self, ask: Ask, key: KnownKey) -> Answer:
-        """Pass an admitted request on; the engine's notice says why it is not obeyed."""
+        """Pass an admitted request on; the engine's notice says why it was not obeyed."""
         if ask.name == STATUS:
             return self._yes(ask)
         who = f"{ask.who} ({ask.role}, key {key.name})"
@@ -252,7 +252,7 @@ class RequestService:
         counts[role or "unknown"] += 1
 
     def _complain(self, who: str, text: str) -> None:
-        """Tell of something refused, once a second for each key, however often it happens."""
+        """Report that something was refused, at most once a second for each key."""
         now_ns = self._clock()
         if now_ns < self._quiet_until_ns.get(who, -1):
             return
@@ -286,7 +286,7 @@ class RequestService:
         sockets.publish(topic, _encode(record))
 
     def _healthy(self, now_ns: int) -> Health:
-        """How the daemon is; quantiles are looked for once a second."""
+        """Return the figures of the daemon; they are computed once a second."""
         if self._health is not None and now_ns - self._health_ns < HEALTH_NS:
             return self._health
         self._health_ns = now_ns
@@ -323,7 +323,7 @@ def _hop(name: str, seen: Lengths, now_ns: int) -> Hop:
 
 
 def _objection(outputs: Sequence[Output]) -> str:
-    """Why the engine did not obey, in its words; empty: it did."""
+    """Return the engine's reason for not obeying; empty if it obeyed."""
     said = [o.text for o in outputs if isinstance(o, Notice) and o.level != "info"]
     return "; ".join(said)
 

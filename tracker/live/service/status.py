@@ -1,4 +1,4 @@
-"""`tidetrack status`: how a running daemon is right now."""
+"""`tidetrack status`: show the state of a running daemon."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show one state; 0: nothing is wrong, 1: a fault holds the beam or would refuse a start."""
+    """Show one state; return 1 if a fault holds the beam or would refuse a start, else 0."""
     with Client(address_of(args), args.key) as client:
         state = next(client.states(silence_s=SILENCE_S))
     if args.json:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show(state: State, console: Console) -> None:
-    """Write it for people."""
+    """Print a state as tables."""
     beam = "permitted" if state.beam.permitted else "held"
     on = {True: "on", False: "off", None: "unknown"}[state.beam.on]
     console.print(f"[bold]{state.session}[/]  beam {beam}, {on}   {escape(state.next_step)}")
