@@ -19,7 +19,7 @@ from typing import Any
 
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.core.session import SessionState
-from tracker.live.ready_file import Ready, read_ready
+from tracker.live.ready_file import ReadyProgram, read_ready
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT_S = 180.0
@@ -125,7 +125,7 @@ class Process:
     def returncode(self) -> int | None:
         return self._process.poll()
 
-    def ready(self, within_s: float = LIMIT_S) -> Ready:
+    def ready(self, within_s: float = LIMIT_S) -> ReadyProgram:
         """Wait for its ready file and return what that says."""
         end_s = time.monotonic() + within_s
         while not self.ready_file.exists():

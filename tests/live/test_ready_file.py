@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tracker.config import ConfigurationError
-from tracker.live.ready_file import Ready, ReadyFile, read_ready
+from tracker.live.ready_file import ReadyFile, ReadyProgram, read_ready
 
 
 def test_it_is_written_once_everything_is_known(tmp_path: Path) -> None:
@@ -92,4 +92,4 @@ def test_another_file_is_no_ready_file(tmp_path: Path) -> None:
 def test_nothing_is_written_where_nobody_asked(tmp_path: Path) -> None:
     with ReadyFile(None, "run") as ready:
         ready.add(journal="a.mcap")
-    assert Ready(program="run", pid=1).journal == ""
+    assert ReadyProgram(program="run", pid=1).journal == ""

@@ -18,7 +18,7 @@ import msgspec
 from tracker.config import ConfigurationError
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReadyProgram(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a program can be reached; a field that does not apply to it is left out."""
 
     program: str
@@ -53,13 +53,13 @@ class ReadyFile:
         waits_for: Iterable[str] = (),
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """``path``: ``None`` writes nothing. ``waits_for``: names of fields of `Ready`.
+        """``path``: ``None`` writes nothing. ``waits_for``: names of fields of `ReadyProgram`.
 
         Removes an older file at ``path``. Raises `ConfigurationError` where none can be written.
         ``say`` is told when a later write fails.
         """
         self.path = path
-        self._ready = Ready(program=program, pid=os.getpid())
+        self._ready = ReadyProgram(program=program, pid=os.getpid())
         self._missing = set(waits_for)
         self._say = say
         self._lock = threading.Lock()
@@ -74,7 +74,7 @@ class ReadyFile:
                 raise ConfigurationError([line]) from None
 
     def add(self, **facts: str | Mapping[str, str]) -> None:
-        """Set fields of `Ready`, and write the file if nothing is missing any more."""
+        """Set fields of `ReadyProgram`, and write the file if nothing is missing any more."""
         with self._lock:
             self._ready = msgspec.structs.replace(self._ready, **facts)
             self._missing -= facts.keys()
@@ -111,10 +111,10 @@ def add_ready_file(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_ready(path: Path) -> Ready:
+def read_ready(path: Path) -> ReadyProgram:
     """Read a ready file. Raises `ConfigurationError` where there is none, or another file."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Ready)
+        return msgspec.json.decode(path.read_bytes(), type=ReadyProgram)
     except OSError as error:
         line = f"{path}: {error.strerror}; see whether the program runs and is ready"
         raise ConfigurationError([line]) from None

@@ -19,7 +19,7 @@ from tracker.live.devices.device import Device, HandOver
 from tracker.live.devices.device_builder import build_device
 from tracker.live.devices.device_plan import DevicePlan, device_plans, starting
 from tracker.live.devices.latency_file import refuse_other_latency
-from tracker.live.devices.process_link import ProcessLink
+from tracker.live.devices.process_link import connected_device
 from tracker.live.devices.self_test import self_test
 from tracker.live.event_loop import run_in_loop
 from tracker.live.operators import Nobody, Scripted
@@ -110,9 +110,7 @@ def run(args: argparse.Namespace) -> int:
 
         def make(role: str, hand_over: HandOver) -> Device:
             plan = starting(plans[role], clock)
-            if plan.apart:
-                return ProcessLink(plan, clock, hand_over, processor.elsewhere)
-            return build_device(plan, clock, hand_over)
+            return connected_device(plan, clock, hand_over, processor.elsewhere)
 
         monitored = configuration.operation.monitor.start != "off"
         dead_man = (

@@ -17,7 +17,7 @@ from tests.live.processes import (
 )
 from tracker.api.schema import Role
 from tracker.config import altered, load_configuration
-from tracker.live.ready_file import Ready
+from tracker.live.ready_file import ReadyProgram
 from tracker.live.web.tokens import new_token
 
 TRUTH, FIGURES = "truth.mcap", "figures.json"
@@ -34,7 +34,7 @@ class Stand(NamedTuple):
     token: str
     """An operator's."""
     run: Process
-    ready: Ready
+    ready: ReadyProgram
     """Where page and requests are, as the run's ready file says."""
 
     @property

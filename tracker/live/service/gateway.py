@@ -13,8 +13,10 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 
+from hal.addresses import host_and_port
 from hal.events import Event
 from hal.messages import ActuatorStatus, BeamStatus, Triple
+from hal.openigtlink.driver import IgtlGatewaySettings
 from hal.openigtlink.publication import DISABLED, NOT_READY, OK, Publication
 from hal.openigtlink.server import IgtlOutlet, serve
 from tracker.config import Configuration, ConfigurationError
@@ -28,8 +30,6 @@ from tracker.core.types import (
     TargetEstimate,
     TargetPrediction,
 )
-from tracker.live.devices.pictures import host_and_port
-from tracker.wires import Gateway as GatewaySettings
 
 CODES = {SessionState.TRACKING: OK, SessionState.HOLDING: DISABLED, SessionState.STOPPED: DISABLED}
 """Session state -> STATUS code; every other state has `NOT_READY`."""
@@ -40,7 +40,7 @@ class IgtlGateway:
 
     def __init__(
         self,
-        settings: GatewaySettings,
+        settings: IgtlGatewaySettings,
         controller: Controller,
         clock: Callable[[], int],
         say: Callable[[str], None],

@@ -19,7 +19,7 @@ import msgspec
 from tracker.api.keys import new_key
 from tracker.api.schema import Role
 from tracker.config import Configuration, ConfigurationError
-from tracker.live.ready_file import Ready
+from tracker.live.ready_file import ReadyProgram
 
 AGAIN_S = 2.0
 ENDING_S = 5.0
@@ -124,7 +124,7 @@ class PageServer:
         with os.fdopen(reading, "rb") as told:
             data = told.read()
         if data:  # nothing: it ended before it could be reached
-            self._on_address(msgspec.json.decode(data, type=Ready).page)
+            self._on_address(msgspec.json.decode(data, type=ReadyProgram).page)
 
     def _repeat_lines(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

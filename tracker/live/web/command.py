@@ -14,7 +14,7 @@ import msgspec
 
 from tracker.config import load_configuration
 from tracker.daemon_settings import Operation
-from tracker.live.ready_file import Ready, ReadyFile, add_ready_file
+from tracker.live.ready_file import ReadyFile, ReadyProgram, add_ready_file
 from tracker.live.service.metrics import render
 from tracker.live.web.context import ConsoleContext
 from tracker.live.web.daemon_feed import DaemonFeed
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         def reached_at(address: str) -> None:
             ready.add(page=address, requests=requests)
             if args.ready_fd is not None:
-                told = Ready(program="console", pid=os.getpid(), page=address)
+                told = ReadyProgram(program="console", pid=os.getpid(), page=address)
                 os.write(args.ready_fd, msgspec.json.encode(told))
                 os.close(args.ready_fd)
 
