@@ -129,7 +129,7 @@ LATCHING = ("read-back", "surrogate", "envelope", "state")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     folder = tmp_path_factory.mktemp("monitor")
     file = written(folder, {"wires.gate": {"session": {"watchdog": {"time_ms": 2000}}}})
-    watch = monitor_setup(load_configuration(file), "")
+    setup = monitor_setup(load_configuration(file), "")
     wrong_ns: dict[str, int] = {}
     until_ns: dict[str, int] = {}
     with MachineLoad() as load, room(file) as truth:
@@ -140,7 +140,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
             time.sleep(SETTLED_S)
             until_ns["heartbeat"] = time.monotonic_ns()
             for name in LATCHING:
-                with page_of(run) as page, Hands(page, watch.host, watch.port) as hands:
+                with page_of(run) as page, Hands(page, setup.host, setup.port) as hands:
                     time.sleep(SETTLED_S)
                     wrong_ns[name] = wrong(hands, name)
                     time.sleep(LATCHED_S)

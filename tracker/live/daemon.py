@@ -152,7 +152,7 @@ class Daemon:
     def _on_arrival(self, event: Sample | LinkChanged | RecordingState) -> None:
         """Handle what a device, the monitor or the recorder reports."""
         if self._dead_man is not None:
-            self._dead_man.arrived(event)
+            self._dead_man.on_arrival(event)
         self._reported.observe(event)
         if isinstance(event, LinkChanged):
             self._say(f"{event.device}: {'up' if event.up else 'down'} {event.detail}".rstrip())
@@ -238,7 +238,7 @@ class Daemon:
         if device is not None:
             device.obey(command)
         if self._dead_man is not None:
-            self._dead_man.sent(command)
+            self._dead_man.on_command(command)
 
     # The end ----------------------------------------------------------------------------------
 

@@ -47,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop; a daemon that is not there yet is waited for."""
+    """Serve until told to stop; wait for the daemon if it does not run yet."""
     operation = load_configuration(args.config).operation
     with contextlib.suppress(OSError):
-        os.nice(GIVES_WAY)  # many open pages must never cost the daemon a tick
+        os.nice(GIVES_WAY)  # many open pages must not delay a tick of the daemon
     requests = args.requests or operation.service.requests
     with ReadyFile(args.ready_file, "console", ("page",), _say) as ready:
 

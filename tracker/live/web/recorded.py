@@ -1,12 +1,12 @@
-"""A past session for the page, from its journal.
+"""Turns the journal of a past session into data for the page.
 
     python -m tracker.live.web.recorded session FILE ""
 
 
-The journal goes through the very picture that the daemon publishes. Ten times a second of the
-session become columns; what changes seldom (session, faults, model, log, devices) becomes lists
-with the time of each change. Written to stdout as JSON packed with gzip; ``report FILE RUN``
-writes the session's report in its place.
+The journal is read through the same `PublishedState` that the daemon uses. Values are kept ten
+times a second as columns; session, faults, model, log and devices are lists with the time of each
+change. The result is written to stdout as JSON, packed with gzip; ``report FILE RUN`` writes
+the report of the session instead.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ROLES = ("camera", "belt", "imager", "actuator", "gate")
 
 
 class RecordedColumns:
-    """What a session is drawn from; one row each `PERIOD_NS`, times in milliseconds."""
+    """The columns of a session: one row each `PERIOD_NS`, times in milliseconds."""
 
     NAMES = (
         "t",
@@ -67,7 +67,7 @@ class RecordedColumns:
         self.by_name: dict[str, list[Any]] = {name: [] for name in self.NAMES}
 
     def add(self, state: State) -> None:
-        """One row."""
+        """Add a row."""
         put = {name: column.append for name, column in self.by_name.items()}
         put["t"](_ms(state.t_ns))
         put["permitted"](int(state.beam.permitted))
@@ -86,7 +86,7 @@ class RecordedColumns:
 
 
 def session_of(journal: Journal) -> dict[str, Any]:
-    """All the page needs of a session. Raises `JournalError` at a record that is damaged."""
+    """Return the data of a session. Raises `JournalError` at a damaged record."""
     configuration = parse_configuration(journal.header.configuration)
     controller = configuration.controller
     picture = PublishedState(configuration, "past", _devices_of(configuration))
@@ -136,7 +136,7 @@ def session_of(journal: Journal) -> dict[str, Any]:
 
 
 def report_of(journal: Journal, run_id: str = "") -> str:
-    """The session's report as HTML; with ``run_id``, of that run, which still goes on."""
+    """Return the report of a session as HTML; ``run_id``: of this run, which still goes on."""
     from tracker.report.command import report_page
     from tracker.report.records import collect
     from tracker.report.summary import about_of, summary_of
@@ -152,7 +152,7 @@ def report_of(journal: Journal, run_id: str = "") -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write what was asked for; 0, or 2 with one line on stderr."""
+    """Write session or report; return 0, or 2 with one line on stderr."""
     kind, path, run_id = arguments
     with contextlib.suppress(OSError):
         os.nice(GIVES_WAY)
