@@ -59,7 +59,7 @@ OF_THE_TESTS = frozenset(
 """Tests in them that look after tables, words and tests, not after a hazard."""
 
 SHARED = ("-m", "not realtime", "-n", "2", "--dist", "worksteal")
-ALONE = ("-m", "realtime")
+REALTIME = ("-m", "realtime", "-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
 """What keeps real time has the machine to itself."""
 
 _ABOUT = """\
@@ -261,7 +261,7 @@ def run_tests(case: Case) -> int:
     print(f"running {len(named)} tests and all their cases", flush=True)
     pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *named]
     shared = subprocess.run([*pytest, *SHARED], cwd=REPOSITORY, check=False).returncode
-    alone = subprocess.run([*pytest, *ALONE], cwd=REPOSITORY, check=False).returncode
+    alone = subprocess.run([*pytest, *REALTIME], cwd=REPOSITORY, check=False).returncode
     return shared or alone
 
 
