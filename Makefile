@@ -12,7 +12,7 @@ PIP     = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation --use-pep517
 LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --no-strip-extras
 
-.PHONY: demo test coverage check safety lock clean
+.PHONY: demo test coverage check safety lock docs docs-serve release clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/runtime.stamp
@@ -69,6 +69,11 @@ $(VENV)/peers.stamp: locks/peers.lock tests/peers/setup.sh $(VENV)/dev.stamp
 	@if $(INSTALL) -r locks/peers.lock; then touch $@; else \
 	  echo "peers: not installed; the tests that need them will skip"; fi
 
+$(VENV)/docs.stamp: locks/docs.lock $(VENV)/dev.stamp
+	@echo "installing what locks/docs.lock names into $(VENV), once"
+	$(INSTALL) -r locks/docs.lock
+	@touch $@
+
 lock: $(VENV)/dev.stamp
 	$(LOCK) -o locks/build.lock locks/build.in
 	$(LOCK) -c locks/build.lock -o locks/runtime.lock pyproject.toml
@@ -76,7 +81,19 @@ lock: $(VENV)/dev.stamp
 	@mkdir -p build && sed 's/\[[a-z]*\]==/==/' locks/dev.lock >build/dev.constraints
 	$(LOCK) -c build/dev.constraints --extra peers --extra dicom --extra lsl -o locks/peers.lock \
 	  pyproject.toml
+	$(LOCK) -c build/dev.constraints --extra docs -o locks/docs.lock pyproject.toml
 	sed -i -e '/^--/d' -e '/./,$$!d' locks/*.lock  # where packages were looked up is nobody's affair
+
+# Every warning of the site's builder is an error. The pages are in build/docs/site.
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m tools.site build
+
+docs-serve: $(VENV)/docs.stamp
+	$(BIN)/python -m tools.site serve
+
+# Without CUT=yes nothing in the checkout changes: make release VERSION=0.2.0 only shows what would be done.
+release: $(VENV)/build.stamp
+	$(BIN)/python -m tools.release $(VERSION) $(if $(filter yes,$(CUT)),--cut)
 
 clean:
 	rm -rf $(VENV) out build *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache
