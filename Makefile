@@ -3,6 +3,8 @@
 #   make test   all checks and tests                    make lock   renew locks/ after pyproject.toml
 #   make safety the safety case: every requirement has its tests, and they pass
 #   make coverage  the tests again, slower, and which lines they reach
+#   make docs   the documentation site                  make docs-serve  the same while you write
+#   make release VERSION=0.2.0  build it, try it in an empty environment; CUT=yes commits and tags
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -91,10 +93,12 @@ docs: $(VENV)/docs.stamp
 docs-serve: $(VENV)/docs.stamp
 	$(BIN)/python -m tools.site serve
 
-# Without CUT=yes nothing in the checkout changes: make release VERSION=0.2.0 only shows what would be done.
-release: $(VENV)/build.stamp
-	$(BIN)/python -m tools.release $(VERSION) $(if $(filter yes,$(CUT)),--cut)
+# make release VERSION=0.2.0 shows what would be done and leaves the checkout as it is; with CUT=yes
+# it commits and tags. Without VERSION it is the present one.
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+release: $(VENV)/runtime.stamp
+	$(BIN)/python -m tools.release $(VERSION) --python $(PYTHON) $(if $(filter yes,$(CUT)),--cut)
 
 clean:
-	rm -rf $(VENV) out build *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache
-	find hal sim tracker tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf $(VENV) out build dist *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache
+	find hal sim tracker tools tests -name __pycache__ -prune -exec rm -rf {} +

@@ -7,7 +7,6 @@ _project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_
 
 project = _project["name"]
 release = _project["version"]
-copyright = "the tidetrack authors, Apache-2.0"  # noqa: A001 - Sphinx gives this setting its name
 html_title = f"tidetrack {release}"
 
 extensions = ["myst_parser"]
@@ -23,8 +22,10 @@ myst_enable_extensions = ["colon_fence", "fieldlist"]
 
 html_theme = "furo"
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 html_static_path: list[str] = []
+add_module_names = False
 python_display_short_literal_types = True
 python_maximum_signature_line_length = 90
 toc_object_entries_show_parents = "hide"

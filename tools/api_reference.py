@@ -1,7 +1,7 @@
 """Write the API reference: one Markdown page for each folder of code, from its docstrings.
 
-The code is read, not imported, so the reference needs nothing that the code needs, and functions that
-numba compiles appear like any other. Names that begin with an underscore are left out.
+The code is read, not imported, so the reference needs nothing that the code needs, and functions
+that numba compiles appear like any other. Names that begin with an underscore are left out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _module_section(folder: str, file: Path) -> str:
     if not ast.get_docstring(module):
         return ""
     name = folder if file.stem == "__init__" else f"{folder}.{file.stem}"
-    lines = [f"## {name}", ""]
+    lines = [] if name == folder else [f"## {name}", ""]  # the folder's name is the page's title
     lines += [f"```{{py:module}} {name}", "```", "", as_markdown(_docstring(module)), ""]
     for node in module.body:
         if isinstance(node, Definition) and _is_public(node):
@@ -76,9 +76,7 @@ def _attribute(node: ast.AnnAssign, name: str, following: ast.stmt | None) -> It
     yield from (fence, "")
 
 
-def _function(
-    node: ast.FunctionDef | ast.AsyncFunctionDef, level: str = "module"
-) -> Iterator[str]:
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, level: str = "module") -> Iterator[str]:
     decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
     fence = FENCES[level]
     if level == "member" and decorators & {"property", "cached_property"}:
@@ -92,7 +90,9 @@ def _function(
         if isinstance(node, ast.AsyncFunctionDef):
             yield ":async:"
         if level == "member":
-            yield from (f":{kind}:" for kind in ("classmethod", "staticmethod") if kind in decorators)
+            yield from (
+                f":{kind}:" for kind in ("classmethod", "staticmethod") if kind in decorators
+            )
     yield from ("", as_markdown(_docstring(node)), fence, "")
 
 

@@ -3,11 +3,11 @@
     python -m tools.site build      # into build/docs/site; every warning is an error
     python -m tools.site serve      # the same at a local address, built anew after each change
 
-The site shows the pages of ``docs/``, the pages at the root of the repository (changelog, contributing,
-security), the shipped configurations, and an API reference made from the docstrings. They are first
-gathered in ``build/docs/source``. ``docs/README.md`` is the start page, and the links under its
-headings are the site's navigation. Links in the pages are written for a reader of the repository;
-the gathered pages have them rewritten for a reader of the site.
+The site shows the pages of ``docs/``, the pages at the root of the repository (changelog,
+contributing, security), the shipped configurations, and an API reference made from docstrings. They
+are first gathered in ``build/docs/source``. ``docs/README.md`` is the start page, and the links
+under its headings are the navigation. Links in the pages are written for a reader of the
+repository; the gathered pages have them rewritten for a reader of the site.
 """
 
 from __future__ import annotations
@@ -137,7 +137,12 @@ def build() -> int:
     gather(BUILD / "source")
     command = [sys.executable, "-m", "sphinx", "--builder", "html", "--quiet", "--fail-on-warning"]
     command += ["--keep-going", "--conf-dir", str(REPOSITORY / "docs")]
-    command += ["--doctree-dir", str(BUILD / "doctrees"), str(BUILD / "source"), str(BUILD / "site")]
+    command += [
+        "--doctree-dir",
+        str(BUILD / "doctrees"),
+        str(BUILD / "source"),
+        str(BUILD / "site"),
+    ]
     if subprocess.run(command, cwd=REPOSITORY, check=False).returncode:
         return 1
     foreign = loaded_from_elsewhere(BUILD / "site")
@@ -180,7 +185,7 @@ def serve(port: int) -> int:
 class _Pages(http.server.SimpleHTTPRequestHandler):
     """Serves the built site and prints no line for each request."""
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by the base
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Print nothing."""
 
 

@@ -1,8 +1,8 @@
 """Every code block of the pages and docstrings does what it shows.
 
-Python blocks run, those of one page one after the other in one namespace. Commands of shell blocks
-must parse with the program's own parsers, and those that take no more than a moment run, in a folder
-with a recorded session. TOML blocks must be right as changes to a shipped configuration.
+Python blocks run, those of one page one after the other in one namespace. Commands of shell
+blocks must parse with the program's own parsers, and those that take no more than a moment run, in
+a folder with a recorded session. TOML blocks must be right as changes to a shipped configuration.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import math
 import re
 import shutil
 import subprocess
@@ -21,7 +22,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tomli_w
 
 from tests.documents.blocks import (
     LANGUAGES,
@@ -38,6 +41,7 @@ from tests.live.service_stand import ServiceStand
 from tracker.build.room import furnish
 from tracker.cli import COMMANDS, main
 from tracker.config import SHIPPED, altered, load_configuration, parse_configuration
+from tracker.core.prediction.stepwise import CompiledPredictor, Method
 from tracker.core.session import SessionState
 from tracker.journal import JournalWriter, make_header
 from tracker.offline.closed_loop import ClosedLoop
@@ -52,6 +56,9 @@ NOT_RUN = {
 
 NOT_LOADED: dict[str, str] = {}
 """Pages whose TOML blocks are only parsed here, and why."""
+
+NO_COMMANDS = {"tidetrack belt": "the name that the belt's twin gives its LSL stream"}
+"""What is written like a command in a sentence and is none."""
 
 RUN = {"check", "keys", "replay", "report", "sessions", "tokens", "verify"}
 """Commands that take no more than a moment."""
@@ -202,22 +209,23 @@ def test_every_command_and_option_named_in_a_sentence_exists() -> None:
     wrong: list[str] = []
     for page in pages():
         text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
-        for code in re.findall(r"`tidetrack ([a-z][^`]*)`", text):
-            command, *words = code.split()
-            named = {word.partition("=")[0].strip("[]") for word in words if "--" in word}
-            known = {"--help"}
-            if command in COMMANDS:
-                known |= set(parser_of(command)._option_string_actions)  # pyright: ignore[reportPrivateUsage]
-            if command not in COMMANDS or not named <= known:
-                wrong.append(f"{page.relative_to(REPOSITORY)}: tidetrack {code}")
+        for code in re.findall(r"`(tidetrack [a-z][^`]*)`", text):
+            command, *words = code.split()[1:]
+            named = [word.partition("=")[0].strip("[]") for word in words if "--" in word]
+            known = parser_of(command).format_help() if command in COMMANDS else ""
+            is_known = known and all(re.search(rf"{option}\b", known) for option in named)
+            if not is_known and code not in NO_COMMANDS and complaint(code.split()):
+                wrong.append(f"{page.relative_to(REPOSITORY)}: {code}")
     assert wrong == []
 
 
-def shell_pages() -> Iterator[Any]:
+def shell_pages() -> list[Any]:
+    found: list[Any] = []
     for page, blocks in by_page(of("sh")).items():
         lines = [words for block in blocks for words in commands_of(block.text)]
         if any(words[0] == "tidetrack" and words[1] in RUN for words in lines):
-            yield pytest.param(blocks, id=page)
+            found.append(pytest.param(blocks, id=page))
+    return found
 
 
 @pytest.mark.parametrize("blocks", shell_pages())
@@ -261,10 +269,16 @@ def merged(into: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     found = dict(into)
     for key, value in change.items():
         old = found.get(key)
-        is_same_driver = not isinstance(old, dict) or old.get("driver") == value.get("driver")
-        both = isinstance(old, dict) and isinstance(value, dict) and is_same_driver
-        found[key] = merged(old, value) if both else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            found[key] = _merged_wire(old, value)
+        else:
+            found[key] = value
     return found
+
+
+def _merged_wire(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Merge two tables, unless they are wires of two drivers, which have other keys."""
+    return merged(old, new) if old.get("driver") == new.get("driver") else new
 
 
 @pytest.mark.parametrize("block", of("toml"), ids=lambda block: block.name)
@@ -272,8 +286,6 @@ def test_a_toml_block_is_right_in_a_configuration(block: Block) -> None:
     change = tomllib.loads(block.text)
     if block.source in NOT_LOADED:
         return
-    import tomli_w
-
     shipped = tomllib.loads((SHIPPED / "room-twin.toml").read_text("utf-8"))
     text = tomli_w.dumps(merged(shipped, change))
     parse_configuration(text, name=block.name, path=SHIPPED / "room-twin.toml")
@@ -282,19 +294,19 @@ def test_a_toml_block_is_right_in_a_configuration(block: Block) -> None:
 # --- Python -------------------------------------------------------------------------------------
 
 
-def python_pages() -> Iterator[Any]:
-    for page, blocks in by_page(of("python")).items():
-        yield pytest.param(page, blocks, id=page)
+def python_pages() -> list[Any]:
+    pages = by_page(of("python"))
+    return [pytest.param(page, blocks, id=page) for page, blocks in pages.items()]
 
 
 @pytest.mark.parametrize(("page", "blocks"), python_pages())
 def test_the_python_of_a_page_compiles(page: str, blocks: list[Block]) -> None:
     for block in blocks:
-        compile("(" + block.text + ")" if _is_a_row(block) else block.text, page, "exec")
+        compile("{" + block.text + "}" if _is_a_row(block) else block.text, block.name, "exec")
 
 
 def _is_a_row(block: Block) -> bool:
-    return block.text.startswith('"')
+    return re.match(r'"\w+":', block.text) is not None
 
 
 @pytest.mark.parametrize("page", ["journal", "report"])
@@ -321,7 +333,7 @@ def test_the_script_of_a_run_runs(tmp_path: Path) -> None:
         done = threading.Event()
 
         def make_ready() -> None:
-            while not done.is_set() and "model" not in [asked.trigger for asked in stand.asked]:
+            while not done.is_set() and "model" not in [asked.name for asked in stand.asked]:
                 done.wait(0.01)
             stand.put(SessionState.READY)
 
@@ -333,17 +345,17 @@ def test_the_script_of_a_run_runs(tmp_path: Path) -> None:
                 {
                     "tcp://127.0.0.1:15570": stand.at,
                     '"keys/anna.key"': repr(str(stand.folder / "oscar.key")),
-                    "60 * 20": "2",
+                    "20 * 60": "2",
                 },
             )
         finally:
             done.set()
             thread.join()
-        assert [asked.trigger for asked in stand.asked] == ["model", "start", "stop"]
+        assert [asked.name for asked in stand.asked] == ["model", "start", "stop"]
 
 
 def test_the_predictor_of_the_page_predicts(tmp_path: Path) -> None:
-    """The page's blocks are one file and one row; the predictor learns a line and goes on along it."""
+    """The page's blocks are one file and one row; what they make goes on along a learned line."""
     blocks = by_page(of("python"))["docs/how-to/add-a-predictor.md"]
     file = tmp_path / "damped.py"
     file.write_text("\n\n".join(block.text for block in blocks if not _is_a_row(block)))
@@ -361,14 +373,14 @@ def test_the_predictor_of_the_page_predicts(tmp_path: Path) -> None:
 
 
 def check_damped(damped: types.ModuleType, row: str) -> None:
-    import math
-
-    from tracker.core.prediction.stepwise import CompiledPredictor, Method
-
     (method,) = eval("{" + row + "}", {"damped": damped, "Method": Method}).values()
+    period_ns, horizon_ns = 40_000_000, 200_000_000
     parameters = method.parameters()
-    predictor = CompiledPredictor(method, parameters, 1, 25.0, 200_000_000)
+    state = method.begin(parameters, 1, 25.0, horizon_ns)
+    predictor = CompiledPredictor(method, parameters, state, channels=1, horizon_ns=horizon_ns)
     for i in range(50):
-        predictor.learn(i * 40_000_000, [i * 0.4])
-    expected = 49 * 0.4 + 10.0 * 0.5 * (1 - math.exp(-0.2 / 0.5))
-    assert predictor.predict(49 * 40_000_000 + 200_000_000).mean[0] == pytest.approx(expected)
+        predictor.learn(i * period_ns, np.array([i * 0.4]))
+    predicted = predictor.predict(49 * period_ns + horizon_ns)
+    assert predicted is not None
+    beyond = 10.0 * parameters.damping_s * (1 - math.exp(-0.2 / parameters.damping_s))
+    assert predicted.mean[0] == pytest.approx(49 * 0.4 + beyond)
