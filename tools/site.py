@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).parent.parent
 BUILD = REPOSITORY / "build" / "docs"
 ROOT_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 WATCHED = ("docs", "config", "hal", "tracker", "sim", "tools", *ROOT_PAGES)
-LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
+LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 LOADED = re.compile(
     r"""(?:<(?:script|img|iframe)\b[^>]*\bsrc=|<link\b(?![^>]*rel="(?:canonical|license)")[^>]*\bhref=)"""
     r"""["']((?:https?:)?//[^"']+)|@import[^;]*?((?:https?:)?//[^;"')]+)"""
@@ -56,18 +56,21 @@ def site_path(path: str) -> str | None:
 def rewrite_links(markdown: str, source: str) -> str:
     """Return ``markdown`` with links that lead to where their targets stand on the site.
 
-    ``source`` is the page's path in the repository. A link to a file that the site does not show is
-    left as it is; Sphinx then reports it.
+    ``source`` is the page's path in the repository. A link to a file of the repository that the
+    site does not show becomes its text. A link that leads nowhere stays; Sphinx then reports it.
     """
     folder = posixpath.dirname(source)
     own = site_path(source) or source
 
     def rewritten(match: re.Match[str]) -> str:
-        target = match[2]
-        shown_at = site_path(posixpath.normpath(posixpath.join(folder, target)))
-        if ":" in target or shown_at is None:
+        text, target, anchor = match.groups(default="")
+        path = posixpath.normpath(posixpath.join(folder, target))
+        shown_at = site_path(path)
+        if ":" in target:
             return match[0]
-        return match[1] + posixpath.relpath(shown_at, posixpath.dirname(own) or ".") + match[3]
+        if shown_at is None:
+            return text if (REPOSITORY / path).exists() else match[0]
+        return f"[{text}]({posixpath.relpath(shown_at, posixpath.dirname(own) or '.')}{anchor})"
 
     return LINK.sub(rewritten, markdown)
 

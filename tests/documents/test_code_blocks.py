@@ -54,6 +54,9 @@ NOT_RUN = {
 }
 """Pages whose Python blocks are only compiled here, and why."""
 
+RUN_APART = {"docs/how-to/add-a-predictor.md", "docs/how-to/script-a-run.md"}
+"""Pages whose Python blocks have a test of their own below."""
+
 NOT_LOADED: dict[str, str] = {}
 """Pages whose TOML blocks are only parsed here, and why."""
 
@@ -309,11 +312,14 @@ def _is_a_row(block: Block) -> bool:
     return re.match(r'"\w+":', block.text) is not None
 
 
-@pytest.mark.parametrize("page", ["journal", "report"])
-def test_the_python_of_a_reference_page_runs(page: str, checkout: Path) -> None:
-    run_blocks(f"docs/reference/{page}.md", {})
-    if page == "report":
-        assert (checkout / "out" / "again" / "report.html").is_file()
+@pytest.mark.parametrize("page", sorted({*by_page(of("python"))} - NOT_RUN.keys() - RUN_APART))
+def test_the_python_of_a_page_runs(page: str, checkout: Path) -> None:
+    assert run_blocks(page, {})
+
+
+def test_the_report_of_the_reference_is_written(checkout: Path) -> None:
+    run_blocks("docs/reference/report.md", {})
+    assert (checkout / "out" / "again" / "report.html").is_file()
 
 
 def run_blocks(page: str, replaced: dict[str, str]) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def test_links_lead_to_where_a_page_stands_on_the_site() -> None:
     assert rewrite_links("![p](docs/images/report.png)", "CHANGELOG.md") == (
         "![p](../images/report.png)"
     )
-    assert rewrite_links("[code](../tracker/cli.py)", "docs/a.md") == "[code](../tracker/cli.py)"
+    assert rewrite_links("[code](../tracker/cli.py)", "docs/a.md") == "code"
+    assert rewrite_links("[gone](gone.py)", "docs/a.md") == "[gone](gone.py)"
 
 
 def test_every_page_is_in_the_navigation_once(tmp_path: Path) -> None:
