@@ -50,6 +50,7 @@ RECORDED_S = 40.0
 
 NOT_RUN = {
     "docs/how-to/devices/gige-camera.md": "it looks for cameras on a network of the reader's",
+    "docs/how-to/devices/stereo-xray.md": "it measures a radiograph that the reader has taken",
     "docs/how-to/write-a-driver.md": "tests/hal/test_write_a_driver.py runs it against a twin",
 }
 """Pages whose Python blocks are only compiled here, and why."""
