@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -192,7 +192,7 @@ class WiredRoom:
 @contextlib.asynccontextmanager
 async def wired_room(
     room: SimulatedRoom, wires: dict[Role, TwinPlace], clock: Callable[[], int], seed: int = 1
-) -> AsyncIterator[WiredRoom]:
+) -> AsyncGenerator[WiredRoom]:
     """Put the room's twins on their wires for as long as the context lasts."""
     wired = WiredRoom(room, clock)
     async with contextlib.AsyncExitStack() as stack:

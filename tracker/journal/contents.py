@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from operator import attrgetter
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -119,14 +119,14 @@ encode_record: Callable[[Any], bytes] = _ENCODER.encode
 def refuse_not_finite(record: msgspec.Struct) -> None:
     """Raise `JournalError` when a number in ``record`` is NaN or infinite: JSON has neither."""
 
-    def search(value: Any, name: str) -> None:
+    def search(value: object, name: str) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise JournalError(
                 f"journal: {type(record).__name__}.{name} is {value}, and a journal holds only"
                 " finite numbers; the part that made it must be mended"
             )
         if isinstance(value, tuple):
-            for index, part in enumerate(value):  # pyright: ignore[reportUnknownVariableType]
+            for index, part in enumerate(cast(tuple[object, ...], value)):
                 search(part, f"{name}[{index}]")
 
     for name in record.__struct_fields__:

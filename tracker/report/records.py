@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hal.events import SendDemand, SendHold, SendPermit
+from hal.events import Event, SendDemand, SendHold, SendPermit
 from hal.messages import ActuatorStatus, BeamStatus
 from tracker.core.types import (
     FaultChanged,
     ModelRefitted,
     Notice,
     Observation,
+    Output,
     SessionChanged,
     SurrogateState,
     TargetEstimate,
@@ -107,7 +108,7 @@ class Collector:
         self._end_ns = 0
         self._events = 0
         self._outputs = 0
-        self._keep: dict[type[Any], Callable[[Any], None]] = {
+        self._keep: dict[type, Callable[[Any], None]] = {
             ActuatorStatus: lambda r: self._status.append((r.t_ns, *r.position_mm)),
             BeamStatus: lambda r: self._beam.append((r.t_ns, r.on)),
             SurrogateState: lambda r: self._surrogate.append(
@@ -127,7 +128,7 @@ class Collector:
             Notice: self._log.append,
         }
 
-    def event(self, event: Any) -> None:
+    def event(self, event: Event) -> None:
         """Take an event."""
         self._events += 1
         if event.t_ns > self._end_ns:
@@ -136,7 +137,7 @@ class Collector:
         if keep is not None:
             keep(event)
 
-    def outputs(self, outputs: Iterable[Any]) -> None:
+    def outputs(self, outputs: Iterable[Output]) -> None:
         """Take what the engine returned for an event."""
         for output in outputs:
             self._outputs += 1
