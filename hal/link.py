@@ -1,9 +1,9 @@
-"""One device's link: opens the wire, lends the conversation its eyes and its clock, reconnects.
+"""The link to one device: opens the wire, passes bytes and time to the conversation, reconnects.
 
 Bytes are stamped once, in the callback that brings them, decoded there and handed over as
-samples. Commands go out in the same call that gives them. Trouble the protocol foresees comes
-back as `BadSample`; a `DeviceError` closes the wire, `LinkChanged` says so, and the link opens
-again after a pause that doubles. Any other exception ends `Link.run`: it is a fault of ours.
+samples. Commands go out in the same call that gives them. An error that the protocol
+foresees is reported as `BadSample`. A `DeviceError` closes the wire, `LinkChanged` says so, and the
+link opens again after a pause that doubles. Any other exception ends `Link.run`: it is a defect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hal.transports import Address, Wire, open_wire
 
 
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How patient a link is."""
+    """Waiting times of a link."""
 
     open_s: float = 3.0
     ready_s: float = 20.0
@@ -34,7 +34,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class LinkCounts(msgspec.Struct):
-    """What passed over the link since it was made."""
+    """What passed over the link since it was created."""
 
     bytes_in: int = 0
     bytes_out: int = 0
@@ -162,7 +162,10 @@ class Link:
             self._hand_over(sample)
 
     def _after(self, now_ns: int) -> None:
-        """What follows every exchange: line setting, bytes out, state change, next waking."""
+        """Do what follows every exchange.
+
+        Set the line, send bytes, tell a state change, set the timer.
+        """
         wire = self._wire
         if wire is None:
             return

@@ -18,8 +18,10 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import tomli_w
 
+from sim.machines import MACHINES
 from sim.scenario import RoomScenario
-from tracker.config_errors import Problem, document_problems, shown
+from tracker.config_errors import Problem, document_problems, not_one_of, shown
+from tracker.core.machine.kinds.table import MACHINE_KINDS
 from tracker.core.settings import Controller
 from tracker.daemon_settings import Operation
 from tracker.wires import Wires
@@ -94,11 +96,13 @@ def parse_configuration(
     )
     try:
         # With the wrong keys left out, so that the rules between the others are looked at too.
-        controller = msgspec.convert(_without(sections, wrong), Controller)
+        right = _with_machine_defaults(_without(sections, wrong))
+        controller = msgspec.convert(right, Controller)
         problems.extend(_rule_problems(controller, wrong))
+        document = msgspec.convert(_without(rest, wrong), _Document)
+        problems.extend(_room_problems(document.room))
         if problems:
             raise ConfigurationError([f"{name}: {path}: {what}" for path, what in problems])
-        document = msgspec.convert(rest, _Document)
         running = msgspec.convert(operation, Operation)
     except msgspec.ValidationError as error:
         raise ConfigurationError([f"{name}: {error}"]) from None
@@ -166,6 +170,19 @@ def _without(sections: Mapping[str, Any], wrong: frozenset[str]) -> dict[str, di
     }
 
 
+def _with_machine_defaults(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Fill the keys of ``[actuator]`` and ``[guard]`` that are not set, by the kind of machine."""
+    kind = MACHINE_KINDS.get(sections.get("actuator", {}).get("kind", ""))
+    if kind is None:
+        return dict(sections)
+    defaults = {"actuator": kind.actuator, "guard": kind.guard}
+    filled = {
+        section: msgspec.to_builtins(record) | dict(sections.get(section, {}))
+        for section, record in defaults.items()
+    }
+    return {**sections, **filled}
+
+
 Amount = Callable[[Controller], float]
 
 
@@ -201,6 +218,11 @@ def _number_at(controller: Controller, key: str) -> float:
 
 
 # The lists of names are imported when they are asked for: with them come numpy and the compiler.
+
+
+def _machine(controller: Controller) -> Iterator[str]:
+    if controller.actuator.kind not in MACHINE_KINDS:
+        yield not_one_of(controller.actuator.kind, tuple(MACHINE_KINDS))
 
 
 def _models(controller: Controller) -> Iterator[str]:
@@ -260,6 +282,7 @@ def _device_names(controller: Controller) -> Iterator[str]:
 DEVICES = ("camera", "belt", "imager", "actuator", "gate")
 
 RULES: tuple[Rule, ...] = (
+    Rule("actuator.kind", _machine, ("actuator.kind",)),
     Rule("device", _device_names, tuple(f"{section}.device" for section in DEVICES)),
     _at_least(
         "imager.overdue_s",
@@ -347,3 +370,9 @@ def _rule_problems(controller: Controller, wrong: frozenset[str]) -> Iterator[Pr
     for rule in RULES:
         if not any(key in wrong or key.partition(".")[0] in wrong for key in rule.reads):
             yield from (Problem(rule.key, breach) for breach in rule.breaches(controller))
+
+
+def _room_problems(room: RoomScenario | None) -> Iterator[Problem]:
+    """Name the kind of machine that the simulated room does not know."""
+    if room is not None and room.actuator.kind not in MACHINES:
+        yield Problem("room.actuator.kind", not_one_of(room.actuator.kind, tuple(MACHINES)))

@@ -101,7 +101,7 @@ class LslInlet:
             inlet.close_stream()
 
     def _find(self, pylsl: Any) -> tuple[Any, StreamFacts | None]:
-        """The stream's handle and what it says about itself; nothing when told to stop."""
+        """Return the stream's handle and what it says about itself; nothing when told to stop."""
         wanted = query(self._settings)
         for _ in range(max(1, round(self._settings.find_s / _SLICE_S))):
             if self._stop.is_set():

@@ -1,4 +1,4 @@
-"""From 100 demands a second to one correction a cycle, inside speed, acceleration and reach.
+"""Turn 100 demands a second into one correction a cycle, within speed, acceleration and reach.
 
 The reference moves in a straight line from where it was to each new demand, for the time
 demands are apart. The position follows the reference as a point that may change its velocity by
@@ -46,7 +46,7 @@ class MotionLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"{name} limit {value}: it must be above 0")
 
     def encloses(self, position_mm: Triple) -> bool:
-        """Whether a position lies in the box, its faces included."""
+        """Return whether a position lies in the box, its faces included."""
         return is_finite(position_mm) and all(
             low <= value <= up
             for low, value, up in zip(self.lower_mm, position_mm, self.upper_mm, strict=True)
@@ -86,7 +86,7 @@ class Interpolator:
         self._since_ns = now_ns
 
     def stand(self, position_mm: Triple) -> Triple:
-        """The robot missed a reply and stands still: go on from rest, where it is."""
+        """Return the robot missed a reply and stands still: go on from rest, where it is."""
         self.position_mm, self.velocity_mm_s = position_mm, ORIGIN
         return position_mm
 
@@ -106,12 +106,12 @@ class Interpolator:
         return position
 
     def _reference(self, now_ns: int) -> Triple:
-        """Where the demands say the point should be at ``now_ns``."""
+        """Return where the demands say the point should be at ``now_ns``."""
         share = min(max((now_ns - self._since_ns) / self._period_ns, 0.0), 1.0)
         return _add(self._from_mm, _add(self._to_mm, self._from_mm, -1.0), share)
 
     def _feed_forward(self, now_ns: int) -> Triple:
-        """The reference's own velocity (mm/s); none once it has reached the demand."""
+        """Return the reference's own velocity (mm/s); none once it has reached the demand."""
         if now_ns - self._since_ns >= self._period_ns:
             return ORIGIN
         return _scaled(_add(self._to_mm, self._from_mm, -1.0), 1e9 / self._period_ns)
@@ -132,12 +132,12 @@ class Interpolator:
 
 
 def _stopping_point(position: Triple, velocity: Triple, acceleration_mm_s2: float) -> Triple:
-    """Where full braking from here ends at the latest: along v, |v|²/2a further on."""
+    """Return where full braking from here ends at the latest: along v, |v|²/2a further on."""
     return _add(position, velocity, _norm(velocity) / (2.0 * acceleration_mm_s2))
 
 
 def _into(position: Triple, limits: MotionLimits) -> Triple:
-    """The nearest position in the box; moves only by what floating point left over."""
+    """Return the nearest position in the box; it moves the position only by rounding errors."""
     low, up = limits.lower_mm, limits.upper_mm
     return (
         min(max(position[0], low[0]), up[0]),
@@ -163,6 +163,6 @@ def _norm(vector: Triple) -> float:
 
 
 def _shorten(vector: Triple, length: float) -> Triple:
-    """The vector, cut to ``length`` where it is longer."""
+    """Return the vector, cut to ``length`` where it is longer."""
     norm = _norm(vector)
     return vector if norm <= length else _scaled(vector, length / norm)

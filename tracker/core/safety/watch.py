@@ -14,7 +14,7 @@ from tracker.core.machine.position_history import ActuatorTrack
 from tracker.core.safety.off_target import OffTarget
 from tracker.core.settings import Controller
 from tracker.core.surrogate.fusion import BreathingRange, BreathingState
-from tracker.core.surrogate.signal import SurrogateSignal
+from tracker.core.surrogate.report import SurrogateReport
 from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.error_region import radius95_mm
 from tracker.core.target.exposure import Imaging
@@ -138,44 +138,46 @@ class Watch:
         if self.unwatched:
             found["monitor lost"] = self.unwatched
 
-    def surrogate(
-        self,
-        found: Conditions,
-        now_ns: int,
-        surrogate: SurrogateSignal,
-        state: BreathingState | None,
-    ) -> None:
+    def surrogate(self, found: Conditions, now_ns: int, surrogate: SurrogateReport) -> None:
         """Judge age, sense and certainty of the breathing signal (H01-H04, H06, H12)."""
         settings = self._settings
-        if surrogate.bad is not None and now_ns - surrogate.bad[0] < _RECENT_NS:
-            found["bad samples"] = surrogate.bad[1]
-        if surrogate.jumped_ns >= 0 and now_ns - surrogate.jumped_ns < _RECENT_NS:
-            found["clock jump"] = "a device counter left its line against the host clock"
-        frozen = max(surrogate.frozen_frames, surrogate.frozen_belt)
-        if frozen >= settings.gating.frozen_samples:
-            found["sensor frozen"] = (
-                f"{frozen} identical samples, limit {settings.gating.frozen_samples}"
-            )
-        if surrogate.fast is not None and now_ns - surrogate.fast[0] < _RECENT_NS:
-            found["irregular breathing"] = surrogate.fast[1]
+        recent_ns = now_ns - _RECENT_NS
+        for source in surrogate.sources:
+            if source.bad is not None and source.bad[0] > recent_ns:
+                found["bad samples"] = source.bad[1]
+        for source in surrogate.sources:
+            if source.jumped_ns >= 0 and source.jumped_ns > recent_ns:
+                found["clock jump"] = f"{source.device}: its counter left the host clock"
+        for source in surrogate.sources:
+            if source.frozen >= settings.gating.frozen_samples:
+                found["sensor frozen"] = (
+                    f"{source.device}: {source.frozen} identical samples, "
+                    f"limit {settings.gating.frozen_samples}"
+                )
+        for source in surrogate.sources:
+            if source.fast is not None and source.fast[0] > recent_ns:
+                found["irregular breathing"] = source.fast[1]
         if surrogate.misplaced:
             found["markers misplaced"] = surrogate.misplaced
-        if surrogate.filter is None:
-            return
-        markers_ns = now_ns - surrogate.filter.newest_markers_ns
-        belt_ns = now_ns - surrogate.filter.newest_belt_ns
-        if state is None or min(markers_ns, belt_ns) > self._stale_ns:
-            age_ms = min(markers_ns, belt_ns) / 1e6
+        if surrogate.ready:
+            self._breathing(found, now_ns, surrogate)
+
+    def _breathing(self, found: Conditions, now_ns: int, surrogate: SurrogateReport) -> None:
+        """Judge the breathing state and the age of what it rests on."""
+        settings, state = self._settings, surrogate.state
+        newest_ns = max((source.newest_ns for source in surrogate.sources), default=-1)
+        if state is None or now_ns - newest_ns > self._stale_ns:
             found["surrogate lost"] = (
-                f"newest sample {age_ms:.0f} ms old, limit {settings.fusion.stale_ms:g} ms"
+                f"newest sample {(now_ns - newest_ns) / 1e6:.0f} ms old, "
+                f"limit {settings.fusion.stale_ms:g} ms"
             )
             return
-        if markers_ns > 2 * self._stale_ns:
-            found["markers lost"] = f"for {markers_ns / 1e9:.1f} s"
-        if settings.belt.enabled and belt_ns > 2 * self._stale_ns:
-            found["belt lost"] = f"for {belt_ns / 1e9:.1f} s"
-        if surrogate.novelty.found:
-            found["unusual breathing"] = surrogate.novelty.found
+        for source in surrogate.sources:
+            age_ns = now_ns - source.newest_ns
+            if age_ns > 2 * self._stale_ns:
+                found[f"{source.kind} lost"] = f"{source.device}: for {age_ns / 1e9:.1f} s"
+        if surrogate.novelty:
+            found["unusual breathing"] = surrogate.novelty
         if surrogate.span is not None:
             usual = surrogate.span.speed_mm_s
             if abs(state.velocity_mm_s) > settings.gating.speed_share * max(usual, _LEAST_MM_S):

@@ -14,7 +14,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from hal.messages import BeltSample, MarkerFrame, Triple, is_finite
+from hal.messages import BadSample, BeltSample, MarkerFrame, Triple, is_finite
 from tracker.core.frames import (
     CameraPoint,
     CameraPose,
@@ -32,6 +32,7 @@ from tracker.core.surrogate.fusion import (
     SurrogateFilter,
 )
 from tracker.core.surrogate.novelty import Novelty
+from tracker.core.surrogate.report import Finding, SourceKind, SourceReport, SurrogateReport
 from tracker.core.surrogate.timebase import Timebase
 
 _AT_REST: Triple = (0.0, 0.0, 0.0)
@@ -59,15 +60,15 @@ class SurrogateSignal:
         self._last_belt: BeltSample | None = None
         self._last_positions: list[Triple | None] = []
         self._last_exposure_ns = 0
-        self.frozen_frames = 0
-        self.frozen_belt = 0
-        self.last_arrival_ns = -1
-        self.bad: tuple[int, str] | None = None
-        """When the last impossible sample came, and what was wrong with it."""
-        self.jumped_ns = -1
-        self.fast: tuple[int, str] | None = None
+        self._frozen_frames = 0
+        self._frozen_belt = 0
+        self._bad: dict[str, Finding] = {}
+        """The last impossible sample of each device."""
+        self._jumped_ns: dict[str, int] = {}
+        """When the clock of each device last jumped."""
+        self._fast: Finding | None = None
         """When a marker last moved faster than breathing does."""
-        self.misplaced = ""
+        self._misplaced = ""
         """Where markers seem to lie that cannot lie there; empty: all is well."""
         self.breaths = Breaths()
         self.novelty = Novelty()
@@ -79,7 +80,7 @@ class SurrogateSignal:
         self._learned = ()
         self._past.clear()
         self._span = None
-        self.misplaced = ""
+        self._misplaced = ""
         self.breaths.forget()
         self.novelty.forget()
 
@@ -89,6 +90,43 @@ class SurrogateSignal:
             self._camera_clock = _clock_of(self._camera)
         elif device == self._belt.device:
             self._belt_clock = _clock_of(self._belt)
+
+    def add_bad_sample(self, sample: BadSample) -> None:
+        """Note that something arrived from a sensor that is no sample."""
+        words = f"{sample.device}: {sample.what} {sample.value}".rstrip()
+        self._bad[sample.device] = (sample.t_ns, words)
+
+    def report(self, now_ns: int) -> SurrogateReport:
+        """Say what is known of the breathing at ``now_ns``, and how each source does."""
+        running = self._filter
+        sources = (
+            self._source_report(
+                self._camera.device,
+                "markers",
+                self._frozen_frames,
+                self._fast,
+                -1 if running is None else running.newest_markers_ns,
+            ),
+        )
+        if self._belt.enabled:
+            newest_ns = -1 if running is None else running.newest_belt_ns
+            sources += (
+                self._source_report(self._belt.device, "belt", self._frozen_belt, None, newest_ns),
+            )
+        return SurrogateReport(
+            running is not None,
+            self.state_at(now_ns),
+            self._span,
+            sources,
+            self.novelty.found,
+            self._misplaced,
+        )
+
+    def _source_report(
+        self, device: str, kind: SourceKind, frozen: int, fast: Finding | None, newest_ns: int
+    ) -> SourceReport:
+        jumped_ns, bad = self._jumped_ns.get(device, -1), self._bad.get(device)
+        return SourceReport(device, kind, frozen, jumped_ns, fast, bad, newest_ns)
 
     def learn_from(self, t_ns: int) -> None:
         """Begin to learn directions and scales from what comes from now on."""
@@ -137,19 +175,19 @@ class SurrogateSignal:
         """Take one camera frame; what is wrong with it is kept in the counters."""
         last = self._last_frame
         if last is not None and last.markers_mm == frame.markers_mm and _any_seen(frame):
-            self.frozen_frames += 1
+            self._frozen_frames += 1
         else:
-            self.frozen_frames = 0
+            self._frozen_frames = 0
         self._last_frame = frame
         try:
             stamp = self._camera_clock.stamp(frame.ticks, frame.t_ns)
         except ValueError as error:
-            self.bad = (frame.t_ns, f"{frame.device}: {error}")
+            self._bad[frame.device] = (frame.t_ns, f"{frame.device}: {error}")
             return
         if stamp.jumped:
-            self.jumped_ns = frame.t_ns
+            self._jumped_ns[frame.device] = frame.t_ns
         positions = self._in_patient(frame, stamp.t_ns, couch)
-        if positions is None or self.frozen_frames >= _REPEATED:
+        if positions is None or self._frozen_frames >= _REPEATED:
             return
         if self._filter is not None:
             displacements = tuple(
@@ -158,7 +196,6 @@ class SurrogateSignal:
             )
             if len(displacements) == self._filter.markers:
                 self._filter.take_markers(stamp.t_ns, displacements)
-                self.last_arrival_ns = frame.t_ns
         elif self._learning is not None:
             self._learning.frames.append((stamp.t_ns, positions))
 
@@ -167,23 +204,26 @@ class SurrogateSignal:
         if not self._belt.enabled:
             return
         last = self._last_belt
-        self.frozen_belt = (
-            self.frozen_belt + 1 if last is not None and last.value_au == sample.value_au else 0
+        self._frozen_belt = (
+            self._frozen_belt + 1 if last is not None and last.value_au == sample.value_au else 0
         )
         self._last_belt = sample
         if not math.isfinite(sample.value_au):
-            self.bad = (sample.t_ns, f"{sample.device}: value {sample.value_au} is no number")
+            self._bad[sample.device] = (
+                sample.t_ns,
+                f"{sample.device}: value {sample.value_au} is no number",
+            )
             return
         try:
             stamp = self._belt_clock.stamp(sample.ticks, sample.t_ns)
         except ValueError as error:
-            self.bad = (sample.t_ns, f"{sample.device}: {error}")
+            self._bad[sample.device] = (sample.t_ns, f"{sample.device}: {error}")
             return
         if stamp.jumped:
-            self.jumped_ns = sample.t_ns
+            self._jumped_ns[sample.device] = sample.t_ns
         if self._filter is not None:
-            if self.frozen_belt < _REPEATED and self._filter.take_belt(stamp.t_ns, sample.value_au):
-                self.last_arrival_ns = sample.t_ns
+            if self._frozen_belt < _REPEATED:
+                self._filter.take_belt(stamp.t_ns, sample.value_au)
         elif self._learning is not None:
             self._learning.belt.append((stamp.t_ns, sample.value_au))
 
@@ -212,14 +252,17 @@ class SurrogateSignal:
                 positions.append(None)
                 continue
             if not is_finite(marker):
-                self.bad = (frame.t_ns, f"{frame.device}: marker {index + 1} is {marker}")
+                self._bad[frame.device] = (
+                    frame.t_ns,
+                    f"{frame.device}: marker {index + 1} is {marker}",
+                )
                 return None
             fixed = self._pose.to_fixed(CameraPoint(marker))
             position = table_to_patient(fixed_to_table(fixed, couch_at), orientation)
             if index < len(learned):
                 distance = math.dist(position, learned[index][0])
                 if distance > farthest:
-                    self.bad = (
+                    self._bad[frame.device] = (
                         frame.t_ns,
                         f"{frame.device}: marker {index + 1} is {distance:.0f} mm from rest, "
                         f"limit {farthest:g} mm",
@@ -229,7 +272,7 @@ class SurrogateSignal:
             if before is not None:
                 speed = math.dist(position, before) / dt
                 if speed > fastest:
-                    self.fast = (
+                    self._fast = (
                         frame.t_ns,
                         f"marker {index + 1} at {speed:.0f} mm/s, limit {gating.speed_mm_s:g} mm/s",
                     )
@@ -274,7 +317,7 @@ class SurrogateSignal:
         for number, (rest, _) in enumerate(self._learned, 1):
             away = math.hypot(*rest)
             if away > limit:
-                self.misplaced = (
+                self._misplaced = (
                     f"marker {number} lies {away:.0f} mm from the isocentre, limit {limit:g} mm"
                 )
 
