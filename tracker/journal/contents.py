@@ -138,27 +138,27 @@ class Digest:
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
-        self._waiting: list[bytes] = []
+        self._waiting: list[Output] = []
 
     def add(self, outputs: Iterable[Output]) -> None:
-        """Add the outputs one event brought forth."""
-        for output in outputs:
-            self.add_encoded(encode_record(output))
-
-    def add_encoded(self, data: bytes) -> None:
-        """Add one output that is JSON already."""
-        self._waiting.append(data)
+        """Add the outputs that the engine returned for an event."""
+        self._waiting.extend(outputs)
         if len(self._waiting) >= 256:
-            self._settle()
+            self._hash_waiting()
 
-    def _settle(self) -> None:
+    def add_encoded(self, outputs: Iterable[bytes]) -> None:
+        """Add outputs that are JSON already."""
+        self._hash_waiting()
+        self._sha256.update(b"".join([data + b"\n" for data in outputs]))
+
+    def _hash_waiting(self) -> None:
         if self._waiting:
-            self._sha256.update(b"\n".join(self._waiting) + b"\n")
+            self._sha256.update(_ENCODER.encode_lines(self._waiting))
             self._waiting.clear()
 
     def hexdigest(self) -> str:
-        """The digest of what was added so far; more may follow."""
-        self._settle()
+        """Return the digest of what was added so far; more may follow."""
+        self._hash_waiting()
         return self._sha256.hexdigest()
 
 
