@@ -33,8 +33,8 @@ from tracker.offline.campaign.page import page
 from tracker.offline.campaign.patients import PatientArchive, load_archive
 from tracker.offline.campaign.record import RunRecord
 from tracker.offline.campaign.replay import replay_command, replay_run
+from tracker.offline.campaign.run_farm import RunJob, carry_out
 from tracker.offline.campaign.table import in_words, markdown
-from tracker.offline.campaign.work import RunJob, carry_out
 from tracker.offline.signals import stop_signals
 from tracker.offline.workers import open_farm
 
