@@ -529,6 +529,29 @@ def test_a_shot_that_fits_from_the_same_part_of_the_breath_drops_the_one_set_asi
     )
 
 
+def test_a_shot_is_compared_with_what_amplitude_velocity_and_markers_say():
+    settings = Controller(correlation=Correlation(models=("pls",), phase_coverage=0.0))
+    modelling = Modelling(settings)
+    for number, placed in enumerate(first(10)):
+        at = state(placed)
+        own = 3.0 * math.sin(1.7 * number)
+        breathing = at._replace(markers_mm=(at.amplitude_mm + 0.2 * at.velocity_mm_s, own))
+        placed = placed._replace(off_mm=(0.0, 0.6 * own, 0.0))
+        model = modelling.model
+        result = modelling.add_shot(fiducial_shot(number, placed), REST, breathing, SPAN)
+    seen = only(result.outputs, Observation)
+    assert model is not None
+    y, v = seen.amplitude_mm, seen.velocity_mm_s
+    apart = model.apart(y, v, breathing.markers_mm)
+    assert np.abs(apart).min() > 0.01
+    said = model.target_at(seen.exposed_ns, y, v, 0.0, 0.0, 0.0, apart)
+    off = np.array(seen.position_mm) - said.position_mm
+    assert seen.residual_mm == pytest.approx(off)
+    # Its surprise: the mean square of the residual by what the model was unsure of.
+    expected = min(9.0, np.mean(off**2 / said.variance_mm2))
+    assert modelling._surprises[-1] == pytest.approx(expected)
+
+
 def _inflation_of(modelling):
     surprises = modelling._surprises
     return 1.0 if len(surprises) < 4 else max(1.0, sum(surprises) / len(surprises))
@@ -668,6 +691,7 @@ def test_forgetting_is_like_a_new_start():
     for number, placed in enumerate(shots):
         assert str(add(modelling, placed, number)) == str(add(new, placed, number))
     assert modelling._shots == new._shots
+    assert modelling._surprises == new._surprises
     for k, off in enumerate(((0.0, 8.0, 0.0), (0.0, -8.0, 0.0))):
         add(modelling, off_by(modelling, Placed(50.0 + k, 0.2), off))
     modelling.forget()  # while a model is made anew
