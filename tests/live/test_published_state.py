@@ -22,7 +22,7 @@ from tests.live.processes import SOON
 from tracker.api import reference
 from tracker.api.schema import Health, Hop, Model, Published, State
 from tracker.config import SHIPPED, altered, load_configuration
-from tracker.core.safety.faults import FAULTS
+from tracker.core.safety.fault_table import FAULTS
 from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged
 from tracker.live.service.metrics import render

@@ -20,7 +20,7 @@ from hal.messages import BeamStatus, BeltSample, MarkerFrame
 from hal.modbus.driver import ModbusWire
 from hal.transports import Tcp, parse_address
 from tracker.config import Configuration, ConfigurationError
-from tracker.core.safety.watch import MONITOR
+from tracker.core.safety.situation import MONITOR
 from tracker.daemon_settings import Monitor
 from tracker.live.dead_man.conditions import CONDITIONS
 from tracker.live.dead_man.monitor import MonitorSetup

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tracker.core.safety.faults import FAULTS, Reaction
+from tracker.core.safety.fault_table import FAULTS, Reaction
 from tracker.core.session import SessionState
 
 STEPS: Final[dict[SessionState, tuple[str, str]]] = {

@@ -37,7 +37,7 @@ from tracker.config import Configuration
 from tracker.core import session
 from tracker.core.machine.geometry import MachineAngles
 from tracker.core.machine.kinds.table import machine_kind
-from tracker.core.safety.faults import FAULTS
+from tracker.core.safety.fault_table import FAULTS
 from tracker.core.session import SessionTrigger
 from tracker.core.target.error_region import radius95_mm
 from tracker.core.types import (
