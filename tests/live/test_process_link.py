@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import pytest
 
 import tracker
 from hal.clock import HostClock
@@ -25,6 +26,8 @@ from tracker.config import SHIPPED, load_configuration
 from tracker.live.devices.device_plan import DevicePlan, device_plans
 from tracker.live.devices.process_link import ProcessLink
 from tracker.live.own_process import process_environment
+
+pytestmark = pytest.mark.realtime
 
 PLAN = device_plans(load_configuration(SHIPPED / "room-twin.toml"))["actuator"]
 
