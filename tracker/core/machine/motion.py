@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from hal.messages import Triple
-from tracker.core.machine.guard import DemandGuard, as_sent
+from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
 from tracker.core.machine.steering import Steering
 
@@ -58,7 +58,7 @@ class Motion:
             return self.stand_still()
         if not self.moving:
             return MotionStep() if here is None else self._begin(t_ns, here)
-        demand = as_sent(self._steering.toward(t_ns, aim.position_mm, aim.velocity_mm_s))
+        demand = self._steering.toward(t_ns, aim.position_mm, aim.velocity_mm_s)
         near = self._keepout.judge(here or demand, demand, self._steering.velocity)
         if near is not None:
             return self.stand_still()._replace(fault=KEEP_OUT, detail=near)
