@@ -13,7 +13,7 @@ from tracker.core.machine.steering import Steering
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.registry import make_predictor
 from tracker.core.settings import Controller
-from tracker.core.target.forecast import Foresight
+from tracker.core.target.forecast import Forecast
 
 
 def build_engine(settings: Controller, machines: MachineKinds = MACHINE_KINDS) -> Engine:
@@ -36,7 +36,7 @@ def build_engine(settings: Controller, machines: MachineKinds = MACHINE_KINDS) -
     return Engine(
         settings,
         machine_kind(settings.actuator.kind, machines),
-        Foresight(settings.prediction, round(settings.timing.latency_ms * 1e6), predictor),
+        Forecast(settings.prediction, round(settings.timing.latency_ms * 1e6), predictor),
         Steering(settings.actuator),
         DemandGuard(
             GuardLimits(

@@ -91,10 +91,15 @@ class SurrogateSignal:
         elif device == self._belt.device:
             self._belt_clock = _clock_of(self._belt)
 
-    def add_bad_sample(self, sample: BadSample) -> None:
-        """Note that something arrived from a sensor that is no sample."""
-        words = f"{sample.device}: {sample.what} {sample.value}".rstrip()
-        self._bad[sample.device] = (sample.t_ns, words)
+    def add_bad_sample(self, sample: BadSample) -> bool:
+        """Note an unreadable message of a source; ``False``: the device is none of the sources."""
+        device = sample.device
+        if device != self._camera.device and not (
+            self._belt.enabled and device == self._belt.device
+        ):
+            return False
+        self._bad[device] = (sample.t_ns, f"{device}: {sample.what} {sample.value}".rstrip())
+        return True
 
     def report(self, now_ns: int) -> SurrogateReport:
         """Say what is known of the breathing at ``now_ns``, and how each source does."""
