@@ -15,8 +15,9 @@ import msgspec
 
 from hal.errors import DeviceError, LinkError
 from hal.events import Command, LinkChanged
+from hal.link_counts import LinkCounts
 from hal.messages import BadSample, Sample
-from hal.ports import Conversation
+from hal.ports import Conversation, HandOver
 from hal.serial_line import SetsLine
 from hal.transports import Address, Wire, open_wire
 
@@ -33,18 +34,6 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     longest_pause_s: float = 5.0
 
 
-class LinkCounts(msgspec.Struct):
-    """What passed over the link since it was created."""
-
-    bytes_in: int = 0
-    bytes_out: int = 0
-    samples: int = 0
-    bad_samples: int = 0
-    openings: int = 0
-    refused_commands: int = 0
-    """Commands given while the link was down: they are dropped, not kept for later."""
-
-
 class Link:
     """The task of one device; ``hand_over`` is called in the event loop and must not wait."""
 
@@ -54,7 +43,7 @@ class Link:
         conversation: Conversation,
         address: Address,
         clock: Callable[[], int],
-        hand_over: Callable[[Sample | LinkChanged], None],
+        hand_over: HandOver,
         settings: LinkSettings | None = None,
     ) -> None:
         self.device = device

@@ -7,6 +7,7 @@ the table `RULES` says what must hold between two keys, or needs a list of names
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import re
 import tomllib
@@ -18,13 +19,15 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import tomli_w
 
+from hal.driver import DriverTable
+from hal.registry import DRIVERS
 from sim.machines import MACHINES
 from sim.scenario import RoomScenario
 from tracker.config_errors import Problem, document_problems, not_one_of, shown
 from tracker.core.machine.kinds.table import MACHINE_KINDS
 from tracker.core.settings import Controller
 from tracker.daemon_settings import Operation
-from tracker.wires import Wires
+from tracker.wires import SectionRoles, Wires, read_wires, section_roles, wires_record
 
 SHIPPED = Path(__file__).parent / "defaults"
 """The folder of the configurations that come with the program."""
@@ -53,14 +56,31 @@ class Configuration:
     sha256: str
     wires: Wires | None = None
     operation: Operation = field(default_factory=Operation)
+    drivers: DriverTable = DRIVERS
+    """The table that the drivers of ``wires`` were chosen from."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the files it names are relative to."""
+        return self.path.parent if self.path else Path()
 
 
-class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    room: RoomScenario | None = None
-    wires: Wires | None = None
+@functools.lru_cache(maxsize=32)
+def _document_record(roles: SectionRoles, drivers: DriverTable) -> type[msgspec.Struct]:
+    """Make the record of what is neither the controller's nor the daemon's: [room], [wires]."""
+    return msgspec.defstruct(
+        "RoomAndWires",
+        [
+            ("room", RoomScenario | None, None),
+            ("wires", wires_record(roles, drivers) | None, None),
+        ],
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
 
 
-def load_configuration(path: Path | str) -> Configuration:
+def load_configuration(path: Path | str, drivers: DriverTable = DRIVERS) -> Configuration:
     """Read a configuration file; raises `ConfigurationError` naming everything wrong with it."""
     path = Path(path)
     try:
@@ -77,29 +97,37 @@ def load_configuration(path: Path | str) -> Configuration:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
         raise ConfigurationError([f"{path}:{line}: {what}; save the file as UTF-8"]) from None
-    return parse_configuration(text, name=str(path), path=path)
+    return parse_configuration(text, name=str(path), path=path, drivers=drivers)
 
 
 def parse_configuration(
-    text: str, name: str = "configuration", path: Path | None = None
+    text: str,
+    name: str = "configuration",
+    path: Path | None = None,
+    drivers: DriverTable = DRIVERS,
 ) -> Configuration:
-    """Read a configuration from its text; ``name`` stands before each problem."""
+    """Read a configuration from its text; ``name`` stands before each problem.
+
+    ``drivers`` is the table that the key ``driver`` of each wire names a row of.
+    """
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # mostly tomllib.TOMLDecodeError
         raise ConfigurationError([_syntax_problem(name, text, error)]) from None
-    problems = list(document_problems(table, Controller, _Document, Operation))
+    roles = section_roles(table)
+    document_record = _document_record(roles, drivers)
+    problems = list(document_problems(table, Controller, document_record, Operation))
     wrong = frozenset(_key(problem.path) for problem in problems)
     sections, rest, operation = (
         {key: table[key] for key in record.__struct_fields__ if key in table}
-        for record in (Controller, _Document, Operation)
+        for record in (Controller, document_record, Operation)
     )
     try:
         # With the wrong keys left out, so that the rules between the others are looked at too.
         right = _with_machine_defaults(_without(sections, wrong))
         controller = msgspec.convert(right, Controller)
         problems.extend(_rule_problems(controller, wrong))
-        document = msgspec.convert(_without(rest, wrong), _Document)
+        document: Any = msgspec.convert(_without(rest, wrong), document_record)
         problems.extend(_room_problems(document.room))
         if problems:
             raise ConfigurationError([f"{name}: {path}: {what}" for path, what in problems])
@@ -107,8 +135,8 @@ def parse_configuration(
     except msgspec.ValidationError as error:
         raise ConfigurationError([f"{name}: {error}"]) from None
     digest = hashlib.sha256(text.encode()).hexdigest()
-    room, wires = document.room, document.wires
-    return Configuration(controller, room, text, path, digest, wires, running)
+    wires = None if document.wires is None else read_wires(document.wires, roles, drivers)
+    return Configuration(controller, document.room, text, path, digest, wires, running, drivers)
 
 
 def altered(
@@ -123,14 +151,19 @@ def altered(
     if configuration.room is not None:
         table["room"] = msgspec.to_builtins(configuration.room)
     if configuration.wires is not None:
-        table["wires"] = msgspec.to_builtins(configuration.wires)
+        table["wires"] = configuration.wires.as_table()
     for section, keys in changes.items():
         place = table
         for part in section.split("."):
             place = place[part]
         place.update(keys)
     text = tomli_w.dumps(_without_none(table))
-    return parse_configuration(text, name="the configuration as changed", path=configuration.path)
+    return parse_configuration(
+        text,
+        name="the configuration as changed",
+        path=configuration.path,
+        drivers=configuration.drivers,
+    )
 
 
 def _shipped() -> str:

@@ -15,42 +15,10 @@ from __future__ import annotations
 
 import math
 
-import msgspec
-
-from hal.messages import Triple, is_finite
+from hal.messages import Triple
+from hal.motion_limits import MotionLimits
 
 ORIGIN: Triple = (0.0, 0.0, 0.0)
-
-
-class MotionLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the robot may be asked for: box (mm), speed (mm/s), acceleration (mm/s²).
-
-    ``lower_mm`` and ``upper_mm`` bound the correction, axis by axis, as the POSCORR object's
-    LowerLim and UpperLim do; they enclose 0, where the robot starts.
-    """
-
-    lower_mm: Triple = (-20.0, -20.0, -20.0)
-    upper_mm: Triple = (20.0, 20.0, 20.0)
-    speed_mm_s: float = 60.0
-    acceleration_mm_s2: float = 600.0
-
-    def __post_init__(self) -> None:
-        """Refuse limits that could not be kept."""
-        box = zip(self.lower_mm, self.upper_mm, strict=True)
-        if not all(math.isfinite(low) and math.isfinite(up) and low <= 0 <= up for low, up in box):
-            raise ValueError(
-                f"correction limits {self.lower_mm} to {self.upper_mm} mm: they must enclose 0"
-            )
-        for name, value in (("speed", self.speed_mm_s), ("acceleration", self.acceleration_mm_s2)):
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} limit {value}: it must be above 0")
-
-    def encloses(self, position_mm: Triple) -> bool:
-        """Return whether a position lies in the box, its faces included."""
-        return is_finite(position_mm) and all(
-            low <= value <= up
-            for low, value, up in zip(self.lower_mm, position_mm, self.upper_mm, strict=True)
-        )
 
 
 class Interpolator:
@@ -86,7 +54,7 @@ class Interpolator:
         self._since_ns = now_ns
 
     def stand(self, position_mm: Triple) -> Triple:
-        """Return the robot missed a reply and stands still: go on from rest, where it is."""
+        """Go on from rest at this position: the robot missed a reply and stands still."""
         self.position_mm, self.velocity_mm_s = position_mm, ORIGIN
         return position_mm
 

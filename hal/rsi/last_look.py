@@ -12,7 +12,8 @@ import msgspec
 
 from hal.errors import DeviceError
 from hal.messages import Triple
-from hal.rsi.interpolation import ORIGIN, MotionLimits
+from hal.motion_limits import MotionLimits
+from hal.rsi.interpolation import ORIGIN
 
 COUNT_MM = 1e-4
 """One unit of the wire's last decimal."""

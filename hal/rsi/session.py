@@ -19,9 +19,10 @@ import msgspec
 from hal.errors import DeviceError, LinkError, ProtocolError
 from hal.events import Command, SendDemand, SendStop
 from hal.messages import ActuatorStatus, BadSample, Sample, Triple
+from hal.motion_limits import MotionLimits
 from hal.rsi.codec import Telegram, robot_form, sensor_form
 from hal.rsi.configuration import EthernetConfiguration, require_tracking
-from hal.rsi.interpolation import ORIGIN, Interpolator, MotionLimits
+from hal.rsi.interpolation import ORIGIN, Interpolator
 from hal.rsi.last_look import LastLook, leaving_room
 
 Rotation = tuple[Triple, Triple, Triple]
