@@ -57,7 +57,7 @@ class RunWorker:
 
 
 def parse_run_name(name: str) -> tuple[str, int]:
-    """Return the fault and the seed in a run's name; raises `CampaignError` when it is not a name."""
+    """Return fault and seed of a run name; raises `CampaignError` for any other text."""
     fault, _, seed = name.rpartition(":")
     if not fault or not seed.isdecimal():
         raise CampaignError(f"{name}: names no run; write it like cough:17")
