@@ -46,7 +46,7 @@ class Columns:
         self.append = self._flat.extend
 
     def table(self) -> Table:
-        """All rows so far, as a copy."""
+        """Return a copy of all rows so far."""
         return np.array(self._flat, dtype=np.float64).reshape(-1, self._width)
 
 
