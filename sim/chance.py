@@ -1,4 +1,4 @@
-"""Where every random number of the room comes from: one seed, one stream for each use.
+"""Draw every random number of the room from one seed, with one stream for each use.
 
 Each use has its own child of the run's `SeedSequence`, keyed by twin and purpose, so that drawing
 more for one device never moves another's numbers; and each array has its own stream, so that a
@@ -53,4 +53,5 @@ class SlowNoise(NamedTuple):
     def at(self, times_s: Floats) -> Floats:
         """Return the noise at these times, shape (len(times_s), axes)."""
         grid = np.arange(len(self.knots)) * SLOW_STEP_S
-        return np.stack([np.interp(times_s, grid, column) for column in self.knots.T], axis=1)
+        columns: list[Floats] = [np.interp(times_s, grid, column) for column in self.knots.T]
+        return np.stack(columns, axis=1)

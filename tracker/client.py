@@ -1,4 +1,4 @@
-"""Talks to a running daemon: hears its state, asks it for things (sync and async).
+"""Talk to a running daemon: receive its state and send it requests (sync and async).
 
     with Client("tcp://127.0.0.1:15570", "keys/anna.key") as client:
         for state in client.states():
@@ -43,7 +43,7 @@ _reply = msgspec.json.Decoder(Answer | Welcome).decode
 
 
 class ClientError(Exception):
-    """The daemon cannot be talked to, or said no; the message says why and what to do."""
+    """The daemon does not answer, or refused; the message says why and what to do."""
 
 
 class _Side:
@@ -143,7 +143,7 @@ class Client:
         self._monitor = _monitor(self._context, self._dealer)
 
     def hello(self) -> Welcome:
-        """Meet the run that answers; raises `ClientError` where none does."""
+        """Greet the daemon and learn its run; raises `ClientError` when none answers."""
         reply = self._exchange(Hello())
         assert isinstance(reply, Welcome)
         self._side.welcome = reply
@@ -181,14 +181,15 @@ class Client:
             while True:
                 if not subscriber.poll(None if silence_s is None else silence_s * 1e3):
                     raise ClientError(f"{self._side.requests}: silent for {silence_s:g} s")
+                data = subscriber.recv_multipart()[1]
                 while subscriber.poll(0):
                     data = subscriber.recv_multipart()[1]
-                state = _published(data)  # pyright: ignore[reportPossiblyUnbound]
+                state = _published(data)
                 assert isinstance(state, State)
                 yield state
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._dealer.disable_monitor()
         self._context.destroy(linger=0)
 
@@ -218,7 +219,7 @@ class AsyncClient:
     def __init__(self, requests: str, key: ClientKey | Path | str) -> None:
         self._side = _Side(requests, key)
         self._plain = zmq.Context()
-        self._context = zmq.asyncio.Context.shadow(self._plain)
+        self._context = zmq.asyncio.Context(self._plain)
         self._turn = asyncio.Lock()
         self._subscribers: set[zmq.asyncio.Socket] = set()
         try:
@@ -231,7 +232,7 @@ class AsyncClient:
         self._monitor = _monitor(self._plain, self._dealer)
 
     async def hello(self) -> Welcome:
-        """Meet the run that answers; raises `ClientError` where none does."""
+        """Greet the daemon and learn its run; raises `ClientError` when none answers."""
         reply = await self._exchange(Hello())
         assert isinstance(reply, Welcome)
         self._side.welcome = reply
@@ -267,7 +268,7 @@ class AsyncClient:
             subscriber.close(0)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._dealer.disable_monitor()
         for made in (self._monitor, self._dealer, *self._subscribers):
             made.close(0)

@@ -18,7 +18,7 @@ from hal.messages import (
     FiducialShot,
     MarkerFrame,
 )
-from sim.desk import Desk
+from sim.announcements import RoomAnnouncements
 from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
 from sim.patient import SimulatedPatient
 from sim.room import SimulatedRoom
@@ -26,7 +26,7 @@ from sim.sampling import NEVER_NS
 from sim.scenario import Breathing, Mishap, MishapKind, RoomGate
 from sim.scenario import RoomPatient as PatientSettings
 from sim.scenario import RoomScenario as RoomSettings
-from tracker.build.virtual_time import Turn, turns
+from tracker.build.virtual_time import TickEvents, tick_events
 from tracker.core.settings import Controller
 
 SECOND = 1_000_000_000
@@ -418,19 +418,21 @@ def test_swaps_and_wrong_frames_exchange_what_they_say(run):
 
 
 def test_the_desk_announces_ids_and_the_recorder():
-    desk = Desk("P", "Q", [mishap("wrong_patient", "plan"), mishap("no_disk", "recorder")])
-    assert desk.collect(0) == [Identity(0, "P", "Q")]
-    told = desk.collect(20 * SECOND)
+    announcements = RoomAnnouncements(
+        "P", "Q", [mishap("wrong_patient", "plan"), mishap("no_disk", "recorder")]
+    )
+    assert announcements.collect(0) == [Identity(0, "P", "Q")]
+    told = announcements.collect(20 * SECOND)
     assert [type(event) for event in told] == [Identity, RecordingState, Identity, RecordingState]
     assert [event.t_ns for event in told] == sorted(event.t_ns for event in told)
     assert told[2] == Identity(round(END_S * SECOND), "P", "Q")
-    assert desk.due_ns == NEVER_NS
+    assert announcements.due_ns == NEVER_NS
 
 
-def turns_of(*befall: Mishap) -> list[Turn]:
+def turns_of(*befall: Mishap) -> list[TickEvents]:
     settings = RoomSettings(duration_s=8.0, mishaps=befall)
     room = SimulatedRoom(settings, SimulatedPatient.generated(settings, 1), 1)
-    return list(turns(room, Controller()))
+    return list(tick_events(room, Controller()))
 
 
 def test_a_stalled_controller_has_one_late_turn_with_all_that_waited():

@@ -1,4 +1,4 @@
-"""What a journal holds: which records under which topic, how each is written, and the header."""
+"""Define what a journal holds: its record types, their topics and encoding, and the header."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from operator import attrgetter
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -57,7 +57,7 @@ class Seal(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """With what a run was made: enough to build the same controller again.
+    """The configuration, seed and versions of a run: enough to build the same controller again.
 
     ``configuration`` is the TOML text as it was read. ``seed`` is ``None`` where nothing was
     drawn. ``further`` holds whatever else the run wants remembered, as text.
@@ -119,14 +119,14 @@ encode_record: Callable[[Any], bytes] = _ENCODER.encode
 def refuse_not_finite(record: msgspec.Struct) -> None:
     """Raise `JournalError` when a number in ``record`` is NaN or infinite: JSON has neither."""
 
-    def search(value: Any, name: str) -> None:
+    def search(value: object, name: str) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise JournalError(
                 f"journal: {type(record).__name__}.{name} is {value}, and a journal holds only"
-                " finite numbers; the part that made it must be mended"
+                " finite numbers; correct the part that computed it"
             )
         if isinstance(value, tuple):
-            for index, part in enumerate(value):  # pyright: ignore[reportUnknownVariableType]
+            for index, part in enumerate(cast(tuple[object, ...], value)):
                 search(part, f"{name}[{index}]")
 
     for name in record.__struct_fields__:
@@ -138,34 +138,34 @@ class Digest:
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
-        self._waiting: list[bytes] = []
+        self._waiting: list[Output] = []
 
     def add(self, outputs: Iterable[Output]) -> None:
-        """Add the outputs one event brought forth."""
-        for output in outputs:
-            self.add_encoded(encode_record(output))
-
-    def add_encoded(self, data: bytes) -> None:
-        """Add one output that is JSON already."""
-        self._waiting.append(data)
+        """Add the outputs that the engine returned for an event."""
+        self._waiting.extend(outputs)
         if len(self._waiting) >= 256:
-            self._settle()
+            self._hash_waiting()
 
-    def _settle(self) -> None:
+    def add_encoded(self, outputs: Iterable[bytes]) -> None:
+        """Add outputs that are JSON already."""
+        self._hash_waiting()
+        self._sha256.update(b"".join([data + b"\n" for data in outputs]))
+
+    def _hash_waiting(self) -> None:
         if self._waiting:
-            self._sha256.update(b"\n".join(self._waiting) + b"\n")
+            self._sha256.update(_ENCODER.encode_lines(self._waiting))
             self._waiting.clear()
 
     def hexdigest(self) -> str:
-        """The digest of what was added so far; more may follow."""
-        self._settle()
+        """Return the digest of what was added so far; more may follow."""
+        self._hash_waiting()
         return self._sha256.hexdigest()
 
 
 def make_header(
     configuration: str, seed: int | None = None, further: dict[str, str] | None = None
 ) -> Header:
-    """The header of a run that starts now, with the versions of what it runs on."""
+    """Make the header of a run that starts now, with the versions of Python and its libraries."""
     versions = {"python": platform.python_version()}
     for name in ("tidetrack", "numpy", "numba", "msgspec", "mcap"):
         try:
@@ -190,7 +190,7 @@ _OWN_KEYS = ("format", "configuration", "configuration_sha256", "seed")
 
 
 def header_to_text(header: Header) -> dict[str, str]:
-    """The header as MCAP metadata, which knows only text."""
+    """Convert the header to MCAP metadata, which holds only text."""
     own = {
         "format": FORMAT,
         "configuration": header.configuration,
@@ -205,7 +205,7 @@ def header_to_text(header: Header) -> dict[str, str]:
 
 
 def header_from_text(text: dict[str, str]) -> Header:
-    """The header out of MCAP metadata; `KeyError` or `ValueError` when it is not one."""
+    """Read the header from MCAP metadata; raises `KeyError` or `ValueError` when it is not one."""
     return Header(
         configuration=text["configuration"],
         configuration_sha256=text["configuration_sha256"],

@@ -56,7 +56,7 @@ def with_truth(session: Journal, truth: Journal) -> tuple[Records, str]:
             last_ns = max(last_ns, record.t_ns)
         elif entry.kind == "output":
             collector.outputs((record,))
-            digest.add_encoded(entry.data)
+            digest.add_encoded((entry.data,))
     for entry in truth.entries():
         if isinstance(entry.record, Truth) and 0 <= entry.record.t_ns - ahead_ns <= last_ns:
             collector.truth(

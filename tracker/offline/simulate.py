@@ -1,11 +1,11 @@
-"""`tidetrack simulate`: a recorded or generated breath, tracked in the simulated room."""
+"""`tidetrack simulate`: track recorded or generated breathing in the simulated room."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ _MOST_LATENCY_MS = 800.0
 
 
 class Wanted(NamedTuple):
-    """What to run and what to leave: every path may be ``None``."""
+    """What to run and which files to write; a path that is ``None`` is not written."""
 
     configuration: Configuration
     recording: Recording | None
@@ -175,7 +175,7 @@ def carry_out(wanted: Wanted) -> tuple[Finished, dict[str, Any]]:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[float], None] | None]:
+def progress_bar(what: str) -> Generator[Callable[[float], None] | None]:
     """Show a bar while a person looks on; nothing where the output is no terminal."""
     if not sys.stderr.isatty():
         yield None
