@@ -75,19 +75,27 @@ def rewrite_links(markdown: str, source: str) -> str:
     return LINK.sub(rewritten, markdown)
 
 
-def navigation(index: str) -> str:
+def navigation(index: str, pages: list[str]) -> str:
     """Return hidden tables of contents: one for each heading of the start page, one for the code.
 
-    A page stands once in the navigation, at its first link.
+    A page stands once, at its first link. Of ``pages``, those that the start page does not link
+    follow the pages of their folder.
     """
-    seen: set[str] = set()
-    trees: list[str] = []
+    linked: dict[str, str] = {}
+    captions: list[str] = []
     for section in re.split(r"^## ", index, flags=re.MULTILINE)[1:]:
         caption, _, text = section.partition("\n")
-        pages = [m[2] for m in LINK.finditer(text) if m[2].endswith(".md") and m[2] not in seen]
-        pages = [page for page in dict.fromkeys(pages) if ":" not in page]
-        seen.update(pages)
-        trees += ["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", ""]
+        captions.append(caption)
+        for match in LINK.finditer(text):
+            if match[2].endswith(".md") and ":" not in match[2]:
+                linked.setdefault(match[2], caption)
+    folders = {posixpath.dirname(page): caption for page, caption in linked.items()}
+    for page in pages:
+        linked.setdefault(page, folders.get(posixpath.dirname(page), captions[-1]))
+    trees: list[str] = []
+    for caption in captions:
+        listed = [page for page, its_caption in linked.items() if its_caption == caption]
+        trees += ["```{toctree}", ":hidden:", f":caption: {caption}", "", *listed, "```", ""]
     trees += ["```{toctree}", ":hidden:", ":caption: Code", "", "api/index.md", "```", ""]
     return "\n".join(trees)
 
@@ -106,12 +114,13 @@ def gather(source: Path) -> None:
         if file.suffix == ".md":
             data = rewrite_links(data.decode(), path).encode()
         wanted[shown_at] = data
+    pages = sorted(path for path in wanted if path.endswith(".md") and path != "index.md")
+    start = wanted["index.md"].decode()
+    wanted["index.md"] = f"{start}\n{navigation(start, pages)}".encode()
     api = reference_pages(REPOSITORY)
     for name, page in api.items():
         wanted[f"api/{name}.md"] = page.encode()
     wanted["api/index.md"] = _api_index(list(api)).encode()
-    start = wanted["index.md"].decode()
-    wanted["index.md"] = f"{start}\n{navigation(start)}".encode()
     _write(source, wanted)
 
 

@@ -54,25 +54,25 @@ def test_two_shots_off_the_same_way_are_a_drift(axis, sign):
     drift = Drift(2.0)
     residual = [0.0, 0.0, 0.0]
     residual[axis] = sign * 2.0
-    assert not drift.take((residual[0], residual[1], residual[2]))
-    assert drift.take((residual[0], residual[1], residual[2]))
+    assert not drift.add((residual[0], residual[1], residual[2]))
+    assert drift.add((residual[0], residual[1], residual[2]))
     assert "2 shots in a row" in drift.found
 
 
 def test_one_shot_far_off_and_shots_that_alternate_are_no_drift():
     drift = Drift(2.0)
-    assert not drift.take((0.0, 4.9, 0.0))
+    assert not drift.add((0.0, 4.9, 0.0))
     drift.forget()
-    assert not any(drift.take((0.0, 1.9 * (-1) ** k, 0.0)) for k in range(20))
+    assert not any(drift.add((0.0, 1.9 * (-1) ** k, 0.0)) for k in range(20))
 
 
 def test_a_drift_is_over_after_three_calm_shots():
     drift = Drift(2.0)
     for _ in range(2):
-        drift.take((0.0, 2.5, 0.0))
+        drift.add((0.0, 2.5, 0.0))
     for left in (2, 1, 0):
         assert drift.found
-        drift.take((0.1, -0.5, 0.3))
+        drift.add((0.1, -0.5, 0.3))
         assert bool(drift.found) is (left > 0)
 
 

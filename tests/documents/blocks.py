@@ -18,7 +18,7 @@ LANGUAGES = {"python", "sh", "toml", "text", "json", "xml"}
 PROGRAMS = {
     "apt-get", "cat", "cd", "cp", "dask", "export", "git", "install", "journalctl", "make", "mkdir",
     "pip", "pip-compile", "pre-commit", "pytest", "python", "sudo", "systemctl", "systemd-analyze",
-    "tidetrack", "useradd",
+    "tidetrack", "until", "useradd",
 }  # fmt: skip
 """Every program that a shell block may call."""
 

@@ -59,10 +59,17 @@ def test_gathering_again_removes_what_is_gone_and_leaves_what_is_the_same(tmp_pa
 
 
 def test_a_page_linked_twice_stands_at_its_first_link() -> None:
-    trees = navigation("# T\n\n## One\n[a](a.md)\n\n## Two\n[a](a.md) [b](b.md)\n")
+    trees = navigation("# T\n\n## One\n[a](a.md)\n\n## Two\n[a](a.md) [b](f/b.md)\n", [])
     one, two, _code = trees.split("```{toctree}")[1:]
-    assert ":caption: One\n\na.md" in one
-    assert ":caption: Two\n\nb.md" in two
+    assert ":caption: One\n\na.md\n" in one
+    assert ":caption: Two\n\nf/b.md\n" in two
+
+
+def test_a_page_that_is_not_linked_follows_those_of_its_folder() -> None:
+    start = "# T\n\n## One\n[a](e/a.md)\n\n## Two\n[b](f/b.md)\n"
+    one, two, _code = navigation(start, ["e/c.md", "f/b.md", "g/d.md"]).split("```{toctree}")[1:]
+    assert ":caption: One\n\ne/a.md\ne/c.md\n" in one
+    assert ":caption: Two\n\nf/b.md\ng/d.md\n" in two
 
 
 def test_the_reference_shows_what_is_public(tmp_path: Path) -> None:
