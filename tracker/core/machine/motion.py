@@ -12,7 +12,7 @@ import msgspec
 
 from hal.messages import Triple
 from tracker.core.machine.following import Follower, Following
-from tracker.core.machine.guard import DemandGuard, as_sent
+from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
 from tracker.core.machine.position_history import ActuatorTrack
 from tracker.core.machine.steering import Steering
@@ -102,7 +102,7 @@ class Motion:
             return self._stand_still(t_ns)
         if not self._moving:
             return _NOTHING if here is None else self._begin(t_ns, here)
-        demand = as_sent(self._steering.toward(t_ns, wanted_mm, velocity_mm_s))
+        demand = self._steering.toward(t_ns, wanted_mm, velocity_mm_s)
         near = self._keepout.judge(here or demand, demand, self._steering.velocity)
         if near is not None:
             self.stop(t_ns)
