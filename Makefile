@@ -20,10 +20,10 @@ LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsaf
 demo: $(VENV)/runtime.stamp
 	$(BIN)/tidetrack demo
 
-# What computes shares two cores. What keeps real time mostly waits for other processes and for
-# time to pass, so three of these share the two cores; those of one xdist_group share a room.
+# The tests that compute take two workers. The real-time tests mostly wait for other processes, so
+# three workers share the two cores. The tests of one file share a worker, and so a room.
 SHARED   = -m "not realtime" -n 2 --dist worksteal
-REALTIME = -m realtime -n 3 --dist loadgroup --no-loadscope-reorder
+REALTIME = -m realtime -n 3 --dist loadfile --no-loadscope-reorder
 
 test: check $(VENV)/peers.stamp
 	$(BIN)/python -m pytest $(SHARED)

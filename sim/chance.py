@@ -1,4 +1,4 @@
-"""Where every random number of the room comes from: one seed, one stream for each use.
+"""Draw every random number of the room from one seed, with one stream for each use.
 
 Each use has its own child of the run's `SeedSequence`, keyed by twin and purpose, so that drawing
 more for one device never moves another's numbers; and each array has its own stream, so that a

@@ -1,6 +1,6 @@
-"""When a device samples and when its messages arrive: its own clock, delay, jitter, mishaps.
+"""Compute when a device samples and when its messages arrive: clock, delay, jitter, mishaps.
 
-Worked out for the whole run beforehand, since nothing the controller does can change it.
+The whole run is computed beforehand, since nothing the controller does can change it.
 """
 
 from __future__ import annotations

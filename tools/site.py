@@ -44,7 +44,7 @@ def site_path(path: str) -> str | None:
     """
     if path == "docs/README.md":
         return "index.md"
-    if path.startswith("docs/") and not path.endswith(".py"):
+    if path.startswith("docs/") and not path.endswith((".py", ".css")):
         return path.removeprefix("docs/")
     if path in ROOT_PAGES:
         return f"project/{path}"

@@ -10,9 +10,9 @@ WAYS = ["+left", "-left", "+superior", "-superior", "+anterior", "-anterior"]
 
 def off(way, size_mm):
     """A residual along one way; the other axes are off a little, which must not matter."""
-    residual = [0.1, -0.2, 0.3]
-    residual[WAYS.index(way) // 2] = size_mm if way[0] == "+" else -size_mm
-    return tuple(residual)
+    axis, size_mm = WAYS.index(way) // 2, size_mm if way[0] == "+" else -size_mm
+    x, y, z = (size_mm if k == axis else small for k, small in enumerate((0.1, -0.2, 0.3)))
+    return (x, y, z)
 
 
 def found_after(way, *sizes_mm):

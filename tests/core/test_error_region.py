@@ -26,10 +26,9 @@ def test_equal_axes_give_the_quantile_of_chi_square(variance_mm2, dof):
 
 def test_unequal_axes_match_mean_and_variance_of_the_squared_length():
     """Mean a + b + c and variance 2 (a^2 + b^2 + c^2): 56/12 times chi-square of 144/56 degrees."""
-    a, b, c = 2.0, 4.0, 6.0
     expected = math.sqrt((56.0 / 12.0) * wilson_hilferty(144.0 / 56.0))
-    for axes in itertools.permutations((a, b, c)):
-        assert radius95_mm(axes) == pytest.approx(expected, rel=1e-12)
+    for a, b, c in itertools.permutations((2.0, 4.0, 6.0)):
+        assert radius95_mm((a, b, c)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_radius_grows_with_the_standard_deviation():

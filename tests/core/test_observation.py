@@ -1,11 +1,13 @@
 """Observation: the target is found wherever it lies and turns; what does not fit is refused."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hal.messages import FiducialShot
+from tracker.core.frames import Orientation
 from tracker.core.target.observation import LocatedTarget, locate
 
 PLAN = ((11.0, -3.0, 5.0), (-7.0, 9.0, 2.0), (1.0, -13.0, -8.0))
@@ -31,7 +33,15 @@ def turned(angle_deg, about=2, points=PLAN):
     return made
 
 
-def located(fiducials, *, couch=REST, plan=PLAN, orientation="HFS", residual_mm=2.0, deg=15.0):
+def located(
+    fiducials: Any,
+    *,
+    couch: Any = REST,
+    plan: Any = PLAN,
+    orientation: Orientation = "HFS",
+    residual_mm=2.0,
+    deg=15.0,
+):
     shot = FiducialShot("imager", 9, 8, 7, tuple(fiducials))
     return locate(shot, couch, plan, orientation, residual_mm, deg)
 
@@ -152,9 +162,8 @@ def test_each_distance_between_fiducials_is_judged():
 def test_two_fiducials_are_enough_and_one_is_not():
     found = located(moved([PLAN[0], PLAN[2]], TARGET), plan=(PLAN[0], PLAN[2]))
     assert isinstance(found, LocatedTarget)
-    two = moved(PLAN, TARGET)
-    two[1] = None
-    found = located(two)
+    one, _, three = moved(PLAN, TARGET)
+    found = located([one, None, three])
     assert isinstance(found, LocatedTarget)
     assert found.position_mm == pytest.approx(TARGET, abs=1e-9)
     assert found.fiducials == 2

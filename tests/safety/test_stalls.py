@@ -23,7 +23,7 @@ from tracker.core.types import FaultChanged
 from tracker.journal import read_journal, verify
 from tracker.offline.replay import engine_from_configuration, replay
 
-pytestmark = [pytest.mark.realtime, pytest.mark.xdist_group("stalls")]
+pytestmark = pytest.mark.realtime
 
 MS = 1_000_000
 LOOP_MS = (50, 150, 600)

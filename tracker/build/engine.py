@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tracker.artefact import as_changes, check_fits, load_artefact
@@ -12,12 +13,20 @@ from tracker.core.machine.kinds.table import MACHINE_KINDS, MachineKinds, machin
 from tracker.core.machine.steering import Steering
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.registry import make_predictor
+from tracker.core.safety.checks.table import CHECKS, CheckFactory
+from tracker.core.safety.fault_table import FAULTS, FaultTable
 from tracker.core.settings import Controller
 from tracker.core.target.forecast import Forecast
 
 
-def build_engine(settings: Controller, machines: MachineKinds = MACHINE_KINDS) -> Engine:
-    """Build the controller of one room.
+def build_engine(
+    settings: Controller,
+    machines: MachineKinds = MACHINE_KINDS,
+    *,
+    checks: Sequence[CheckFactory] = CHECKS,
+    faults: FaultTable = FAULTS,
+) -> Engine:
+    """Build the controller of one room, from the shipped tables or from others.
 
     Raises ``ValueError`` for parameters that do not fit the predictor, and for a kind of machine
     that is not in ``machines``.
@@ -43,6 +52,8 @@ def build_engine(settings: Controller, machines: MachineKinds = MACHINE_KINDS) -
                 guard.position_mm, guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm
             )
         ),
+        checks=checks,
+        faults=faults,
     )
 
 

@@ -246,14 +246,14 @@ class Engine:
             return [Notice(shot.t_ns, "warning", words)]
         couch = _AT_REST if self._couch is None else self._couch.at(shot.ticks)
         breathing = self._surrogate.state_at(shot.ticks)
-        taken = self._modelling.take(shot, couch, breathing, self._surrogate.span)
-        self._findings = self._findings.after(taken)
-        self._retake = not taken.judged
-        if taken.used:
-            self._imaging.shot_used(shot.ticks, drifting=bool(taken.drifts))
-        if taken.agrees:
+        result = self._modelling.add_shot(shot, couch, breathing, self._surrogate.span)
+        self._findings = self._findings.after(result)
+        self._retake = not result.judged
+        if result.used:
+            self._imaging.shot_used(shot.ticks, drifting=bool(result.drifts))
+        if result.agrees:
             self._imaging.shot_agreed(shot.ticks)
-        return taken.outputs
+        return result.outputs
 
     # Requests ---------------------------------------------------------------------------------
 

@@ -1,19 +1,19 @@
-"""Correlation: from surrogate to target, learned from shots, refitted at each of them.
+"""Fit the correlation model: from surrogate to target, learned from shots.
 
-Per axis the target is  T = phi(y, v) . beta + d(t) + s(t) u + noise:  phi are the features of the
-model's kind, u is the scaled amplitude, and baseline d and slope s wander as Wiener processes, so
-that a shot says less the older it is, a shot at full inhale says little of exhale, and the model
-says how unsure it has become since the last one. With at most a few dozen shots the
-whole is a Gaussian process with a finite basis and is solved exactly (Rasmussen & Williams 2006,
-2.7); leave-one-out errors come from the same inverse (5.4.2) and weigh kinds, noises and wanders,
-which are averaged: where they disagree, the model is unsure.
+The model of each axis is  T = phi(y, v) . beta + d(t) + s(t) u + noise.  phi are the features of
+the model's kind, u is the scaled amplitude. Baseline d and slope s wander as Wiener processes, so a
+shot says less the older it is, a shot at full inhale says little of exhale, and the model says how
+unsure it has become since the last one. With at most a few dozen shots this is a Gaussian process
+with a finite basis, and it is solved exactly (Rasmussen & Williams 2006, 2.7). The leave-one-out
+errors come from the same inverse (5.4.2). They weigh the kinds, noises and wanders, which are then
+averaged. Where these disagree, the model is unsure.
 
-Kinds: *linear* and *quadratic* in the amplitude y; *dual*, one line for inhaling and one for
-exhaling joined over slow velocities (Seppenwoolde 2007 models hysteresis by two curves);
+The kinds are: *linear* and *quadratic* in the amplitude y; *dual*, one line for inhaling and one
+for exhaling, joined over slow velocities (Seppenwoolde 2007 models hysteresis by two curves);
 *velocity*, linear in y and dy/dt, which is a lag (PMC3701090 uses y(t), y(t - tau)); *pls*, where
-there are several markers, linear in two latent variables of theirs
-(`tracker.core.target.latent`), whose leave-one-out errors come from latent variables that
-have not seen the shot left out either.
+there are several markers, linear in two latent variables of the markers
+(`tracker.core.target.latent`). The leave-one-out errors of *pls* use latent variables that were
+found without the shot that is left out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tracker.core.target.latent import FEWEST_MARKERS, MOST, Latents, latents_of
 Array = NDArray[np.float64]
 
 KINDS: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity", "pls")
-"""Kinds a model may be made of."""
+"""Kinds that a model may use."""
 
 _NOTHING = np.zeros(MOST)
 
@@ -48,21 +48,23 @@ _FEATURES_OF = {
     "velocity": (0, 1, 3),
     "pls": (0, 6, 7),
 }
-"""Which of the kernel's features a kind has."""
+"""The kernel's features that each kind uses."""
 _NOISES_MM = (0.2, 0.5, 1.0, 2.0)
+"""Standard deviations of the noise that are tried."""
 _WANDERS_MM_PER_ROOT_S = (0.02, 0.1, 0.25)
+"""Wanders of the baseline that are tried."""
 _CHOICES = np.array([*itertools.product(_NOISES_MM, _WANDERS_MM_PER_ROOT_S)])[:, :, None, None]
-"""Every noise with every wander, shape (12, 2, 1, 1)."""
+"""Each noise with each wander, shape (12, 2, 1, 1)."""
 _SLOPE_WANDER = 0.5
-"""The slope's wander (mm at the end of the range) as a share of the baseline's."""
+"""Wander of the slope (mm at the end of the range) as a share of the baseline's."""
 _JUMP_S = 900.0
-"""A jump of the baseline counts as so much time in which it could wander."""
+"""Time that a confirmed jump of the baseline counts as: the baseline may wander that long."""
 _COST_OF_COMPLEXITY = 1.0
-"""By how much the score must fall for each further feature: prior odds of e to the half."""
+"""What each further feature adds to the score: prior odds of e to the half."""
 _UNLIKELY = 6.0
-"""Noise and wander whose score is so much above the best, with e to the -3 of its weight, go."""
+"""Noises and wanders whose score is more above the best are left out; their weight is e^-3."""
 _PRIOR_MM = 30.0
-"""Prior standard deviation of the offset."""
+"""Prior standard deviation of the baseline."""
 _PRIORS = (0.0, 2.0, 0.4, 0.4, 0.4, 0.4, 2.0, 2.0)
 """Prior standard deviations of the other features, in units of the observed spread."""
 
@@ -75,19 +77,19 @@ class Shot(NamedTuple):
     velocity_mm_s: float
     target_mm: Triple
     epoch: int = 0
-    """Counts the jumps of the baseline that shots have confirmed."""
+    """Number of jumps of the baseline that shots had confirmed by then."""
     markers_mm: tuple[float, ...] = ()
     """Displacement of each marker along its own breathing direction."""
 
 
 @dataclass(frozen=True, slots=True)
 class AxisModel:
-    """The fitted model of one axis: coefficients with covariance, and what is left unexplained."""
+    """The fitted model of one axis: coefficients with covariance, and the noise that remains."""
 
     kind: str
-    """The kind; of an average that with the most weight."""
+    """The kind; for an average of several, the one with the most weight."""
     beta: Array
-    """Shape (8,): one coefficient a feature, zero for those no kind has."""
+    """Shape (8,): one coefficient a feature, zero for those that no kind uses."""
     covariance: Array
     """Shape (8, 8)."""
     noise_mm: float
@@ -103,10 +105,10 @@ def _fit_axis(
     prior: Array,
     without: list[Array] | None = None,
 ) -> list[tuple[float, AxisModel]]:
-    """Fit one axis with one kind, with each noise and wander that is likely, and score them.
+    """Return the fits of one kind to one axis, for each likely noise and wander, with their scores.
 
     A score is minus twice the logarithm of the leave-one-out predictive density, up to a constant.
-    ``without``: the design as it would be had the features not seen shot i, for each i.
+    ``without`` holds, for each shot, the design whose features were found without that shot.
     """
     n, k = design.shape
     chosen = np.array(_FEATURES_OF[kind])
@@ -126,8 +128,8 @@ def _fit_axis(
         errors, inverse, spreads = left_out[choice], inverses[choice], variances[choice]
         if without is not None:
             errors = _unseen(without, wander**2 * wiener, noise, target, prior)
-        # What leave-one-out still leaves, per degree of freedom, is the least that the variances
-        # of kinds, noises and wanders weighed by their fit may claim.
+        # Kinds, noises and wanders are weighed by their fit, so their variances may be too small.
+        # They must not be smaller than the leave-one-out errors per degree of freedom.
         excess = max(1.0, float(np.sum(errors**2 * np.diag(inverse))) / max(1, n - k - 1))
         cross, own = _joint(design, prior, wander**2 * wiener[:, -1])
         covariance = own - cross.T @ inverse @ cross
@@ -148,9 +150,10 @@ def _fit_axis(
 
 
 def _joint(design: Array, prior: Array, wandered: Array) -> tuple[Array, Array]:
-    """Give the prior covariance of coefficients with shots, and of coefficients alone.
+    """Return the prior covariance of coefficients with shots (n, k), and of coefficients (k, k).
 
-    Baseline and slope have by the last shot wandered with ``wandered`` (mm^2), from each on.
+    The coefficients are those at the last shot. ``wandered`` (n,) is the covariance of the baseline
+    at each shot with that at the last one (mm^2).
     """
     cross = design * prior**2
     cross[:, 0] += wandered
@@ -164,7 +167,7 @@ def _joint(design: Array, prior: Array, wandered: Array) -> tuple[Array, Array]:
 def _unseen(
     without: list[Array], wandering: Array, noise: float, target: Array, prior: Array
 ) -> Array:
-    """Leave-one-out errors where features depend on the shots too."""
+    """Return the leave-one-out errors (mm) where the features depend on the shots too."""
     errors = np.zeros(len(target))
     for i, design in enumerate(without):
         slope = 1.0 + _SLOPE_WANDER**2 * np.outer(design[:, 1], design[:, 1])
@@ -197,10 +200,10 @@ class CorrelationModel:
         inflation: float = 1.0,
         latents: Latents | None = None,
     ) -> None:
-        """Take what `fit` found; ``range_mm`` is the lowest and highest amplitude of the shots.
+        """Hold what `fit` found; ``range_mm`` is the lowest and highest amplitude of the shots.
 
-        Variances are larger by the factor ``inflation``, by which shots found them too small.
-        ``latents``: where there were markers enough for them.
+        Variances are enlarged by the factor ``inflation``. ``latents`` are the latent variables,
+        if there were enough markers for them.
         """
         self.axes = axes
         self.scale = scale
@@ -219,14 +222,17 @@ class CorrelationModel:
         self._out = np.zeros(9)
 
     def apart(self, y: float, v: float, markers_mm: tuple[float, ...]) -> Array:
-        """What the markers' latent variables are beside what ``y`` and ``v`` lead to expect."""
+        """Return how far the latent variables (MOST,) are from what ``y`` and ``v`` lead to expect.
+
+        Zero without latent variables, or with another number of markers than at the shots.
+        """
         latents = self._latents
         if latents is None or len(markers_mm) != len(latents.centre):
             return _NOTHING
         u, w = (y - self.scale.middle_mm) / self.scale.half_range_mm, v / self.scale.speed_mm_s
         expected = latents.expected
         found = latents.of(np.array(markers_mm))
-        # A marker lost from sight is guessed by fusion, and must not lead far away.
+        # Fusion estimates a marker that the camera has lost; the estimate must not lead far away.
         return np.clip(found - expected[0] - u * expected[1] - w * expected[2], -1.0, 1.0)
 
     def target_at(
@@ -239,9 +245,9 @@ class CorrelationModel:
         cross: float,
         apart: Array | None = None,
     ) -> TargetState:
-        """Evaluate the model for a surrogate state with its (co)variances.
+        """Return the target for a surrogate state with its variances and covariance.
 
-        ``apart``: of the markers at that moment, or the last known; ``None``: as expected.
+        ``apart`` is what `apart` gave at that moment, or at the last one known; ``None``: zero.
         """
         kernel.evaluate(  # pyright: ignore[reportUnknownMemberType]
             self._beta,
@@ -263,16 +269,16 @@ class CorrelationModel:
         return TargetState((a, b, c), (d, e, f), (g, h, i))
 
     def extrapolation(self, y: float, breathing_mm: float = 0.0) -> float:
-        """Say how far ``y`` lies outside the shots' range, as a share of it.
+        """Return how far ``y`` lies outside the range of the shots, as a share of that range.
 
-        Or of the range of breathing, if that is larger: a few shots seldom meet its ends.
+        If the range of breathing is larger, it is a share of that: few shots seldom meet its ends.
         """
         span = max(self.highest_mm - self.lowest_mm, breathing_mm, 1e-6)
         return max(0.0, self.lowest_mm - y, y - self.highest_mm) / span
 
 
 def phase_coverage(shots: list[Shot], breathing: BreathingRange) -> float:
-    """Give the share of `PHASE_BINS` bins of the breathing cycle that hold a shot."""
+    """Return which share of the `PHASE_BINS` bins of the breathing cycle holds a shot."""
     bins = {int(breathing.phase(s.amplitude_mm, s.velocity_mm_s) * PHASE_BINS) for s in shots}
     return len(bins) / PHASE_BINS
 
@@ -283,14 +289,15 @@ def fit(
     breathing: BreathingRange,
     inflation: float = 1.0,
 ) -> CorrelationModel:
-    """Fit every kind to every axis and average them, per axis, by how they leave one out.
+    """Fit every kind to every axis, and average the kinds of an axis by their leave-one-out errors.
 
-    ``breathing`` is the range the patient breathes over, of which the shots should cover all parts.
-    Needs at least four shots over a range of the surrogate; raises ``ValueError`` otherwise.
+    ``breathing`` is the range that the patient breathes over; the model says which share of it the
+    shots cover. Raises ``ValueError`` for fewer than four shots, and for too small a range of the
+    surrogate.
     """
     if len(shots) < 4:
         raise ValueError(f"{len(shots)} shots are too few for a model; at least 4 are needed")
-    # A shot may have been put aside, and be told to be of a new epoch after later ones of the old.
+    # A shot that was set aside may get a new epoch after later shots of the old one.
     shots = sorted(shots, key=lambda shot: (shot.epoch, shot.exposed_ns))
     y = np.array([s.amplitude_mm for s in shots])
     v = np.array([s.velocity_mm_s for s in shots])
@@ -325,7 +332,10 @@ def _designs(
     targets: Array,
     kinds: tuple[str, ...],
 ) -> tuple[Array, list[Array], Latents | None]:
-    """Give the features of every shot, and those had latent variables not seen shot i, each i."""
+    """Return the features of all shots, the same found without each shot, and the latent variables.
+
+    Without latent variables the list is empty: no feature then depends on the shots.
+    """
     every = _design(y, v, scale)
     counts = {len(shot.markers_mm) for shot in shots}
     if "pls" not in kinds or len(counts) != 1 or min(counts) < FEWEST_MARKERS:
@@ -344,7 +354,7 @@ def _designs(
 
 
 def _design(y: Array, v: Array, scale: BreathingRange) -> Array:
-    """Give the features of every shot, shape (shots, 8); latent variables zero."""
+    """Return the features of every shot, shape (shots, 8); latent variables are zero."""
     none = np.zeros((3, MOST))
     phi = np.zeros((3, kernel.FEATURES))
     rows: list[Array] = []
@@ -357,7 +367,7 @@ def _design(y: Array, v: Array, scale: BreathingRange) -> Array:
 def _fit_kinds(
     kinds: tuple[str, ...], every: Array, without: list[Array], times_s: Array, target: Array
 ) -> AxisModel:
-    """Fit one axis with every kind there are shots enough for."""
+    """Fit one axis with every kind that there are enough shots for."""
     spread = max(float(target.std()), 0.3)
     priors = spread * np.array(_PRIORS)
     priors[0] = _PRIOR_MM
@@ -375,10 +385,10 @@ def _fit_kinds(
 
 
 def _averaged(fits: list[tuple[float, AxisModel]]) -> AxisModel:
-    """Weigh the fits by how well each foretells a shot it has not seen, and average them.
+    """Average the fits, weighed by how well each predicts a shot that it has not seen.
 
-    The mean and covariance are those of the mixture: where fits that are alike lead to different
-    places, the covariance says so (pseudo-BMA; Yao, Vehtari, Simpson & Gelman 2018, 2.2).
+    Mean and covariance are those of the mixture: where fits with similar weights lead to different
+    positions, the covariance is large (pseudo-BMA; Yao, Vehtari, Simpson & Gelman 2018, 2.2).
     """
     models = [model for _, model in fits]
     further = np.array([len(_FEATURES_OF[model.kind]) - 2 for model in models])

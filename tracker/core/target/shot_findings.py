@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tracker.core.target.modelling import Taken
+from tracker.core.target.modelling import ShotResult
 
 
 class ShotFindings(NamedTuple):
@@ -23,18 +23,18 @@ class ShotFindings(NamedTuple):
         """Whether shots are needed soon, because the model is in doubt."""
         return bool(self.model_wrong or self.model_doubtful)
 
-    def after(self, taken: Taken) -> ShotFindings:
-        """Give the findings after a further shot."""
+    def after(self, result: ShotResult) -> ShotFindings:
+        """Return the findings after a further shot."""
         found = self
-        if taken.judged:
+        if result.judged:
             found = found._replace(
                 fiducials_moved="",
                 out_of_time="",
-                model_wrong=taken.model_wrong,
-                model_doubtful=taken.model_doubtful,
+                model_wrong=result.model_wrong,
+                model_doubtful=result.model_doubtful,
             )
-        elif taken.fiducials_moved:
-            found = found._replace(fiducials_moved=taken.fiducials_moved)
-        if taken.used:
-            found = found._replace(drifts=taken.drifts, left_mm=taken.left_mm)
+        elif result.fiducials_moved:
+            found = found._replace(fiducials_moved=result.fiducials_moved)
+        if result.used:
+            found = found._replace(drifts=result.drifts, left_mm=result.left_mm)
         return found
