@@ -37,13 +37,10 @@ class KeepOutVolumes:
 
         The way leads from ``here`` to ``demand`` and on with ``velocity_mm_s``.
         """
-        bounds = self._bounds
-        if not bounds:
-            return None
         t = self._horizon_s
         (a, b, c), (x, y, z), (u, v, w) = here, demand, velocity_mm_s
         end_x, end_y, end_z = x + t * u, y + t * v, z + t * w
-        for low_x, low_y, low_z, high_x, high_y, high_z in bounds:
+        for low_x, low_y, low_z, high_x, high_y, high_z in self._bounds:
             if not (
                 (b < low_y and y < low_y and end_y < low_y)
                 or (b > high_y and y > high_y and end_y > high_y)

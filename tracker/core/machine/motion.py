@@ -41,6 +41,8 @@ _STOP: Final = NoDemand(stop=True)
 class Motion:
     """Whether the actuator is in motion, the way its demands take, and how it follows them."""
 
+    _demanded_ns: int
+
     def __init__(
         self,
         steering: Steering,
@@ -53,7 +55,6 @@ class Motion:
         self._guard = guard
         self._keepout = keepout
         self._follower = follower
-        self._demanded_ns = -1
         self._moving = False
 
     @property
