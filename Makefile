@@ -89,16 +89,16 @@ lock: $(VENV)/dev.stamp
 
 # Every warning of the site's builder is an error. The pages are in build/docs/site.
 docs: $(VENV)/docs.stamp
-	$(BIN)/python -m tools.site build
+	$(BIN)/python -m tests.documents.site build
 
 docs-serve: $(VENV)/docs.stamp
-	$(BIN)/python -m tools.site serve
+	$(BIN)/python -m tests.documents.site serve
 
 # make release VERSION=0.2.0 shows what would be done and leaves the checkout as it is; with CUT=yes
 # it commits and tags. Without VERSION it is the present one.
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 release: $(VENV)/runtime.stamp
-	$(BIN)/python -m tools.release $(VERSION) --python $(PYTHON) $(if $(filter yes,$(CUT)),--cut)
+	$(BIN)/python -m tests.release $(VERSION) --python $(PYTHON) $(if $(filter yes,$(CUT)),--cut)
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache
