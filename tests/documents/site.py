@@ -1,7 +1,7 @@
 """Build the documentation site, or serve it while its pages are written.
 
-    python -m tests.documents.site build      # into build/docs/site; every warning is an error
-    python -m tests.documents.site serve      # the same at a local address, rebuilt after each change
+    python -m tests.documents.site build  # into build/docs/site; every warning is an error
+    python -m tests.documents.site serve  # the same at a local address, rebuilt after each change
 
 The site shows the pages of ``docs/``, the pages at the root of the repository (changelog,
 contributing, security), the shipped configurations, and an API reference made from docstrings. They
