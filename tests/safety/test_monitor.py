@@ -21,7 +21,7 @@ import pytest
 from hal.modbus import codec
 from hal.modbus.codec import ModbusRequest, encode_request
 from tests.live.machine_load import MachineLoad
-from tests.live.processes import BEAM_ON, Process, children_of, tidetrack
+from tests.live.processes import BEAM_ON, Process, children_of, process
 from tests.safety.live_room import beam_of, room, run_arguments, written
 from tracker.cli import main
 from tracker.config import load_configuration
@@ -137,7 +137,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     until_ns: dict[str, int] = {}
     condition: dict[str, int] = {}
     with MachineLoad() as load, room(file) as truth:
-        with tidetrack(*run_arguments(file, folder / "live.mcap")) as run:
+        with process(*run_arguments(file, folder / "live.mcap")) as run:
             run.until(BEAM_ON)
             time.sleep(SETTLED_S)
             wrong_ns["heartbeat"] = run.send(signal.SIGSTOP)
