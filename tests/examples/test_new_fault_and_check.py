@@ -11,13 +11,13 @@ from tracker.core.types import FaultChanged, SessionChanged
 
 from .still_breath import STILL_BREATH, STILL_BREATH_FAULT, StillBreathCheck
 
-HOLD_S = 34.0
+HOLD_S = 38.0
 HELD_BREATH = {"kind": "hold", "on": "patient", "at_s": HOLD_S, "duration_s": 5.0}
 
 
 def test_the_new_fault_holds_the_beam_while_its_check_finds_it() -> None:
     shipped = load_configuration(SHIPPED / "couch.toml")
-    room = {"duration_s": 50.0, "mishaps": [HELD_BREATH]}
+    room = {"duration_s": 54.0, "mishaps": [HELD_BREATH]}
     configuration = altered(shipped, {"room": room})
     engine = build_engine(
         configuration.controller,
