@@ -6,7 +6,7 @@ import pytest
 
 from hal.messages import FiducialShot
 from tracker.core.settings import Controller
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.target.modelling import Modelling
 from tracker.core.target.observation import LocatedTarget, locate
 from tracker.core.types import Observation

@@ -7,12 +7,12 @@ from pathlib import Path
 from tracker.artefact import as_changes, check_fits, load_artefact
 from tracker.config import Configuration, altered
 from tracker.core.engine import Engine
-from tracker.core.target.forecast import Foresight
 from tracker.core.machine.guard import DemandGuard, GuardLimits
+from tracker.core.machine.steering import Steering
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.registry import make_predictor
 from tracker.core.settings import Controller
-from tracker.core.machine.steering import Steering
+from tracker.core.target.forecast import Foresight
 
 
 def build_engine(settings: Controller) -> Engine:

@@ -32,7 +32,9 @@ def furnish(configuration: Configuration, recording: Recording | None, seed: int
         actuator=controller.actuator.device,
         gate=controller.gate.device,
     )
-    return SimulatedRoom(settings, patient, seed, devices=names, orientation=controller.session.orientation)
+    return SimulatedRoom(
+        settings, patient, seed, devices=names, orientation=controller.session.orientation
+    )
 
 
 def shortest_run_s(configuration: Configuration) -> float:

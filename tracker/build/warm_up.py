@@ -13,12 +13,12 @@ import msgspec
 from hal.events import Command, Request, Tick
 from sim.scenario import ROBOT, RoomActuator
 from sim.scenario import RoomScenario as RoomSettings
-from tracker.config import Configuration
-from tracker.core.session import SessionState
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish, shortest_run_s
 from tracker.build.scripted_operator import Operator
 from tracker.build.virtual_time import turns
+from tracker.config import Configuration
+from tracker.core.session import SessionState
 
 
 def warm(configuration: Configuration) -> SessionState:

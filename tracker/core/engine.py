@@ -27,9 +27,8 @@ from hal.messages import (
     ActuatorStatus,
     BadSample,
     BeamStatus,
-    BeltSample,
     FiducialShot,
-    MarkerFrame,
+    Message,
     Triple,
 )
 from tracker.core import session as table
@@ -44,7 +43,7 @@ from tracker.core.safety.identity import differences
 from tracker.core.safety.watch import MONITOR, Conditions, Watch
 from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.settings import Controller
-from tracker.core.surrogate.fusion import BreathingState
+from tracker.core.surrogate.breathing import BreathingState
 from tracker.core.surrogate.signal import SurrogateSignal
 from tracker.core.target.correlation import TargetState
 from tracker.core.target.exposure import Imaging
@@ -112,8 +111,7 @@ class Engine:
         self._doubtful_ns = -1
         """When the surrogate was last not to be believed."""
         self._handlers: dict[type, Callable[..., list[Output]]] = {
-            MarkerFrame: self._take_frame,
-            BeltSample: self._take_belt,
+            **dict.fromkeys(self._surrogate.messages, self._receive_sample),
             FiducialShot: self._take_shot,
             ActuatorStatus: self._take_actuator,
             BeamStatus: self._take_beam,
@@ -144,13 +142,9 @@ class Engine:
 
     # Samples ----------------------------------------------------------------------------------
 
-    def _take_frame(self, frame: MarkerFrame) -> list[Output]:
-        self._surrogate.take_frame(frame, self._couch)
-        return []
-
-    def _take_belt(self, sample: BeltSample) -> list[Output]:
-        self._surrogate.take_belt(sample)
-        return []
+    def _receive_sample(self, sample: Message) -> list[Output]:
+        unknown = self._surrogate.receive(sample, self._couch)
+        return [Notice(sample.t_ns, "warning", unknown)] if unknown else []
 
     def _take_actuator(self, status: ActuatorStatus) -> list[Output]:
         self._track.add(status.t_ns, status.position_mm)

@@ -13,7 +13,7 @@ from hal.messages import Triple
 from tracker.core.machine.position_history import ActuatorTrack
 from tracker.core.safety.off_target import OffTarget
 from tracker.core.settings import Controller
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.surrogate.report import SurrogateReport
 from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.error_region import radius95_mm

@@ -5,23 +5,20 @@ The checks read these records and nothing else of the surrogate. Times are nanos
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState
-
-SourceKind = Literal["markers", "belt"]
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 
 Finding = tuple[int, str]
 """When something was found wrong with a sample (arrival, ns), and what it was."""
 
 
 class SourceReport(msgspec.Struct, frozen=True, gc=False):
-    """What one source of the surrogate (a camera or a belt) has shown so far."""
+    """What one source of the surrogate (a camera, a belt) has shown so far."""
 
     device: str
-    kind: SourceKind
+    kind: str
+    """What it measures: "markers" for points in mm, "belt" for one value in a unit of its own."""
     frozen: int = 0
     """How many samples in a row repeated the one before."""
     jumped_ns: int = -1

@@ -9,13 +9,13 @@ Ideas: Klipper's clock synchronisation (secondary clock by regression), Mills' N
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 JUMP_AFTER = 8
 """Consecutive arrivals off the line before it is believed that the clock jumped."""
 
 
-class TickTime(NamedTuple):
+class TickTime(msgspec.Struct, frozen=True, gc=False):
     """When a tick happened in host time, and whether the clock seems to have jumped."""
 
     t_ns: int

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from hal.messages import FiducialShot, Triple
 from tracker.core.frames import Orientation
 from tracker.core.settings import Controller
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.target import correlation
 from tracker.core.target.correlation import CorrelationModel, Shot, TargetState
 from tracker.core.target.drift import Drift

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracker.core.settings import Controller
-from tracker.core.surrogate.fusion import BreathingState
+from tracker.core.surrogate.breathing import BreathingState
 from tracker.core.surrogate.signal import SurrogateSignal
 from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.forecast import Foresight
