@@ -1,4 +1,4 @@
-"""What moves the controller besides samples, and what it asks of the devices in return."""
+"""Events besides samples that the controller handles, and the commands it sends to devices."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LinkChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class RecordingState(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Events reach the disk, or do not and ``detail`` says why; told at each change."""
+    """Whether events reach the disk; ``detail`` says why they do not. Sent at each change."""
 
     t_ns: int
     ok: bool
@@ -40,7 +40,7 @@ class RecordingState(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Who lies on the couch and by which plan, as the room says; empty fields are not told.
+    """Patient and plan as the room announces them; an empty field was not announced.
 
     ``orientation`` is the plan's (HFS, …), ``model_sha256`` the predictor it was approved with.
     """
@@ -53,7 +53,7 @@ class Identity(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Request(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Somebody asks something of the session: model, expose, start, hold, resume, stop, reset."""
+    """A request to the session: model, expose, start, hold, resume, stop or reset."""
 
     t_ns: int
     name: str
@@ -85,7 +85,10 @@ class SendDemand(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class SendPermit(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """The beam may be on until ``until_ns``; unless renewed, the gate takes it away itself."""
+    """The beam may be on until ``until_ns``.
+
+    The gate switches it off then unless the permit is renewed.
+    """
 
     t_ns: int
     device: str
@@ -93,7 +96,7 @@ class SendPermit(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class SendHold(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Take the beam away now."""
+    """Switch the beam off now."""
 
     t_ns: int
     device: str
@@ -116,4 +119,4 @@ class SendStop(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 Command = SendDemand | SendPermit | SendHold | SendExpose | SendStop
-"""What leaves the controller towards a device; everything else it returns is for people."""
+"""Everything the controller sends to a device. All other outputs are for people."""

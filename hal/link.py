@@ -1,9 +1,9 @@
-"""One device's link: opens the wire, lends the conversation its eyes and its clock, reconnects.
+"""The link to one device: opens the wire, passes bytes and time to the conversation, reconnects.
 
 Bytes are stamped once, in the callback that brings them, decoded there and handed over as
-samples. Commands go out in the same call that gives them. Trouble the protocol foresees comes
-back as `BadSample`; a `DeviceError` closes the wire, `LinkChanged` says so, and the link opens
-again after a pause that doubles. Any other exception ends `Link.run`: it is a fault of ours.
+samples. Commands go out in the same call that gives them. An error that the protocol
+foresees is reported as `BadSample`. A `DeviceError` closes the wire, `LinkChanged` says so, and the
+link opens again after a pause that doubles. Any other exception ends `Link.run`: it is a defect.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import msgspec
 
 from hal.errors import DeviceError, LinkError
 from hal.events import Command, LinkChanged
+from hal.link_counts import LinkCounts
 from hal.messages import BadSample, Sample
-from hal.ports import Conversation
+from hal.ports import Conversation, HandOver
 from hal.serial_line import SetsLine
 from hal.transports import Address, Wire, open_wire
 
 
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How patient a link is."""
+    """Waiting times of a link."""
 
     open_s: float = 3.0
     ready_s: float = 20.0
@@ -31,18 +32,6 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Longest time the system may take to accept what is written."""
     first_pause_s: float = 0.1
     longest_pause_s: float = 5.0
-
-
-class LinkCounts(msgspec.Struct):
-    """What passed over the link since it was made."""
-
-    bytes_in: int = 0
-    bytes_out: int = 0
-    samples: int = 0
-    bad_samples: int = 0
-    openings: int = 0
-    refused_commands: int = 0
-    """Commands given while the link was down: they are dropped, not kept for later."""
 
 
 class Link:
@@ -54,7 +43,7 @@ class Link:
         conversation: Conversation,
         address: Address,
         clock: Callable[[], int],
-        hand_over: Callable[[Sample | LinkChanged], None],
+        hand_over: HandOver,
         settings: LinkSettings | None = None,
     ) -> None:
         self.device = device
@@ -162,7 +151,10 @@ class Link:
             self._hand_over(sample)
 
     def _after(self, now_ns: int) -> None:
-        """What follows every exchange: line setting, bytes out, state change, next waking."""
+        """Do what follows every exchange.
+
+        Set the line, send bytes, tell a state change, set the timer.
+        """
         wire = self._wire
         if wire is None:
             return

@@ -1,4 +1,4 @@
-"""What the room's devices report, in device terms: frozen records with the unit in every name.
+"""The messages of the room's devices: frozen records with the unit in every name.
 
 Every message carries ``device`` (the name the configuration gives the device) and ``t_ns``,
 the host's stamp at arrival: nanoseconds since the start of the run. ``ticks`` is the device's
@@ -55,9 +55,9 @@ class FiducialShot(Message, frozen=True, gc=False, tag=True):
 
 
 class ActuatorStatus(Message, frozen=True, gc=False, tag=True):
-    """Where couch or robot is, by its own encoders, in the fixed frame.
+    """Position of the couch or robot by its own encoders, in the fixed frame.
 
-    ``fault`` is the device's own complaint, empty when it has none.
+    ``fault`` is the fault that the device itself reports, empty when there is none.
     """
 
     position_mm: Triple
@@ -65,14 +65,14 @@ class ActuatorStatus(Message, frozen=True, gc=False, tag=True):
 
 
 class BeamStatus(Message, frozen=True, gc=False, tag=True):
-    """The gate's read-back: is the beam on, and did the lease lapse by itself."""
+    """The gate's read-back: whether the beam is on, and whether the lease ran out by itself."""
 
     on: bool
     lapsed: bool = False
 
 
 class BadSample(Message, frozen=True, gc=False, tag=True):
-    """Something arrived that is no sample: what was wrong, and with which value."""
+    """Data that cannot be used as a sample: what is wrong, and the value."""
 
     what: str
     value: str

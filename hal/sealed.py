@@ -1,7 +1,8 @@
-"""Records on disk that nobody may edit by hand: JSON with a checksum over the rest.
+"""Records on disk that are refused when edited by hand: JSON with a checksum over the rest.
 
-A calibration, a measured latency: numbers that steer the beam beside the tumour when they are a
-little wrong, and look right on the screen. A file edited or half written is refused.
+Such records hold calibrations and measured latencies. A small error in them would steer the beam
+beside the tumour and would not be visible on the screen. An edited or partly written file is
+refused.
 """
 
 from __future__ import annotations

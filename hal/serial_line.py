@@ -1,6 +1,6 @@
-"""How a serial line is set, and how a conversation asks for another setting on the way.
+"""The setting of a serial line, and how a conversation asks for another setting.
 
-A few devices are met at one rate and then told to speak another, or are reset by a break. A
+Some devices start at one rate and change to another on command, or are reset by a break. A
 conversation that does so has a method `line_to_set`; wires that are no serial line ignore it.
 """
 

@@ -1,4 +1,4 @@
-"""Wires: TCP, UDP, serial lines and an in-memory pair, all with one shape.
+"""Wires with one common interface: TCP, UDP, serial lines and an in-memory pair.
 
 Each wire is a non-blocking file descriptor watched by the event loop: bytes are handed over in
 the callback that finds them, with no task in between, so the stamp is taken at once. Addresses
@@ -24,9 +24,9 @@ from hal.errors import LinkError
 from hal.serial_line import SerialLine
 
 Receiver = Callable[[bytes], None]
-"""Takes what arrived: a piece of a stream, or one datagram."""
+"""Called with what arrived: a piece of a stream, or one datagram."""
 Loser = Callable[[str], None]
-"""Told once why the wire is gone."""
+"""Called once with the reason why the wire is gone."""
 
 _PIECE = 65536
 
@@ -63,7 +63,7 @@ Address = Tcp | Udp | Serial | Memory
 
 
 def parse_address(text: str) -> Address:
-    """An address out of its text; raises `LinkError` saying what is wrong with it."""
+    """Return an address out of its text; raises `LinkError` saying what is wrong with it."""
     parts = urlsplit(text)
     try:
         if parts.scheme in ("tcp", "udp"):
@@ -153,7 +153,7 @@ async def _open_tcp(address: Tcp, receive: Receiver, lost: Loser, within_s: floa
 
 
 def stream_of(wire_socket: socket.socket, receive: Receiver, lost: Loser) -> StreamWire:
-    """A wire out of a connected stream socket, of either end."""
+    """Return a wire out of a connected stream socket, of either end."""
     wire_socket.setblocking(False)
     if wire_socket.family in (socket.AF_INET, socket.AF_INET6):
         wire_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from hal.bitalino import codec
 from hal.bitalino.codec import BitalinoFrame
+from hal.bitalino.driver import BitalinoWire
 from hal.events import Command
 from hal.messages import BeltSample, Sample
+from sim.twin import Alone, TwinContext, TwinRequest, TwinRow, on_wire
 
 _SECOND = 1_000_000_000
 
@@ -109,3 +111,19 @@ class BitalinoTwin:
             at = self.channels.index(self._belt_channel)
             counts[at] = self._value if at < 4 else self._value >> 4
         self._out += codec.encode_frame(BitalinoFrame(number % 16, tuple(counts), self.lines))
+
+
+def _twin(settings: BitalinoWire, context: TwinContext) -> BitalinoTwin:
+    return BitalinoTwin()
+
+
+def _alone(request: TwinRequest) -> BitalinoWire:
+    return BitalinoWire(address=request.address("pty:"))
+
+
+BITALINO = TwinRow(
+    driver="bitalino",
+    make=_twin,
+    open=on_wire(_twin),
+    alone=Alone(name="bitalino", does="breathing belt", section="belt", settings=_alone),
+)

@@ -7,19 +7,23 @@ console, this one by the clock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import importlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hal.events import SendExpose
+from hal.addresses import host_and_port
+from hal.dicom.settings import DicomXrayWire
+from hal.events import Command, SendExpose
 from hal.messages import FiducialShot, Sample
 from sim.gige import Picture
-from sim.xray_panels import SIDES, Radiographs
+from sim.twin import Alone, ServedTwin, TwinContext, TwinRequest, TwinRow
+from sim.xray_panels import SIDES, Radiographs, radiographs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +153,55 @@ class StoringImager:
             return [getattr(there.send_c_store(data), "Status", -1) == 0 for data in objects]
         finally:
             there.release()
+
+
+def storing_of(settings: DicomXrayWire, every_s: float) -> Storing:
+    """Return where and how an imager stores for a receiver with these settings."""
+    host, port = host_and_port(settings.listen)
+    return Storing(
+        host=host,
+        port=port,
+        called=settings.ae_title,
+        title=settings.callers[0] if settings.callers else "TWIN",
+        side_keyword=settings.side_keyword,
+        labels=(settings.left, settings.right),
+        every_s=every_s,
+        clock_ms=settings.clock_ms,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _opened(
+    settings: DicomXrayWire,
+    context: TwinContext,
+    clock: Callable[[], int],
+    obey: Callable[[Command], None],
+) -> AsyncGenerator[ServedTwin, None]:
+    storing = storing_of(settings, context.exposure_every_s)
+    radiographs = radiographs_of(settings, context)
+    imager = StoringImager(context.device, radiographs, storing, clock, obey)
+
+    def summary() -> str:
+        return f"imager: {imager.stored} shots stored, {imager.refused} refused"
+
+    try:
+        yield ServedTwin(imager.text, imager.show, summary)
+    finally:
+        await imager.close()
+
+
+def _alone(request: TwinRequest) -> DicomXrayWire:
+    port = request.port_only("dicom-xray", "pictures are stored by TCP", 11112)
+    return DicomXrayWire(listen=f"127.0.0.1:{port}")
+
+
+DICOM_XRAY = TwinRow(
+    driver="dicom-xray",
+    open=_opened,
+    alone=Alone(
+        name="dicom",
+        does="X-ray imager that stores to that port",
+        section="imager",
+        settings=_alone,
+    ),
+)

@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 from hal.events import Command, SendDemand, SendStop
 from hal.gcs import codec
+from hal.gcs.driver import GcsWire
 from hal.messages import ActuatorStatus, Sample
+from sim.twin import Alone, TwinContext, TwinRequest, TwinRow, on_wire
 
 _SECOND = 1_000_000_000
 AXES: tuple[str, ...] = ("X", "Y", "Z", "U", "V", "W")
@@ -301,3 +303,19 @@ class GcsTwin:
         "VER?": ["FW_ARM: V2.7.0.0"],
         "HLP?": ["The following commands are valid:", "MOV {<AxisID> <Position>}", "end of help"],
     }
+
+
+def _twin(settings: GcsWire, context: TwinContext) -> GcsTwin:
+    return GcsTwin(context.device)
+
+
+def _alone(request: TwinRequest) -> GcsWire:
+    return GcsWire(address=request.address("tcp://127.0.0.1:50000"))
+
+
+GCS = TwinRow(
+    driver="gcs",
+    make=_twin,
+    open=on_wire(_twin),
+    alone=Alone(name="gcs", does="PI hexapod couch", section="actuator", settings=_alone),
+)

@@ -6,11 +6,19 @@ belt.show(BeltSample(…), now_ns)
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 from typing import Any
 
+from hal.events import Command
+from hal.lsl.configuration import confine
+from hal.lsl.driver import LslWire
+from hal.lsl.session import LslSettings
 from hal.messages import BeltSample, Sample
+from sim.twin import Alone, ServedTwin, TwinContext, TwinError, TwinRequest, TwinRow
 
 
 class LslTwin:
@@ -66,3 +74,49 @@ class LslTwin:
             values[self._channel] = sample.value_au
             late_s = max(0, now_ns - sample.t_ns) / 1e9
             self._outlet.push_sample(values, self._clock_s() - late_s)
+
+
+def belt_stream(settings: LslSettings, rate_hz: float) -> LslTwin:
+    """Return the outlet that a driver with these settings finds."""
+    return LslTwin(
+        settings.name or "tidetrack belt",
+        type_name=settings.type or "RESP",
+        rate_hz=rate_hz,
+        source_id=settings.source_id or "tidetrack-twin",
+        channels=settings.channel + 1,
+        channel=settings.channel,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _opened(
+    settings: LslWire,
+    context: TwinContext,
+    clock: Callable[[], int],
+    obey: Callable[[Command], None],
+) -> AsyncGenerator[ServedTwin, None]:
+    session = settings.session
+    with tempfile.TemporaryDirectory(prefix="tidetrack-lsl-") as folder:
+        confine(Path(folder))
+        with belt_stream(session, context.rate_hz) as belt:
+            text = f"LSL stream {session.name or session.source_id}"
+            yield ServedTwin(text, lambda sample: belt.show(sample, clock()))
+
+
+def _alone(request: TwinRequest) -> LslWire:
+    if request.port is not None or request.pty is not None:
+        option = "--port" if request.pty is None else "--pty"
+        raise TwinError(f"{option}: LSL finds its streams by name; leave it out")
+    return LslWire(session=LslSettings(name="tidetrack belt"))
+
+
+LSL = TwinRow(
+    driver="lsl",
+    open=_opened,
+    alone=Alone(
+        name="lsl",
+        does="breathing belt on the Lab Streaming Layer",
+        section="belt",
+        settings=_alone,
+    ),
+)

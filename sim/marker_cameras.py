@@ -6,19 +6,30 @@ cameras have it. The loop owns the room; a thread draws, so that no picture dela
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import cv2
+import msgspec
 
-from hal.imaging.camera_settings import StereoGeometry
+from hal.addresses import host_and_port
+from hal.events import Command
+from hal.gige.settings import GigeMarkersWire
+from hal.imaging.camera_settings import MarkerSettings, StereoGeometry
 from hal.imaging.stereo_geometry import stereo_views
+from hal.imaging.stereo_wires import StereoMarkersWire
 from hal.messages import MarkerFrame, Sample
+from hal.video.settings import VideoMarkersWire
 from sim.gige import FedCamera, GigeTwinServer, Picture
+from sim.scenario import RoomCamera, RoomScenario
 from sim.scene import DiscPictures
+from sim.twin import Alone, ServedTwin, TwinContext, TwinRequest, TwinRow, marker_problem
 
 SIDES = ("left", "right")
 _WAITING = 8
@@ -174,3 +185,106 @@ def _page_of(outlet: VideoOutlet) -> type[BaseHTTPRequestHandler]:
             """Say nothing of requests."""
 
     return Page
+
+
+DISC_MM = 12.0
+"""Diameter of the discs on the patient's chest."""
+OVERHEAD = RoomCamera(rate_hz=30.0, position_mm=(0.0, 0.0, 1600.0))
+"""Where a stereo camera sees the chest: above it, looking down."""
+VIDEO_PATHS = ("/left.mjpg", "/right.mjpg")
+
+
+@contextlib.asynccontextmanager
+async def _drawn(
+    settings: StereoMarkersWire, context: TwinContext, outlet: PictureOutlet
+) -> AsyncGenerator[ServedTwin, None]:
+    """Both cameras, drawn as the geometry says; discs only."""
+    cameras = MarkerCameras(settings.geometry, DISC_MM, context.seed, outlet)
+    try:
+        yield ServedTwin(cameras.text, cameras.show)
+    finally:
+        await asyncio.to_thread(cameras.close)
+
+
+@contextlib.asynccontextmanager
+async def _gige_opened(
+    settings: GigeMarkersWire,
+    context: TwinContext,
+    clock: Callable[[], int],
+    obey: Callable[[Command], None],
+) -> AsyncGenerator[ServedTwin, None]:
+    places = (host_and_port(settings.left), host_and_port(settings.right))
+    outlet = GigeOutlet(settings.geometry, places, clock)
+    async with _drawn(settings, context, outlet) as served:
+        yield served
+
+
+@contextlib.asynccontextmanager
+async def _video_opened(
+    settings: VideoMarkersWire,
+    context: TwinContext,
+    clock: Callable[[], int],
+    obey: Callable[[Command], None],
+) -> AsyncGenerator[ServedTwin, None]:
+    outlet = VideoOutlet(host_and_port(urlsplit(str(settings.left)).netloc))
+    async with _drawn(settings, context, outlet) as served:
+        yield served
+
+
+def _marker_problem(settings: StereoMarkersWire, context: TwinContext) -> str:
+    count = len(settings.markers.arrangement_mm)
+    return marker_problem("markers.arrangement_mm", count, context)
+
+
+def _video_problem(settings: VideoMarkersWire, context: TwinContext) -> str:
+    left, right = urlsplit(str(settings.left)), urlsplit(str(settings.right))
+    paths = (left.path, right.path)
+    if left.scheme != "http" or left.netloc != right.netloc or paths != VIDEO_PATHS:
+        return (
+            "left: a room serves http://host:port/left.mjpg and /right.mjpg of one host; "
+            "change left and right"
+        )
+    return _marker_problem(settings, context)
+
+
+def _gige_alone(request: TwinRequest) -> GigeMarkersWire:
+    port = request.port_only("gige-markers", "cameras are on UDP", 3956)
+    left, right = f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"
+    return GigeMarkersWire(left=left, right=right, markers=MarkerSettings())
+
+
+def _video_alone(request: TwinRequest) -> VideoMarkersWire:
+    port = request.port_only("video-markers", "pictures are on TCP", 8081)
+    left, right = (f"http://127.0.0.1:{port}{path}" for path in VIDEO_PATHS)
+    return VideoMarkersWire(left=left, right=right, markers=MarkerSettings())
+
+
+def _overhead(room: RoomScenario) -> RoomScenario:
+    return msgspec.structs.replace(room, camera=OVERHEAD)
+
+
+GIGE_MARKERS = TwinRow(
+    driver="gige-markers",
+    open=_gige_opened,
+    problem=_marker_problem,
+    alone=Alone(
+        name="markers",
+        does="stereo marker camera on GigE Vision",
+        section="camera",
+        settings=_gige_alone,
+        furnish=_overhead,
+    ),
+)
+
+VIDEO_MARKERS = TwinRow(
+    driver="video-markers",
+    open=_video_opened,
+    problem=_video_problem,
+    alone=Alone(
+        name="video",
+        does="the same as motion JPEG over HTTP",
+        section="camera",
+        settings=_video_alone,
+        furnish=_overhead,
+    ),
+)

@@ -13,6 +13,8 @@ from hal.events import Command, SendHold, SendPermit
 from hal.messages import BeamStatus, Sample
 from hal.modbus import codec
 from hal.modbus.codec import ModbusAnswer, ModbusRequest
+from hal.modbus.driver import ModbusWire
+from sim.twin import Alone, TwinContext, TwinRequest, TwinRow, on_wire
 
 MS = 1_000_000
 _FOREVER_NS = 3600 * 1_000_000_000
@@ -227,3 +229,19 @@ class ModbusGuest:
         data = bytes(self._out)
         self._out.clear()
         return data
+
+
+def _twin(settings: ModbusWire, context: TwinContext) -> ModbusTwin:
+    return ModbusTwin(context.device)
+
+
+def _alone(request: TwinRequest) -> ModbusWire:
+    return ModbusWire(address=request.address("tcp://127.0.0.1:502"))
+
+
+MODBUS = TwinRow(
+    driver="modbus",
+    make=_twin,
+    open=on_wire(_twin),
+    alone=Alone(name="modbus", does="beam gate", section="gate", settings=_alone),
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from hal.driver import MARKERS
 from hal.events import Command
 from hal.messages import BeltSample, MarkerFrame, Sample, Triple
 from hal.openigtlink.codec import IgtlGarbled, IgtlPacket, StreamReader, encode
@@ -26,6 +27,9 @@ from hal.openigtlink.contents import (
     Transform,
     at,
 )
+from hal.openigtlink.driver import IgtlWire
+from hal.openigtlink.session import IgtlSettings
+from sim.twin import Alone, TwinContext, TwinRequest, TwinRow, marker_problem, on_wire
 
 Push = Literal["TRANSFORM", "POSITION", "TDATA", "QTDATA"]
 
@@ -143,3 +147,40 @@ def _rows(form: str, seen: list[tuple[str, Triple]]) -> Content:
         return TrackingData(tuple(IgtlTool(name, at(place)) for name, place in seen))
     upright = (0.0, 0.0, 0.0, 1.0)
     return QuaternionData(tuple(QuaternionTool(name, place, upright) for name, place in seen))
+
+
+def _twin(settings: IgtlWire, context: TwinContext) -> IgtlTwin:
+    session = settings.session
+    return IgtlTwin(
+        session.tools,
+        sensor=session.sensor,
+        push=None if session.ask else "TRANSFORM",
+        tick_ns=round(1e9 / context.rate_hz),
+    )
+
+
+def _problem(settings: IgtlWire, context: TwinContext) -> str:
+    if context.role != MARKERS:
+        return ""
+    return marker_problem("session.tools", len(settings.session.tools), context)
+
+
+def _alone(request: TwinRequest) -> IgtlWire:
+    names = tuple(f"Marker{number + 1}" for number in range(request.markers))
+    return IgtlWire(
+        address=request.address("tcp://127.0.0.1:18944"), session=IgtlSettings(tools=names)
+    )
+
+
+OPENIGTLINK = TwinRow(
+    driver="openigtlink",
+    make=_twin,
+    open=on_wire(_twin),
+    problem=_problem,
+    alone=Alone(
+        name="openigtlink",
+        does="tracker behind an OpenIGTLink server: Marker1, Marker2, Marker3",
+        section="camera",
+        settings=_alone,
+    ),
+)

@@ -12,6 +12,8 @@ from hal.errors import ProtocolError
 from hal.events import Command
 from hal.messages import MarkerFrame, Sample, Triple
 from hal.polaris import codec
+from hal.polaris.driver import PolarisWire
+from sim.twin import Alone, TwinContext, TwinRequest, TwinRow, on_wire
 
 _UPRIGHT = (1.0, 0.0, 0.0, 0.0)
 _IDENTITY = (
@@ -310,3 +312,19 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "BX": frozenset({"tracking"}),
 }
 """In which mode each command is understood."""
+
+
+def _twin(settings: PolarisWire, context: TwinContext) -> PolarisTwin:
+    return PolarisTwin()
+
+
+def _alone(request: TwinRequest) -> PolarisWire:
+    return PolarisWire(address=request.address("tcp://127.0.0.1:8765"))
+
+
+POLARIS = TwinRow(
+    driver="polaris",
+    make=_twin,
+    open=on_wire(_twin),
+    alone=Alone(name="polaris", does="NDI tracker", section="camera", settings=_alone),
+)

@@ -30,6 +30,7 @@ from sim.camera import SimulatedCamera
 from sim.gate import SimulatedGate
 from sim.geometry import lying, rotated
 from sim.imager import SimulatedImager
+from sim.machines import simulated_machine
 from sim.patient import SimulatedPatient
 from sim.sampling import NEVER_NS
 from sim.scenario import Orientation
@@ -56,11 +57,11 @@ class RoomTruth(msgspec.Struct, frozen=True, gc=False, tag="Truth"):
     target_mm: Triple
     """The target from its reference point, patient frame."""
     target_fixed_mm: Triple
-    """The target in the fixed frame, the couch's displacement included."""
+    """The target in the fixed frame; it moves with the machine where that moves the patient."""
     beam_fixed_mm: Triple
-    """Where the beam aims: the isocentre, or the robot's position."""
+    """Where the beam aims: the isocentre, or the machine's position where that moves the beam."""
     actuator_mm: Triple
-    """True position of couch or robot, fixed frame."""
+    """True position of the treatment machine, fixed frame."""
     surrogate_mm: float
     """The chest signal."""
     beam_on: bool
@@ -93,7 +94,7 @@ class SimulatedRoom:
         devices: Devices | None = None,
         orientation: Orientation = "HFS",
     ) -> None:
-        """Furnish the room; raises `ValueError` for a mishap that cannot happen."""
+        """Furnish the room; raises `ValueError` for a mishap or a machine that cannot be."""
         mishaps.check(settings, len(patient.marker_rest_mm))
         names = Devices() if devices is None else devices
         duration_s = patient.duration_s
@@ -104,8 +105,8 @@ class SimulatedRoom:
         self.actuator = SimulatedActuator(
             settings.actuator, names.actuator, befall, seed, duration_s
         )
-        self._is_couch = settings.actuator.kind == "couch"
-        self._couch = self.actuator if self._is_couch else None
+        self._machine = simulated_machine(settings.actuator.kind)
+        self._couch = self.actuator if self._machine.moves_patient else None
         self.camera = SimulatedCamera(
             settings.camera, names.camera, patient, orientation, befall, seed
         )
@@ -178,7 +179,7 @@ class SimulatedRoom:
         if last <= first:
             return []
         on_at = self.gate.on_at
-        is_couch = self._is_couch
+        moves_patient, moves_beam, _ = self._machine
         records: list[RoomTruth] = []
         rows = zip(
             range(first * TRUTH_STEP_NS, last * TRUTH_STEP_NS, TRUTH_STEP_NS),
@@ -191,9 +192,9 @@ class SimulatedRoom:
         )
         for t_ns, (x, y, z), target, (a, b, c), chest, scored in rows:
             fixed, where = (a, b, c), (x, y, z)
-            if is_couch:
+            if moves_patient:
                 fixed = (a + x, b + y, c + z)
-            beam = ORIGIN if is_couch else where
+            beam = where if moves_beam else ORIGIN
             on = on_at(t_ns)
             records.append(RoomTruth(t_ns, tuple(target), fixed, beam, where, chest, on, scored))
         return records
@@ -203,7 +204,11 @@ class SimulatedRoom:
         last = min(to_ns // TRUTH_STEP_NS + 1, len(self._target))
         t_ns = np.arange(last, dtype=np.int64) * TRUTH_STEP_NS
         moved = self._moved(0, last)
-        apart = self._fixed[:last] + (moved if self._is_couch else -moved)
+        apart = self._fixed[:last]
+        if self._machine.moves_patient:
+            apart = apart + moved
+        if self._machine.moves_beam:
+            apart = apart - moved
         permitted, on = self.gate.over(t_ns)
         error_mm = np.sqrt(np.einsum("ij,ij->i", apart, apart))
         return Traces(t_ns, error_mm, permitted, on, self._scored[:last])

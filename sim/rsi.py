@@ -20,7 +20,10 @@ from hal.errors import ProtocolError
 from hal.events import Command, SendDemand
 from hal.messages import ActuatorStatus, Sample, Triple
 from hal.rsi.codec import Telegram, robot_form, sensor_form
-from hal.rsi.configuration import POSE, EthernetConfiguration
+from hal.rsi.configuration import POSE, EthernetConfiguration, read_ethernet
+from hal.rsi.driver import RsiWire
+from sim.scenario import ROBOT, RoomScenario
+from sim.twin import Alone, TwinContext, TwinRequest, TwinRow, on_wire
 
 Dynamics = Callable[[int, Triple], Triple]
 """(now_ns, asked offset in mm) → offset the robot has at that moment."""
@@ -230,3 +233,55 @@ def _holds(configuration: EthernetConfiguration) -> dict[str, bool]:
         for attribute, hold in zip(element.attributes, element.hold_on, strict=True)
     }
     return {axis: inputs.get(("RKorr", axis), True) for axis in _AXES}
+
+
+WIRE_MS = 8.0
+"""What RSI adds to an actuator's latency: a demand's line takes one period of 10 ms where the
+room holds a demand for half of one on average, then comes the cycle it leaves in."""
+RESTART_NS = 1_000_000_000
+"""How long after RSI broke off somebody starts it again."""
+
+
+def _twin(settings: RsiWire, context: TwinContext) -> RobotTwin:
+    ethernet = read_ethernet((context.folder / settings.ethernet).read_text("utf-8"))
+    controller = ControllerSettings(
+        cycle_ns=settings.session.cycle_ns,
+        timeout_packets=settings.session.timeout_packets,
+        restart_ns=RESTART_NS,
+        lower_mm=(-50.0, -50.0, -50.0),
+        upper_mm=(50.0, 50.0, 50.0),
+    )
+    return RobotTwin(context.device, ethernet, controller)
+
+
+def _summary(robot: RobotTwin) -> str:
+    return (
+        f"robot: {robot.pendant}; {robot.cycles} cycles in this run of RSI, "
+        f"{robot.faulty_packets} replies missing, {robot.refused} refused "
+        f"{robot.why_refused}".rstrip()
+    )
+
+
+def _alone(request: TwinRequest) -> RsiWire:
+    port = request.port_only("rsi", "RSI is on UDP", 49152)
+    return RsiWire(address=f"udp://:{port}", ethernet=str(request.ethernet.absolute()))
+
+
+def _with_robot(room: RoomScenario) -> RoomScenario:
+    return msgspec.structs.replace(room, actuator=ROBOT)
+
+
+RSI = TwinRow(
+    driver="rsi",
+    make=_twin,
+    open=on_wire(_twin, _summary),
+    alone=Alone(
+        name="rsi",
+        does="KUKA robot, asks that port",
+        section="actuator",
+        settings=_alone,
+        furnish=_with_robot,
+        device="robot",
+    ),
+    wire_ms=WIRE_MS,
+)

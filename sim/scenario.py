@@ -192,9 +192,10 @@ class RoomImager(ScenarioSettings, frozen=True, kw_only=True):
 
 
 class RoomActuator(ScenarioSettings, frozen=True, kw_only=True):
-    """Couch or robot: dead time, then a second-order follower inside its own limits."""
+    """The treatment machine: dead time, then a second-order follower inside its own limits."""
 
-    kind: Literal["couch", "robot"] = "couch"
+    kind: str = "couch"
+    """A name of the table `sim.machines`."""
     latency_ms: Annotated[float, Meta(ge=1, le=1000)] = 150.0
     """Demand to motion for slow signals: dead time plus 2 damping / natural frequency.
     Couch 150 ms, robot 115 ms: of the size that published couch and robot systems report."""

@@ -1,4 +1,4 @@
-"""Serves a twin on a real wire: TCP, UDP, a pseudo-terminal, or in memory, on the running loop.
+"""Serve a twin on a real wire: TCP, UDP, a pseudo-terminal, or in memory, on the running loop.
 
     async with serve(PolarisTwin(), "tcp://127.0.0.1:0", clock, obeyed) as served:
         served.show(sample)          # what the device sees now
@@ -53,11 +53,11 @@ class Twin(Protocol):
         ...
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """The room as the device's sensor finds it now."""
+        """Let the device's sensor see the room as it is now."""
         ...
 
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
-        """Take bytes; give back what the driver asked of the room."""
+        """Take bytes and return what the driver asked of the room."""
         ...
 
     def wake(self, now_ns: int) -> list[Command]:
@@ -65,16 +65,16 @@ class Twin(Protocol):
         ...
 
     def data_to_send(self) -> bytes:
-        """Hand over what waits."""
+        """Return the bytes that wait to be sent."""
         ...
 
 
 @runtime_checkable
-class Sociable(Protocol):
+class ServesSeveral(Protocol):
     """A twin that talks to several clients at once, to each in a conversation of its own."""
 
     def join(self) -> Twin:
-        """One more client's conversation."""
+        """Return the conversation for one more client."""
         ...
 
 
@@ -84,7 +84,7 @@ MOST_GUESTS = 4
 class Served:
     """A twin on its wire; one client at a time, a new one takes the wire over.
 
-    A sociable twin keeps its client: who comes meanwhile is a guest, served beside it.
+    A twin that serves several keeps its client; further clients are guests, served beside it.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class Served:
         self._after([], now_ns)
 
     def receiver(self) -> Served:
-        """Who a new client talks to: this one, or a guest's place beside it."""
-        if not self.connected or not isinstance(self.twin, Sociable):
+        """Return whom a new client talks to: this one, or a guest's conversation beside it."""
+        if not self.connected or not isinstance(self.twin, ServesSeveral):
             return self
         self._guests = [guest for guest in self._guests if guest.connected]
         if len(self._guests) >= MOST_GUESTS:
@@ -122,7 +122,7 @@ class Served:
         self._guests.append(Served(self.twin.join(), self._clock, self._obeyed))
         return self._guests[-1]
 
-    def take(self, wire: Wire) -> None:
+    def talk_on(self, wire: Wire) -> None:
         """Talk on this wire from now on."""
         self.drop()
         self._wire = wire
@@ -198,7 +198,7 @@ async def serve(
                 await _serve_udp(served, place)
             elif isinstance(place, Serial):
                 served.address, served.text = place, address
-                served.take(await open_wire(place, served.received, served.drop))
+                served.talk_on(await open_wire(place, served.received, served.drop))
         yield served
 
 
@@ -206,7 +206,7 @@ def _serve_memory(served: Served, meeting: Memory, stack: contextlib.AsyncExitSt
     def accept() -> MemoryWire:
         wire = MemoryWire(served.received, served.drop)
         # The other end is tied to this one first; begin may already speak.
-        asyncio.get_running_loop().call_soon(served.take, wire)
+        asyncio.get_running_loop().call_soon(served.talk_on, wire)
         return wire
 
     def leave() -> None:
@@ -229,7 +229,7 @@ def _serve_tcp(served: Served, place: Tcp, stack: contextlib.AsyncExitStack) -> 
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         here = served.receiver()
-        here.take(stream_of(client, here.received, here.drop))
+        here.talk_on(stream_of(client, here.received, here.drop))
 
     loop.add_reader(listening, accept)
     stack.callback(loop.remove_reader, listening)
@@ -242,8 +242,8 @@ async def _serve_udp(served: Served, place: Udp) -> None:
     wire = await open_wire(place, served.received, served.drop)
     port = wire.local_port if isinstance(wire, DatagramWire) else place.port
     served.address = Udp("127.0.0.1", port)
-    served.text = f"udp://127.0.0.1:{port}"
-    served.take(wire)
+    served.text = f"udp://{place.host}:{place.port}" if place.host else f"udp://127.0.0.1:{port}"
+    served.talk_on(wire)
 
 
 def _serve_pty(served: Served, link: str, stack: contextlib.AsyncExitStack) -> None:
@@ -269,4 +269,4 @@ def _serve_pty(served: Served, link: str, stack: contextlib.AsyncExitStack) -> N
     def close_master() -> None:
         os.close(master)
 
-    served.take(StreamWire(master, close_master, served.received, served.drop))
+    served.talk_on(StreamWire(master, close_master, served.received, served.drop))

@@ -8,17 +8,23 @@ room's imager clock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import numpy as np
 
-from hal.events import SendExpose
+from hal.addresses import host_and_port
+from hal.events import Command, SendExpose
+from hal.gige.settings import GigeXrayWire
+from hal.imaging.stereo_wires import StereoXrayWire
 from hal.imaging.view import View
+from hal.imaging.wired_views import xray_geometry
 from hal.imaging.xray_geometry import XrayGeometry, nominal_pair
 from hal.messages import FiducialShot, Sample, Triple
 from sim.gige import FedCamera, GigeTwinServer, Picture
 from sim.radiograph import Exposure, Field, Seed, anatomy, expose
+from sim.twin import Alone, ServedTwin, TwinContext, TwinRequest, TwinRow
 
 TOGETHER_NS = 100_000_000
 """Triggers of both panels closer than this are one shot."""
@@ -146,3 +152,47 @@ class XrayPanels:
     def _drawn(self, shot: FiducialShot, sides: list[int]) -> list[Picture]:
         with self._lock:
             return [self._radiographs.expose(side, shot.fiducials_mm) for side in sides]
+
+
+def radiographs_of(settings: StereoXrayWire, context: TwinContext) -> Radiographs:
+    """Return what renders the radiographs of a pair with these settings."""
+    return Radiographs(
+        xray_geometry(settings),
+        context.fiducials,
+        context.seed,
+        settings.seed_diameter_mm,
+        settings.seed_length_mm,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _opened(
+    settings: GigeXrayWire,
+    context: TwinContext,
+    clock: Callable[[], int],
+    obey: Callable[[Command], None],
+) -> AsyncGenerator[ServedTwin, None]:
+    places = (host_and_port(settings.left), host_and_port(settings.right))
+    radiographs = radiographs_of(settings, context)
+    panels = XrayPanels(context.device, radiographs, places, clock, obey)
+    try:
+        yield ServedTwin(panels.text, panels.show, lambda: f"imager: {panels.shots} shots")
+    finally:
+        await panels.close()
+
+
+def _alone(request: TwinRequest) -> GigeXrayWire:
+    port = request.port_only("gige-xray", "X-ray panels are on UDP", 3956)
+    return GigeXrayWire(left=f"127.0.0.1:{port}", right=f"127.0.0.1:{port + 1}")
+
+
+GIGE_XRAY = TwinRow(
+    driver="gige-xray",
+    open=_opened,
+    alone=Alone(
+        name="xray",
+        does="pair of X-ray panels on GigE Vision",
+        section="imager",
+        settings=_alone,
+    ),
+)

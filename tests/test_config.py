@@ -23,6 +23,7 @@ from tracker.config import (
     load_configuration,
     parse_configuration,
 )
+from tracker.core.machine.kinds.table import MACHINE_KINDS
 from tracker.core.settings import Controller
 
 CONFIG = Path(__file__).parent.parent / "config"
@@ -126,6 +127,14 @@ def bounds_of(kind: inspect.Type) -> str:
     return f"{low} to {high}" if low and high else low + high
 
 
+@pytest.mark.parametrize("name", SHIPPED_NAMES)
+def test_the_comment_on_the_kind_of_machine_names_every_kind(name: str) -> None:
+    lines = (CONFIG / f"{name}.toml").read_text().splitlines()
+    comments = [line.partition("  # ")[2] for line in lines if line.startswith("kind = ")]
+    assert len(comments) == 2, "one for the controller, one for the simulated room"
+    assert all(comment.startswith(" | ".join(MACHINE_KINDS)) for comment in comments)
+
+
 def test_couch_and_robot_differ_in_the_actuator_only() -> None:
     couch = flat(tomllib.loads((CONFIG / "couch.toml").read_text()))
     robot = flat(tomllib.loads((CONFIG / "robot.toml").read_text()))
@@ -218,6 +227,11 @@ def test_an_empty_document_is_all_defaults_and_no_room() -> None:
         (
             '[actuator]\nkind = "coach"',
             'f.toml: actuator.kind: "coach" is not one of couch, robot; did you mean "couch"?',
+        ),
+        (
+            '[room.actuator]\nkind = "roboter"',
+            'f.toml: room.actuator.kind: "roboter" is not one of couch, robot;'
+            ' did you mean "robot"?',
         ),
         (
             '[camera]\ndevice = "a b"',
@@ -469,3 +483,40 @@ def test_altered_keys_are_checked_as_a_file_is() -> None:
     before = load_configuration(CONFIG / "couch.toml")
     with pytest.raises(ConfigurationError, match=r"timing\.latency_ms: too large: 9000"):
         altered(before, {"timing": {"latency_ms": 9000.0}})
+
+
+# --- kinds of machine -------------------------------------------------------------------------
+
+
+def test_a_kind_brings_its_own_limits_and_a_file_may_change_each() -> None:
+    controller = parse_configuration('[actuator]\nkind = "robot"\nlimit_mm = 40.0').controller
+    actuator, guard = controller.actuator, controller.guard
+    assert (actuator.device, actuator.limit_mm) == ("robot", 40.0)
+    assert (actuator.speed_mm_s, actuator.acceleration_mm_s2) == (200.0, 2000.0)
+    assert (guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm) == (250.0, 5000.0, 20.0)
+    other = parse_configuration('[actuator]\nkind = "robot"\n[guard]\nstep_mm = 15.0').controller
+    assert (other.guard.step_mm, other.guard.speed_mm_s) == (15.0, 250.0)
+
+
+def test_an_unknown_kind_hides_no_other_wrong_key() -> None:
+    text = '[actuator]\nkind = "sledge"\n[room.actuator]\nkind = "sledge"\n[gate]\nlease_ms = 1'
+    what = '"sledge" is not one of couch, robot; choose one of them'
+    assert set(problems_of(text)) == {
+        f"f.toml: actuator.kind: {what}",
+        f"f.toml: room.actuator.kind: {what}",
+        "f.toml: gate.lease_ms: too small: 1, allowed at least 20 and at most 250;"
+        " choose a value inside",
+    }
+
+
+def test_the_page_on_the_configuration_lists_every_kind_of_machine() -> None:
+    page = (CONFIG.parent / "docs" / "reference" / "configuration.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for kind in MACHINE_KINDS.values():
+        actuator, guard = kind.actuator, kind.guard
+        limits = f"{actuator.device} | {actuator.speed_mm_s:g} | {actuator.acceleration_mm_s2:g}"
+        guard_words = (
+            f"{guard.speed_mm_s:g} mm/s, {guard.acceleration_mm_s2:g} mm/s², {guard.step_mm:g} mm"
+        )
+        (row,) = (row for row in rows if row.startswith(f"| `{kind.name}` | "))
+        assert row.endswith(f" | {limits} | {guard_words} |"), row

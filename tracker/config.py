@@ -7,6 +7,7 @@ the table `RULES` says what must hold between two keys, or needs a list of names
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import re
 import tomllib
@@ -18,11 +19,15 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import tomli_w
 
+from hal.driver import DriverTable
+from hal.registry import DRIVERS
+from sim.machines import MACHINES
 from sim.scenario import RoomScenario
-from tracker.config_errors import Problem, document_problems, shown
+from tracker.config_errors import Problem, document_problems, not_one_of, shown
+from tracker.core.machine.kinds.table import MACHINE_KINDS
 from tracker.core.settings import Controller
 from tracker.daemon_settings import Operation
-from tracker.wires import Wires
+from tracker.wires import SectionRoles, Wires, read_wires, section_roles, wires_record
 
 SHIPPED = Path(__file__).parent / "defaults"
 """The folder of the configurations that come with the program."""
@@ -51,14 +56,31 @@ class Configuration:
     sha256: str
     wires: Wires | None = None
     operation: Operation = field(default_factory=Operation)
+    drivers: DriverTable = DRIVERS
+    """The table that the drivers of ``wires`` were chosen from."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the files it names are relative to."""
+        return self.path.parent if self.path else Path()
 
 
-class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    room: RoomScenario | None = None
-    wires: Wires | None = None
+@functools.lru_cache(maxsize=32)
+def _document_record(roles: SectionRoles, drivers: DriverTable) -> type[msgspec.Struct]:
+    """Make the record of what is neither the controller's nor the daemon's: [room], [wires]."""
+    return msgspec.defstruct(
+        "RoomAndWires",
+        [
+            ("room", RoomScenario | None, None),
+            ("wires", wires_record(roles, drivers) | None, None),
+        ],
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
 
 
-def load_configuration(path: Path | str) -> Configuration:
+def load_configuration(path: Path | str, drivers: DriverTable = DRIVERS) -> Configuration:
     """Read a configuration file; raises `ConfigurationError` naming everything wrong with it."""
     path = Path(path)
     try:
@@ -75,36 +97,46 @@ def load_configuration(path: Path | str) -> Configuration:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
         raise ConfigurationError([f"{path}:{line}: {what}; save the file as UTF-8"]) from None
-    return parse_configuration(text, name=str(path), path=path)
+    return parse_configuration(text, name=str(path), path=path, drivers=drivers)
 
 
 def parse_configuration(
-    text: str, name: str = "configuration", path: Path | None = None
+    text: str,
+    name: str = "configuration",
+    path: Path | None = None,
+    drivers: DriverTable = DRIVERS,
 ) -> Configuration:
-    """Read a configuration from its text; ``name`` stands before each problem."""
+    """Read a configuration from its text; ``name`` stands before each problem.
+
+    ``drivers`` is the table that the key ``driver`` of each wire names a row of.
+    """
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # mostly tomllib.TOMLDecodeError
         raise ConfigurationError([_syntax_problem(name, text, error)]) from None
-    problems = list(document_problems(table, Controller, _Document, Operation))
+    roles = section_roles(table)
+    document_record = _document_record(roles, drivers)
+    problems = list(document_problems(table, Controller, document_record, Operation))
     wrong = frozenset(_key(problem.path) for problem in problems)
     sections, rest, operation = (
         {key: table[key] for key in record.__struct_fields__ if key in table}
-        for record in (Controller, _Document, Operation)
+        for record in (Controller, document_record, Operation)
     )
     try:
         # With the wrong keys left out, so that the rules between the others are looked at too.
-        controller = msgspec.convert(_without(sections, wrong), Controller)
+        right = _with_machine_defaults(_without(sections, wrong))
+        controller = msgspec.convert(right, Controller)
         problems.extend(_rule_problems(controller, wrong))
+        document: Any = msgspec.convert(_without(rest, wrong), document_record)
+        problems.extend(_room_problems(document.room))
         if problems:
             raise ConfigurationError([f"{name}: {path}: {what}" for path, what in problems])
-        document = msgspec.convert(rest, _Document)
         running = msgspec.convert(operation, Operation)
     except msgspec.ValidationError as error:
         raise ConfigurationError([f"{name}: {error}"]) from None
     digest = hashlib.sha256(text.encode()).hexdigest()
-    room, wires = document.room, document.wires
-    return Configuration(controller, room, text, path, digest, wires, running)
+    wires = None if document.wires is None else read_wires(document.wires, roles, drivers)
+    return Configuration(controller, document.room, text, path, digest, wires, running, drivers)
 
 
 def altered(
@@ -119,14 +151,19 @@ def altered(
     if configuration.room is not None:
         table["room"] = msgspec.to_builtins(configuration.room)
     if configuration.wires is not None:
-        table["wires"] = msgspec.to_builtins(configuration.wires)
+        table["wires"] = configuration.wires.as_table()
     for section, keys in changes.items():
         place = table
         for part in section.split("."):
             place = place[part]
         place.update(keys)
     text = tomli_w.dumps(_without_none(table))
-    return parse_configuration(text, name="the configuration as changed", path=configuration.path)
+    return parse_configuration(
+        text,
+        name="the configuration as changed",
+        path=configuration.path,
+        drivers=configuration.drivers,
+    )
 
 
 def _shipped() -> str:
@@ -166,6 +203,19 @@ def _without(sections: Mapping[str, Any], wrong: frozenset[str]) -> dict[str, di
     }
 
 
+def _with_machine_defaults(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Fill the keys of ``[actuator]`` and ``[guard]`` that are not set, by the kind of machine."""
+    kind = MACHINE_KINDS.get(sections.get("actuator", {}).get("kind", ""))
+    if kind is None:
+        return dict(sections)
+    defaults = {"actuator": kind.actuator, "guard": kind.guard}
+    filled = {
+        section: msgspec.to_builtins(record) | dict(sections.get(section, {}))
+        for section, record in defaults.items()
+    }
+    return {**sections, **filled}
+
+
 Amount = Callable[[Controller], float]
 
 
@@ -201,6 +251,11 @@ def _number_at(controller: Controller, key: str) -> float:
 
 
 # The lists of names are imported when they are asked for: with them come numpy and the compiler.
+
+
+def _machine(controller: Controller) -> Iterator[str]:
+    if controller.actuator.kind not in MACHINE_KINDS:
+        yield not_one_of(controller.actuator.kind, tuple(MACHINE_KINDS))
 
 
 def _models(controller: Controller) -> Iterator[str]:
@@ -260,6 +315,7 @@ def _device_names(controller: Controller) -> Iterator[str]:
 DEVICES = ("camera", "belt", "imager", "actuator", "gate")
 
 RULES: tuple[Rule, ...] = (
+    Rule("actuator.kind", _machine, ("actuator.kind",)),
     Rule("device", _device_names, tuple(f"{section}.device" for section in DEVICES)),
     _at_least(
         "imager.overdue_s",
@@ -347,3 +403,9 @@ def _rule_problems(controller: Controller, wrong: frozenset[str]) -> Iterator[Pr
     for rule in RULES:
         if not any(key in wrong or key.partition(".")[0] in wrong for key in rule.reads):
             yield from (Problem(rule.key, breach) for breach in rule.breaches(controller))
+
+
+def _room_problems(room: RoomScenario | None) -> Iterator[Problem]:
+    """Name the kind of machine that the simulated room does not know."""
+    if room is not None and room.actuator.kind not in MACHINES:
+        yield Problem("room.actuator.kind", not_one_of(room.actuator.kind, tuple(MACHINES)))

@@ -125,11 +125,11 @@ def _content_problems(
             yield from _text_problems(cast(str, value), kind, path)
         case inspect.LiteralType():
             if value not in kind.values:
-                yield _not_one_of(value, kind.values, path)
+                yield Problem(path, not_one_of(value, kind.values))
         case inspect.EnumType():
             choices = [member.value for member in kind.cls]
             if value not in choices:
-                yield _not_one_of(value, choices, path)
+                yield Problem(path, not_one_of(value, choices))
         case inspect.TupleType():
             items = cast(list[object], value)
             if len(items) != len(kind.item_types):
@@ -159,7 +159,7 @@ def _tagged_problems(
         return
     tag = table[tag_field]
     if not isinstance(tag, str | int) or tag not in by_tag:
-        yield _not_one_of(tag, list(by_tag), f"{path}.{tag_field}")
+        yield Problem(f"{path}.{tag_field}", not_one_of(tag, list(by_tag)))
         return
     yield from _content_problems(table, by_tag[tag], path, known)
 
@@ -217,11 +217,12 @@ def _length_problems(
         yield Problem(path, f"{length} {of}, at most {kind.max_length} are allowed; shorten it")
 
 
-def _not_one_of(value: object, choices: Sequence[object], path: str) -> Problem:
+def not_one_of(value: object, choices: Sequence[object]) -> str:
+    """Say that a value is not one of the choices, name them all, and the one it may have meant."""
     names = [str(choice) for choice in choices]
     near = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.6)
     advice = f"did you mean {shown(near[0])}?" if near else "choose one of them"
-    return Problem(path, f"{shown(value)} is not one of {', '.join(names)}; {advice}")
+    return f"{shown(value)} is not one of {', '.join(names)}; {advice}"
 
 
 def _is_of_type(value: object, kind: inspect.Type) -> bool:

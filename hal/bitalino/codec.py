@@ -1,9 +1,10 @@
 """BITalino on the wire: one-byte commands, and frames of packed ADC counts with CRC4.
 
-Four bits of CRC let one damaged frame in sixteen through, so a frame has to agree with its
-neighbours as well: sequence, digital lines, unused bits, and the belt's value within a step no
-chest makes in one sample. One that does not is withheld until the next frame says which of the
-two was right. Source: BITalino (r)evolution MCU firmware data sheet, as spoken by open clients.
+A CRC of four bits misses one damaged frame in sixteen. A frame must therefore agree with its
+neighbours as well: sequence, digital lines, unused bits, and a change of the belt's value that a
+chest can make in one sample. A frame that does not agree waits for the next frame, which shows
+which of the two was right. Source: BITalino (r)evolution MCU firmware data sheet, as spoken by open
+clients.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ CONFIRMING = 4
 
 
 def sampling(rate_hz: int) -> bytes:
-    """The command that sets the sampling rate (1, 10, 100 or 1000 Hz)."""
+    """Return the command that sets the sampling rate (1, 10, 100 or 1000 Hz)."""
     return bytes([_RATE_CODE[rate_hz] << 6 | 0x03])
 
 
 def start(channels: tuple[int, ...]) -> bytes:
-    """The command that starts live mode with these channels (1 to 6)."""
+    """Return the command that starts live mode with these channels (1 to 6)."""
     return bytes([sum(1 << (1 + channel) for channel in channels) | 0x01])
 
 
 def read_command(byte: int) -> tuple[str, tuple[int, ...]]:
-    """What a command byte means to the device: its name and numbers."""
+    """Return what a command byte means to the device: its name and numbers."""
     if byte in (0x00, 0xFF):
         return "stop", ()
     if byte == VERSION[0]:
@@ -100,7 +101,7 @@ _WIDTHS = (10, 10, 10, 10, 6, 6)
 
 
 def encode_frame(frame: BitalinoFrame) -> bytes:
-    """A frame with its CRC."""
+    """Return a frame with its CRC."""
     size = frame_bytes(len(frame.counts))
     at = 8 * size - 12
     number = (frame.sequence & 0x0F) << (8 * size - 4) | (frame.lines & 0x0F) << at
@@ -113,7 +114,7 @@ def encode_frame(frame: BitalinoFrame) -> bytes:
 
 
 def decode_frame(data: bytes, channels: int, t_ns: int = 0) -> BitalinoFrame | None:
-    """The frame, or ``None`` where its CRC or its unused bits are wrong."""
+    """Return the frame, or ``None`` where its CRC or its unused bits are wrong."""
     if crc4(data) != data[-1] & 0x0F:
         return None
     at = 8 * len(data) - 12
@@ -129,7 +130,7 @@ def decode_frame(data: bytes, channels: int, t_ns: int = 0) -> BitalinoFrame | N
 
 
 class BitalinoTrouble(msgspec.Struct, frozen=True, gc=False):
-    """What was found wrong, and with which bytes or how many."""
+    """A defect found in the stream: what is wrong, and which bytes or how many."""
 
     what: str
     value: str
@@ -143,7 +144,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 
 
 class Frames:
-    """Cuts a stream into frames, keeps to their boundary, finds it again by sliding.
+    """Cut a stream into frames; find the frame boundary again, byte by byte, when it is lost.
 
     ``belt`` is the index of the channel whose value may change by ``largest_step`` at most
     from one sample to the next; a larger one counts once the following sample confirms it.
@@ -173,7 +174,7 @@ class Frames:
         self._skipped = 0
 
     def feed(self, data: bytes, t_ns: int) -> list[Found | BitalinoTrouble]:
-        """Take bytes and give the frames they complete, stamped ``t_ns``, and the trouble."""
+        """Add bytes; return the frames they complete, stamped ``t_ns``, and the defects found."""
         self._held += data
         found: list[Found | BitalinoTrouble] = []
         while True:
@@ -186,7 +187,7 @@ class Frames:
                 self._take(found, t_ns)
 
     def _follows(self, before: BitalinoFrame, after: BitalinoFrame, steps: int) -> bool:
-        """Whether ``after`` can be the frame so many samples after ``before``."""
+        """Return whether ``after`` can be the frame so many samples after ``before``."""
         change = abs(after.counts[self._belt] - before.counts[self._belt])
         return (
             after.sequence == (before.sequence + steps) % 16
@@ -223,7 +224,10 @@ class Frames:
             self._skipped = 1
 
     def _seek(self, found: list[Found | BitalinoTrouble], t_ns: int) -> bool:
-        """Slide until some frames in a row agree; of these only the newest has its true stamp."""
+        """Move on byte by byte until some frames in a row agree.
+
+        Only the newest of them has its true stamp.
+        """
         window = CONFIRMING * self._size
         while len(self._held) >= window:
             frame = self._agreed(window, t_ns)
@@ -240,7 +244,7 @@ class Frames:
         return False
 
     def _agreed(self, window: int, t_ns: int) -> BitalinoFrame | None:
-        """The last of the frames at the front, if they all agree."""
+        """Return the last of the frames at the front, if they all agree."""
         before: BitalinoFrame | None = None
         for at in range(0, window, self._size):
             frame = decode_frame(bytes(self._held[at : at + self._size]), self._channels, t_ns)
@@ -254,11 +258,11 @@ _VERSION = re.compile(rb"BITalino_v(\d+(?:\.\d+)*)\n")
 
 
 def find_version(data: bytes) -> str | None:
-    """The firmware's version out of bytes that may begin with leftovers of live mode."""
+    """Return the firmware's version from bytes that may begin with the end of live frames."""
     found = _VERSION.search(data)
     return found.group(1).decode() if found else None
 
 
 def version_reply(version: str) -> bytes:
-    """The answer to the version command."""
+    """Return the answer to the version command."""
     return f"BITalino_v{version}\n".encode("ascii")

@@ -1,8 +1,8 @@
-"""The conversation with a BITalino belt: stop, version, rate, start, then frames for ever.
+"""The conversation with a BITalino belt: stop, version, rate, start, then a stream of frames.
 
 The device takes single bytes and wants 100 ms between them. Every good frame becomes one
-`BeltSample` in ADC counts; its ``ticks`` is the unwrapped sample count. There is no watchdog in
-the device, so silence is noticed here.
+`BeltSample` in ADC counts; its ``ticks`` is the unwrapped sample count. The device has no
+watchdog, so this conversation detects silence.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PAUSE_NS = 100 * MS
 
 
 class BitalinoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to acquire, and what to think of the stream."""
+    """What the belt acquires, and which samples are accepted."""
 
     rate_hz: Literal[10, 100, 1000] = 100
     channels: tuple[int, ...] = (1,)
@@ -86,18 +86,18 @@ class BitalinoSession:
         return self._due_ns
 
     def begin(self, now_ns: int) -> None:
-        """Stop whatever an earlier run left going, then start."""
+        """Stop an acquisition that an earlier run may have left running, then start."""
         self._restart()
         self._say("stopping", codec.STOP, now_ns)
 
     def data_to_send(self) -> bytes:
-        """The command byte that waits."""
+        """Return the command byte that waits."""
         data = bytes(self._out)
         self._out.clear()
         return data
 
     def obey(self, command: Command, now_ns: int) -> None:
-        """A belt takes no commands."""
+        """Refuse every command: a belt takes none."""
         raise DeviceError(f"{self._device}: a belt cannot obey {type(command).__name__}")
 
     def receive(self, data: bytes, now_ns: int) -> list[Sample]:

@@ -1,4 +1,4 @@
-"""One stored DICOM image to what localisation needs: side, exposure time, counts.
+"""Read from a stored DICOM image what localisation needs: side, exposure time, counts.
 
 Pixels come out linear and bright where much radiation arrived, whatever the object's
 photometric conventions. An object without what is needed raises `ProtocolError`.
@@ -19,7 +19,7 @@ from hal.imaging.image import Pixels
 
 
 class DicomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who may send what to whom, and how the two sides are told apart.
+    """Who may send images to whom, and which attribute tells the two sides apart.
 
     ``side_keyword`` is the attribute whose value is ``left`` or ``right`` (configure both to
     what the imager writes). ``skew_ms`` is how far apart the two exposures may be.
@@ -49,7 +49,7 @@ class Radiograph:
 
 
 def exposure_ns(dataset: Any) -> int:
-    """When the picture was taken: acquisition date and time, else content date and time.
+    """Return when the picture was taken: acquisition date and time, else content date and time.
 
     The zone is the time's own, else the object's; without either the time counts as UTC.
     """
@@ -72,7 +72,9 @@ def exposure_ns(dataset: Any) -> int:
 
 
 def counts(dataset: Any) -> Pixels:
-    """Pixels as linear counts, bright where much arrived; shape rows x columns.
+    """Return the pixels as linear counts, bright where much radiation arrived.
+
+    Shape rows x columns.
 
     The attribute Pixel Intensity Relationship Sign decides when it is there; without it
     MONOCHROME1 holds counts and MONOCHROME2 what absorbs (bone white), as radiographs do.

@@ -1,4 +1,4 @@
-"""A C-STORE service on its own threads: takes radiographs, hands located shots on.
+"""A C-STORE service on its own threads: receives radiographs and hands over located shots.
 
 Needs the extra ``dicom`` (pydicom, pynetdicom). The storing side gets success only for what
 could be read; anything else is refused with a status and reported.
@@ -100,7 +100,7 @@ class DicomImager:
         self.worker.stop()
 
     def obey(self, command: Command, now_ns: int) -> None:
-        """Remember the shot's number: the imager itself is triggered by its own console."""
+        """Remember the number of the shot; the imager's own console triggers the exposure."""
         if not isinstance(command, SendExpose):
             raise DeviceError(f"{self.settings.device}: an imager cannot {type(command).__name__}")
         with self._lock:
@@ -112,14 +112,14 @@ class DicomImager:
         return self._pairs.wake_ns
 
     def wake(self, now_ns: int) -> None:
-        """It is `wake_ns` or later."""
+        """Give up pictures that waited too long; called at `wake_ns` or later."""
         with self._lock:
             lost = self._pairs.wake(now_ns)
         for item in lost:
             self.worker.give(item)
 
     def _store(self, event: Any) -> int:
-        """One C-STORE, in the association's thread."""
+        """Handle one C-STORE request, in the association's thread."""
         now_ns = self._clock()
         try:
             picture = decode(event.dataset, self.settings)
@@ -138,7 +138,7 @@ class DicomImager:
 
 
 def _who(event: Any) -> str:
-    """The storing side by its own words."""
+    """Return what the storing side says of itself: title, maker, model."""
     keys = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber")
     words = [str(event.dataset.get(key, "") or "") for key in keys]
     return " ".join(filter(None, (str(event.assoc.requestor.ae_title), *words)))

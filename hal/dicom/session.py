@@ -1,7 +1,7 @@
-"""Stored images become pairs: both sides, one exposure, the number of the shot that asked.
+"""Join stored images to pairs: both sides of one exposure, with the number of the shot request.
 
-No I/O. An imager on DICOM is not triggered from here: a person or its own schedule exposes.
-When a shot was asked for, the next pair answers it; a pair nobody asked for has number -1.
+This module does no I/O. It does not trigger the imager: a person or the imager's own schedule
+exposes. After a shot request, the next pair answers it; an unrequested pair has the number -1.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MOST_WAITING = 4
 
 
 class PairCollector:
-    """Waits for the other side of each radiograph."""
+    """Keeps each radiograph until the other side arrives."""
 
     def __init__(self, settings: DicomSettings) -> None:
         self.settings = settings
@@ -26,16 +26,16 @@ class PairCollector:
 
     @property
     def wake_ns(self) -> int | None:
-        """When the oldest single picture is given up."""
+        """The moment at which the oldest single picture is given up."""
         answer_ns = int(self.settings.answer_ms * 1e6)
         return min((t + answer_ns for _, t in self._waiting), default=None)
 
     def expose(self, shot_id: int) -> None:
-        """A shot was asked for: the next pair is its answer."""
+        """Note a shot request: the next pair answers it."""
         self._asked = shot_id
 
     def receive(self, picture: Radiograph, now_ns: int) -> list[Pair | BadSample]:
-        """Take one stored picture; a repeated one is reported and changes nothing."""
+        """Add one stored picture; report a repeated one and ignore it."""
         device = self.settings.device
         if picture.instance in self._seen:
             return [BadSample(device, now_ns, "picture stored twice", picture.instance)]
@@ -54,7 +54,7 @@ class PairCollector:
         return []
 
     def wake(self, now_ns: int) -> list[BadSample]:
-        """Give up what waited too long."""
+        """Give up pictures that waited too long."""
         answer_ns = int(self.settings.answer_ms * 1e6)
         late = [entry for entry in self._waiting if now_ns >= entry[1] + answer_ns]
         self._waiting = [entry for entry in self._waiting if entry not in late]

@@ -39,16 +39,16 @@ ERRORS = {
 }
 _LONGEST = 4096
 RESOLUTION_MM = 1e-4
-"""What a ``MOV`` line resolves."""
+"""Resolution of a ``MOV`` line."""
 
 
 def meaning(code: int) -> str:
-    """An error code in words."""
+    """Return an error code in words."""
     return f"error {code}, {ERRORS.get(code, 'not in the table')}"
 
 
 def command(name: str, *words: str) -> bytes:
-    """A command or query as a line."""
+    """Return a command or query as a line."""
     return " ".join([name, *words]).encode("ascii") + b"\n"
 
 
@@ -73,7 +73,7 @@ _ASSIGNED = re.compile(rf"([A-Z0-9]{{1,8}})=({_NUMBER})")
 
 
 def read_values(lines: list[str], axes: tuple[str, ...]) -> dict[str, float]:
-    """One number per axis, in the order asked; raises `ProtocolError` for anything else."""
+    """Return one number per axis, in the order asked; raises `ProtocolError` for anything else."""
     values: dict[str, float] = {}
     for line in lines:
         found = _ASSIGNED.fullmatch(line.strip())
@@ -88,7 +88,7 @@ def read_values(lines: list[str], axes: tuple[str, ...]) -> dict[str, float]:
 
 
 def read_flags(lines: list[str], axes: tuple[str, ...]) -> dict[str, bool]:
-    """One 0 or 1 per axis."""
+    """Return one 0 or 1 per axis."""
     values = read_values(lines, axes)
     if not set(values.values()) <= {0.0, 1.0}:
         raise ProtocolError(f"GCS answer is no 0 or 1: {lines}")
@@ -96,14 +96,14 @@ def read_flags(lines: list[str], axes: tuple[str, ...]) -> dict[str, bool]:
 
 
 def read_error(lines: list[str]) -> int:
-    """The code in an answer to ``ERR?``."""
+    """Return the code in an answer to ``ERR?``."""
     if len(lines) != 1 or re.fullmatch(r"-?\d{1,5}", lines[0].strip()) is None:
         raise ProtocolError(f"GCS answer is no error code: {lines!r}")
     return int(lines[0])
 
 
 def answer(lines: list[str]) -> bytes:
-    """An answer of one or more lines."""
+    """Return an answer of one or more lines."""
     return " \n".join(lines).encode("ascii") + b"\n"
 
 
@@ -120,7 +120,7 @@ class Ready(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answers:
-    """Cuts a controller's bytes into answers; raises `ProtocolError` where they are none."""
+    """Cut the bytes of a controller into answers; raise `ProtocolError` where they are none."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -132,7 +132,7 @@ class Answers:
         self._lines.clear()
 
     def feed(self, data: bytes) -> list[GcsAnswer | Ready]:
-        """Take bytes and give the answers they complete."""
+        """Add bytes and return the answers they complete."""
         self._held += data
         answers: list[GcsAnswer | Ready] = []
         while (end := self._held.find(b"\n")) >= 0:
@@ -153,7 +153,7 @@ class Answers:
 
 
 class Commands:
-    """Cuts a client's bytes into lines and control bytes, in the order they came."""
+    """Cut the bytes of a client into lines and control bytes, in the order they came."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -163,7 +163,7 @@ class Commands:
         self._held.clear()
 
     def feed(self, data: bytes) -> list[str | int]:
-        """Take bytes; lines as text (blanks trimmed), control bytes as numbers."""
+        """Add bytes; return lines as text (blanks trimmed) and control bytes as numbers."""
         commands: list[str | int] = []
         for byte in data:
             if byte in CONTROL:

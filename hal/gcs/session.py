@@ -1,9 +1,9 @@
 """The conversation with a hexapod couch: start-up by a table, streamed targets, polled position.
 
-GCS has no watchdog: a couch whose controller fell silent goes to its last target and stays
-there. So the start stops whatever still moves, stale demands are answered with HLT, and each
-set command is followed by ``ERR?``. One target is out at a time; a newer demand replaces one
-that waits.
+GCS has no watchdog: when the sender falls silent, the couch goes to its last target and stays
+there. For this reason the start stops any motion, stale demands are answered with HLT, and
+``ERR?`` follows each set command. One target is unanswered at a time; a newer demand replaces
+one that waits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class GcsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Which axis of the device moves the patient along X, Y, Z of the fixed frame, and its sign."""
     speed_mm_s: float = 20.0
     reference: bool = False
-    """Let the start move an unreferenced couch to its reference marks: nobody may be on it."""
+    """Whether the start may move an unreferenced couch to its reference marks.
+
+    No person may be on it.
+    """
     reference_s: float = 60.0
     trajectory_source: int | None = 1
     """Parameter 0x19001900: 1 = each MOV is the next cyclic target; ``None``: leave it."""
@@ -117,7 +120,7 @@ class GcsSession:
         return min(moments, default=None)
 
     def begin(self, now_ns: int) -> None:
-        """Stop whatever an earlier run left moving, then the start-up table."""
+        """Stop any motion of an earlier run, then begin the start-up table."""
         self._restart(now_ns)
         self._out += codec.STOP_ALL
         self._plan.extend(
@@ -130,7 +133,7 @@ class GcsSession:
         self._next(now_ns)
 
     def data_to_send(self) -> bytes:
-        """The lines and control bytes that wait."""
+        """Return the lines and control bytes that wait."""
         data = bytes(self._out)
         self._out.clear()
         return data
@@ -138,7 +141,7 @@ class GcsSession:
     def obey(self, command: Command, now_ns: int) -> None:
         """Stream a target, or stop at once; raises `DeviceError` for a target out of limits."""
         if isinstance(command, SendStop):
-            # Ahead of every line that waits: it needs no turn.
+            # Sent before all waiting lines: a control byte needs no answer.
             self._out[:0] = codec.STOP_ALL
             self._waiting, self._demanded_ns = b"", None
             if self._quiet_ns is None:
@@ -151,7 +154,7 @@ class GcsSession:
         self._send_waiting(now_ns)
 
     def receive(self, data: bytes, now_ns: int) -> list[Sample]:
-        """Take answers; one that is not what was asked for makes a fresh start of the dialogue."""
+        """Read answers; begin the dialogue again when an answer does not fit its request."""
         if self._quiet_ns is not None:
             self._quiet_ns = now_ns + round(self._set.quiet_ms * MS)
             return []
@@ -219,7 +222,7 @@ class GcsSession:
         self._ask(codec.command("ERR?"), "move error", now_ns)
 
     def _line_for(self, target: Triple) -> bytes:
-        """The MOV line of a demand, judged by what its bytes say."""
+        """Return the MOV line of a demand, judged by what its bytes say."""
         if not is_finite(target):
             raise DeviceError(f"{self._device}: demand {target} is not finite")
         values = {
@@ -255,7 +258,7 @@ class GcsSession:
                 raise DeviceError(f"{self._device}: {self._fault}; it was not sent")
 
     def _lost_thread(self, what: str, now_ns: int) -> list[Sample]:
-        """Forget what is out, leave the line to go quiet, and start the dialogue afresh."""
+        """Drop all open requests, wait until the line is quiet, and begin the dialogue again."""
         self._failures += 1
         if self._failures > self._set.retries:
             raise LinkError(f"{self._device}: {what}, {self._failures} times in a row")

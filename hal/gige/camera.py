@@ -1,8 +1,8 @@
 """A GigE Vision camera on its own thread: sockets, clock, and pictures handed on as they come.
 
-The thread does nothing but move datagrams between the wire and `session` / `reassembly`, so
-that no picture is lost while somebody computes; what takes the pictures must be quick or have
-a queue. A lost camera is opened again, with growing pauses.
+The thread only moves datagrams between the wire and `session` / `reassembly`, so that no
+picture is lost during image processing; the receiver of the pictures must be quick or have a
+queue. A lost camera is opened again, with growing pauses.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DATAGRAMS_A_TURN = 512
 
 
 def receive_buffer(wire: socket.socket) -> int:
-    """Make the socket's buffer large; says how large it became (root may pass the limit)."""
+    """Enlarge the socket's buffer; return its size in bytes (root may exceed the limit)."""
     force = getattr(socket, "SO_RCVBUFFORCE", 33)
     try:
         wire.setsockopt(socket.SOL_SOCKET, force, RECEIVE_BUFFER_BYTES)
@@ -57,7 +57,7 @@ def local_address(host: str, port: int) -> str:
 def discover(
     addresses: tuple[str, ...] = ("255.255.255.255",), wait_s: float = 0.5, port: int = PORT
 ) -> list[GigeIdentity]:
-    """Ask who is there, at addresses or by broadcast; every camera that answers in time."""
+    """Find cameras at addresses or by broadcast; return every camera that answers in time."""
     found: dict[tuple[str, str], GigeIdentity] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -76,7 +76,7 @@ def discover(
 
 
 class GigeCamera:
-    """Runs one camera until `stop`.
+    """Run one camera until `stop`.
 
     ``take`` is called from the camera's thread with every `Image` and `BadSample`,
     ``changed`` with every `LinkChanged`; ``clock`` gives nanoseconds since the run began.
@@ -144,7 +144,7 @@ class GigeCamera:
                 tries += 1
 
     def _converse(self) -> None:
-        """One life of the link: from opening the sockets to its end."""
+        """Run the link once, from opening the sockets to its end."""
         settings = self.settings
         here = local_address(settings.host, settings.port)
         with (
@@ -211,7 +211,7 @@ class GigeCamera:
         return select.select([control, stream, self._ear], [], [], min(1.0, max(0.0, left)))[0]
 
     def _hear(self, session: GigeSession, now_ns: int) -> None:
-        """Somebody rang: take up what waits."""
+        """Clear the wake-up signal and read the datagrams that wait."""
         with contextlib.suppress(OSError):
             self._ear.recv(4096)
         while self._shots:
@@ -240,7 +240,7 @@ class GigeCamera:
 
 
 def _datagrams(wire: socket.socket) -> list[bytes]:
-    """What waits on the wire, up to a turn's worth; raises `OSError` when it broke."""
+    """Return the datagrams that wait, up to a limit; raises `OSError` when the wire broke."""
     waiting: list[bytes] = []
     try:
         while len(waiting) < _DATAGRAMS_A_TURN:

@@ -22,7 +22,7 @@ WRITEREG = 0x0082
 READMEM = 0x0084
 WRITEMEM = 0x0086
 PENDING = 0x0089
-"""An acknowledgement with no command of its own: "still working", milliseconds to wait."""
+"""PENDING_ACK: the camera still works on the command; it carries milliseconds to wait."""
 
 MODE = 0x0004
 XML_URL = 0x0200
@@ -89,7 +89,7 @@ class Ack(NamedTuple):
 
 
 class GigeIdentity(NamedTuple):
-    """Who a camera says it is."""
+    """What a camera says of itself."""
 
     vendor: str
     model: str
@@ -101,7 +101,7 @@ class GigeIdentity(NamedTuple):
 
 
 class Resend(NamedTuple):
-    """Packets ``first`` to ``last`` of a block are wanted again."""
+    """A request to send packets ``first`` to ``last`` of a block again."""
 
     channel: int
     block: int
@@ -110,13 +110,13 @@ class Resend(NamedTuple):
 
 
 def encode_command(ask: GvcpAsk, request_id: int, ack_wanted: bool = True) -> bytes:
-    """One command as a datagram; ``request_id`` is 1 to 65535."""
+    """Return one command as a datagram; ``request_id`` is 1 to 65535."""
     flags = ACK_WANTED if ack_wanted else 0
     return _HEADER.pack(KEY, flags, ask.command, len(ask.payload), request_id) + ask.payload
 
 
 def decode_command(data: bytes) -> GvcpCommand:
-    """The camera's side of `encode_command`."""
+    """Decode what `encode_command` encodes."""
     if len(data) < _HEADER.size:
         raise ProtocolError(f"GVCP command of {len(data)} bytes, at least {_HEADER.size}")
     key, flags, command, length, request_id = _HEADER.unpack_from(data)
@@ -132,12 +132,12 @@ def decode_command(data: bytes) -> GvcpCommand:
 
 
 def encode_ack(ack: Ack) -> bytes:
-    """One acknowledgement as a datagram."""
+    """Return one acknowledgement as a datagram."""
     return _ACK.pack(ack.status, ack.answer, len(ack.payload), ack.request_id) + ack.payload
 
 
 def decode_ack(data: bytes) -> Ack:
-    """The host's side of `encode_ack`."""
+    """Decode what `encode_ack` encodes."""
     if len(data) < _ACK.size:
         raise ProtocolError(f"GVCP answer of {len(data)} bytes, at least {_ACK.size}")
     status, answer, length, request_id = _ACK.unpack_from(data)
@@ -180,7 +180,7 @@ def resend(wanted: Resend, extended: bool = False) -> GvcpAsk:
 
 
 def decode_resend(payload: bytes) -> Resend:
-    """The camera's side of `resend`."""
+    """Decode what `resend` encodes."""
     if len(payload) not in (12, 20):
         raise ProtocolError(f"PACKETRESEND of {len(payload)} bytes, 12 or 20 expected")
     channel, block, first, last = struct.unpack_from(">HHII", payload)
@@ -192,14 +192,14 @@ def decode_resend(payload: bytes) -> Resend:
 
 
 def register_value(ack: Ack) -> int:
-    """The value in the answer to `read_register`."""
+    """Return the value in the answer to `read_register`."""
     if len(ack.payload) != 4:
         raise ProtocolError(f"register answer of {len(ack.payload)} bytes, 4 expected")
     return int.from_bytes(ack.payload, "big")
 
 
 def memory_bytes(ack: Ack, address: int, count: int) -> bytes:
-    """The bytes in the answer to `read_memory`, which repeats the address."""
+    """Return the bytes in the answer to `read_memory`, which repeats the address."""
     if len(ack.payload) != count + 4:
         raise ProtocolError(f"memory answer of {len(ack.payload) - 4} bytes, {count} expected")
     if int.from_bytes(ack.payload[:4], "big") != address:
@@ -212,7 +212,7 @@ def _text(field: bytes) -> str:
 
 
 def decode_identity(payload: bytes) -> GigeIdentity:
-    """What a discovery answer says."""
+    """Return what a discovery answer says."""
     if len(payload) < _IDENTITY.size:
         raise ProtocolError(f"discovery answer of {len(payload)} bytes, {_IDENTITY.size} expected")
     fields = _IDENTITY.unpack_from(payload)
@@ -223,7 +223,7 @@ def decode_identity(payload: bytes) -> GigeIdentity:
 
 
 def encode_identity(identity: GigeIdentity) -> bytes:
-    """The camera's side of `decode_identity`."""
+    """Encode what `decode_identity` decodes."""
     mac = int(identity.mac or "0", 16)
     address = int.from_bytes(bytes(int(part) for part in identity.address.split(".")), "big")
     return _IDENTITY.pack(

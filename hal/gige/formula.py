@@ -1,7 +1,7 @@
 """Formulas of camera descriptions (GenICam): arithmetic over named values, nothing else.
 
-Operator-precedence parsing (Pratt). Names are looked up in a table; there is no way from a
-formula to anything of Python's.
+Operator-precedence parsing (Pratt). Names are looked up in a table; a
+formula cannot reach anything of Python.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class _Reader:
 
 
 def evaluate(text: str, values: Mapping[str, Number]) -> Number:
-    """The value of a formula; raises `ProtocolError` for what it cannot read or compute."""
+    """Return the value of a formula; raises `ProtocolError` for what it cannot read or compute."""
     reader = _Reader(text, values)
     try:
         value = reader.expression(0)

@@ -1,9 +1,10 @@
 """A camera's own description of its features (GenICam XML): names to registers.
 
-Each camera keeps the registers of its features where it likes and says so in an XML file it
-carries. This reads the part of that standard a driver needs to set and read features by name:
-registers, masks, enumerations, commands, and converters with formulas. Access is by scripts:
-generators that yield a command and are sent its answer, so nothing here does I/O.
+Each camera keeps the registers of its features at addresses of its own and describes them in
+an XML file that it carries. This module reads the part of the standard that a driver needs to
+set and read features by name: registers, masks, enumerations, commands, and converters with
+formulas. Access is by generators that yield a command and are sent its answer, so nothing here
+does I/O.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _DEEPEST = 16
 
 
 def unpack_description(data: bytes, name: str) -> bytes:
-    """The XML in a description file, which may be zipped."""
+    """Return the XML in a description file, which may be zipped."""
     if not name.lower().endswith(".zip"):
         return data.rstrip(b"\0")
     try:
@@ -48,7 +49,7 @@ def unpack_description(data: bytes, name: str) -> bytes:
 
 
 class _Node:
-    """One node: its kind and its children's texts by tag."""
+    """A node of the description: its kind and the texts of its children by tag."""
 
     def __init__(self, element: ElementTree.Element) -> None:
         self.kind = element.tag.rsplit("}", 1)[-1]

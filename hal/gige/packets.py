@@ -18,7 +18,7 @@ IMAGE = 0x0001
 HEADER_BYTES = 8
 EXTENDED_HEADER_BYTES = 20
 OVERHEAD_BYTES = 20 + 8 + HEADER_BYTES
-"""IP, UDP and GVSP headers: what of the configured packet size is not picture."""
+"""Bytes of the configured packet size that are IP, UDP and GVSP headers."""
 
 RESENT = 0x0100
 UNAVAILABLE = 0x800C
@@ -65,7 +65,7 @@ class Leader(NamedTuple):
 
     @property
     def region(self) -> tuple[int, ...]:
-        """What must stay as calibrated: format, size, place on the sensor, padding."""
+        """The part that must stay as calibrated: format, size, place on the sensor, padding."""
         return self[1:]
 
     @property
@@ -78,7 +78,7 @@ class Leader(NamedTuple):
 
 
 def decode_packet(data: bytes) -> GvspPacket:
-    """Take a datagram apart; raises `ProtocolError` for what is none."""
+    """Decode a datagram; raises `ProtocolError` for a malformed one."""
     if len(data) < HEADER_BYTES:
         raise ProtocolError(f"GVSP packet of {len(data)} bytes, at least {HEADER_BYTES}")
     status, block, mixed = _HEADER.unpack_from(data)
@@ -104,7 +104,7 @@ def decode_packet(data: bytes) -> GvspPacket:
 
 
 def encode_packet(packet: GvspPacket) -> bytes:
-    """The camera's side of `decode_packet`."""
+    """Encode what `decode_packet` decodes."""
     if packet.extended:
         kind = (packet.kind | EXTENDED) << 24
         head = _EXTENDED.pack(packet.status, 0, kind, packet.block, packet.number)
@@ -115,7 +115,7 @@ def encode_packet(packet: GvspPacket) -> bytes:
 
 
 def decode_leader(content: memoryview) -> Leader:
-    """What the leader of an image says."""
+    """Return what the leader of an image says."""
     if len(content) != _LEADER.size:
         raise ProtocolError(f"GVSP leader of {len(content)} bytes, {_LEADER.size} expected")
     flags, payload_type, timestamp, pixel_format, *sizes = _LEADER.unpack(content)
@@ -130,7 +130,7 @@ def decode_leader(content: memoryview) -> Leader:
 
 
 def encode_leader(leader: Leader) -> bytes:
-    """The camera's side of `decode_leader`."""
+    """Encode what `decode_leader` decodes."""
     timestamp, pixel_format, width, height, offset_x, offset_y, padding_x = leader
     return _LEADER.pack(
         0, IMAGE, timestamp, pixel_format, width, height, offset_x, offset_y, padding_x, 0
@@ -138,7 +138,7 @@ def encode_leader(leader: Leader) -> bytes:
 
 
 def decode_trailer(content: memoryview) -> int:
-    """The height the trailer confirms."""
+    """Return the height the trailer confirms."""
     if len(content) != _TRAILER.size:
         raise ProtocolError(f"GVSP trailer of {len(content)} bytes, {_TRAILER.size} expected")
     reserved, payload_type, height = _TRAILER.unpack(content)
@@ -148,12 +148,15 @@ def decode_trailer(content: memoryview) -> int:
 
 
 def encode_trailer(height: int) -> bytes:
-    """The camera's side of `decode_trailer`."""
+    """Encode what `decode_trailer` decodes."""
     return _TRAILER.pack(0, IMAGE, height)
 
 
 def packets_of(block: int, leader: Leader, picture: bytes, packet_bytes: int) -> list[bytes]:
-    """All datagrams of one picture, ``packet_bytes`` on the wire each; the twin's way to send."""
+    """Return all datagrams of one picture, ``packet_bytes`` on the wire each.
+
+    The twin's way to send.
+    """
     size = packet_bytes - OVERHEAD_BYTES
     pieces = [memoryview(picture)[i : i + size] for i in range(0, len(picture), size)]
     rows: list[tuple[int, memoryview]] = [(LEADER, memoryview(encode_leader(leader)))]

@@ -1,8 +1,8 @@
-"""Pictures out of packets: order, gaps, repeats, and what is to be asked for again.
+"""Assemble pictures from packets: order, gaps, repeats, and requests to send packets again.
 
-No I/O. A picture is handed over only when leader, trailer and every byte between are there
-and agree with each other; anything less becomes a `BadSample` that says what was missing.
-Missing packets are asked for when the trailer, a later picture or silence shows the gap.
+This module does no I/O. It hands over a picture only when leader, trailer and every byte between
+are there and agree with each other; otherwise a `BadSample` says what is missing. Missing packets
+are requested when the trailer, a later picture or silence shows the gap.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_RESENDS = 3
 MOST_OPEN = 4
 MOST_BLOCK = 65_535
 MOST_PACKETS = 65_536
-"""Of one picture; a number beyond is a broken header, not a picture of gigabytes."""
+"""Most packets of one picture; a larger number is a damaged header."""
 CLOCK_JUMP_NS = 1_000_000_000
 
 
@@ -69,7 +69,7 @@ class _Open:
     spoiled: str = ""
 
     def missing(self, expected: int | None) -> list[int]:
-        """Packet numbers not there yet, as far as one can know."""
+        """Packet numbers that are known to be missing."""
         last = self.last if self.last is not None else expected
         gone = [] if self.leader is not None else [0]
         if last is None:
@@ -83,7 +83,7 @@ class _Open:
 
 
 class Reassembly:
-    """Puts pictures of one stream together.
+    """Assemble the pictures of one stream.
 
     ``packet_bytes`` is the packet size the camera was set to, ``ticks_hz`` the frequency of
     its timestamps (to see that they advance as time does).
@@ -100,7 +100,7 @@ class Reassembly:
         self._turns = 0
         self._clock: tuple[int, int] | None = None
         self._like: Leader | None = None
-        """What region of the sensor all pictures are of: the first one that came twice."""
+        """The sensor region of all pictures: the first region that came twice."""
         self._sure = False
 
     @property
@@ -143,7 +143,7 @@ class Reassembly:
         return answer + self._crowd(now_ns)
 
     def _picture(self, block: int, extended: bool, now_ns: int) -> _Open | None:
-        """The open picture of a block; ``None`` when it was closed before."""
+        """Return the open picture of a block; ``None`` when it was closed before."""
         picture = self._open.get(block)
         if picture is not None:
             return picture
@@ -189,7 +189,7 @@ class Reassembly:
             picture.pieces[number] = content
 
     def _expected_last(self, picture: _Open) -> int | None:
-        """The trailer's number, from the leader or from the picture before."""
+        """Return the trailer's number, from the leader or from the picture before."""
         leader = picture.leader or self._like
         return None if leader is None else -(-leader.picture_bytes // self.piece_bytes) + 1
 
@@ -208,7 +208,7 @@ class Reassembly:
             previous = number
 
     def wake(self, now_ns: int) -> list[GvspFrame | BadSample]:
-        """It is `wake_ns` or later: ask for missing packets, or give a picture up."""
+        """Ask for missing packets or give a picture up; called at `wake_ns` or later."""
         answer: list[GvspFrame | BadSample] = []
         for picture in list(self._open.values()):
             if now_ns < self._due(picture):
@@ -220,7 +220,7 @@ class Reassembly:
                 before = picture.asked
                 self._ask(picture, now_ns)
                 if picture.asked == before:
-                    # Nothing is known to be missing: the end itself must be, or the rest lies.
+                    # No packet is known to be missing: the trailer is, or the sizes disagree.
                     picture.asked, picture.asked_ns = MOST_RESENDS, now_ns
         return answer
 
@@ -269,7 +269,7 @@ class Reassembly:
         )
 
     def _disagreement(self, picture: _Open, leader: Leader) -> str:
-        """Why the packets do not make one picture, or nothing."""
+        """Return why the packets do not make one picture, or nothing."""
         last = picture.last or 0
         # Some cameras leave the trailer's height empty.
         if picture.height not in (0, leader.height):
@@ -282,7 +282,7 @@ class Reassembly:
         return self._clock_jump(picture, leader)
 
     def _clock_jump(self, picture: _Open, leader: Leader) -> str:
-        """Whether the camera's clock went on as the host's did."""
+        """Return whether the camera's clock went on as the host's did."""
         ticks_ns = leader.timestamp * 1_000_000_000 // self.ticks_hz
         before, self._clock = self._clock, (picture.started_ns, ticks_ns)
         if before is None:
@@ -293,7 +293,7 @@ class Reassembly:
         return ""
 
     def _unwrap(self, picture: _Open) -> int:
-        """A frame count that goes on where the 16-bit block id starts again at 1."""
+        """Return a frame count that continues when the 16-bit block id starts again at 1."""
         if picture.extended:
             return picture.block
         if self._newest is not None:

@@ -1,8 +1,8 @@
 """The conversation with a GigE Vision camera over its control port: a table of phases, no I/O.
 
 Each phase is a script that yields commands and is sent their answers; the table says which
-phase follows which. One command is in the air at a time and is repeated until answered. After
-the last phase the camera streams, and a register read now and then keeps it ours.
+phase follows which. One command is unanswered at a time and is repeated until it is answered.
+After the last phase the camera streams; a register read at intervals keeps the control privilege.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class GigeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class GigeSession:
-    """Takes a camera from silence to streaming and keeps it; see `hal.ports.Conversation`.
+    """Start a camera, let it stream and keep control of it; see `hal.ports.Conversation`.
 
     ``stream`` is where the pictures are to go: IPv4 address and UDP port of this host.
     """
@@ -140,7 +140,7 @@ class GigeSession:
         return []
 
     def wake(self, now_ns: int) -> list[Sample]:
-        """Repeat what was not answered, or show the camera that we are there."""
+        """Repeat an unanswered command, or read a register to keep control."""
         if self._in_air is not None:
             if now_ns < self._deadline_ns:
                 return []
@@ -159,7 +159,7 @@ class GigeSession:
         return []
 
     def obey(self, command: Command, now_ns: int) -> None:
-        """Pull the trigger by software; anything else a camera cannot do."""
+        """Trigger the exposure by software; refuse every other command."""
         if not isinstance(command, SendExpose):
             raise DeviceError(f"{self.settings.device}: a camera cannot {type(command).__name__}")
         if not self.ready or self.features is None:
@@ -175,7 +175,7 @@ class GigeSession:
         self._outgoing.append(encode_command(ask, self._request_id, ack_wanted=False))
 
     def farewell(self, now_ns: int) -> None:
-        """Stop the pictures and give the camera back: two commands nobody waits for."""
+        """Stop the stream and release control: two commands whose answers are not awaited."""
         self._in_air, self._script = None, None
         self._scripts.clear()
         if self.features is not None and "AcquisitionStop" in self.features:
@@ -186,7 +186,7 @@ class GigeSession:
         self.phase = "closed"
 
     def data_to_send(self) -> bytes:
-        """The next datagram for the control port, or nothing."""
+        """Return the next datagram for the control port, or nothing."""
         return self._outgoing.popleft() if self._outgoing else b""
 
     def _queue(self, ask: GvcpAsk) -> bytes:
@@ -196,7 +196,7 @@ class GigeSession:
         return datagram
 
     def _advance(self, ack: Ack | None, now_ns: int) -> None:
-        """Send the answer into the script, and what it asks next to the camera."""
+        """Send the answer into the script, and the next command to the camera."""
         while self._in_air is None:
             if self._script is None:
                 if not self._scripts:

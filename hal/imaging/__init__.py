@@ -1,1 +1,1 @@
-"""Where things are, from two pictures of them: calibration, detection, triangulation, labels."""
+"""Locate markers and seeds from two pictures: calibration, detection, triangulation, naming."""

@@ -1,4 +1,4 @@
-"""The middle of a seed's picture to a fraction of a pixel, and of seeds that touch.
+"""Locate the centre of a seed in a picture to a fraction of a pixel, also where seeds touch.
 
 A seed is a rod: along itself a step up and a step down, across itself a hill, both softened
 by the same blur. Rods of one window are fitted at once, with a sloping ground below, so that
@@ -32,7 +32,7 @@ _WIDEST_BLUR_PX = 1.4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """Middles of the rods (n x 2, pixels) and what speaks for each of them (n).
+    """Centres of the fitted rods (n x 2, pixels) and the quality of each fit (n).
 
     ``heights`` over the ground, ``likeness`` the correlation with the data (0 to 1),
     ``sigma_px`` the standard deviation of the middle along its worst direction, ``plausible``
@@ -47,7 +47,7 @@ class Fit:
 
 
 def _rod(parameters: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """One rod's value (m) and its derivatives (m x 6) at the points ``x``, ``y``."""
+    """Return one rod's value (m) and its derivatives (m x 6) at the points ``x``, ``y``."""
     cx, cy, height, direction, log_half, log_soft = parameters
     half = _SHORTEST_PX + np.exp(np.clip(log_half, -6.0, 5.0))
     soft = np.exp(np.clip(log_soft, -2.0, 4.0))
@@ -145,7 +145,7 @@ def _first_guess(
 def fit_blobs(flat: Field, starts: Array, radius_px: float, length_px: float) -> Fit | None:
     """Fit one rod per start (n x 2, in ``flat``'s pixels) to what lies around them.
 
-    ``None``: the starts lie too near the edge or the fit ran away.
+    Returns ``None`` where the starts lie too near the edge or the fit diverged.
     """
     count = len(starts)
     reach = max(length_px / 2.0, radius_px) + radius_px + 3.0
@@ -183,7 +183,7 @@ def _judge(
     radius_px: float,
     length_px: float,
 ) -> Fit:
-    """What speaks for each fitted rod."""
+    """Return the quality of each fitted rod."""
     value, jacobian = _model(found, x, y, count)
     freedom = max(1, len(values) - len(found))
     noise = float(np.sum((value - values) ** 2)) / freedom
@@ -213,7 +213,7 @@ def sharpen(
 
     The peaks along one long seed meet in its middle and become one candidate. Peaks that no
     single rod explains are explained by two or three, if that succeeds; what then remains
-    (the edge of a bone, a knot of seeds) stays where it was.
+    (the edge of a bone, a cluster of seeds) stays where it was.
     """
     local = candidates.places_px - candidates.offset_px
     places = local.copy()
@@ -263,7 +263,7 @@ def _split(
     length_px: float,
     likeness: float,
 ) -> tuple[Array, Array]:
-    """Explain knots of unexplained peaks by two or three rods each."""
+    """Explain groups of unexplained peaks by two or three rods each."""
     rest = np.nonzero(~fitted)[0]
     owner = groups(places[rest], length_px + 2.0 * radius_px)
     new, tall = [places[fitted]], [strength[fitted]]

@@ -1,8 +1,8 @@
-"""A stereo camera's calibration from pictures of a flat board held in many ways.
+"""Calibrate a stereo camera from pictures of a flat board held in many poses.
 
-Each camera first by itself, then both together with their intrinsics held: the pair of board
-views fixes how the cameras stand to each other. ChArUco boards may be partly hidden;
-chessboards must be seen whole.
+Each camera is calibrated by itself first. Then both are calibrated together with fixed intrinsics:
+the pairs of board views give the pose of one camera to the other. ChArUco boards may be partly
+hidden; chessboards must be seen whole.
 """
 
 # pyright: basic
@@ -73,7 +73,7 @@ def charuco_board(board: Board) -> cv2.aruco.CharucoBoard:
 
 
 def corner_places_mm(board: Board) -> Array:
-    """All inner corners on the board (n x 3, z = 0), numbered along the rows."""
+    """Return all inner corners on the board (n x 3, z = 0), numbered along the rows."""
     across, down = board.columns - 1, board.rows - 1
     y, x = np.mgrid[0:down, 0:across]
     flat = np.column_stack([x.ravel(), y.ravel(), np.zeros(across * down)]) + [1.0, 1.0, 0.0]
@@ -81,7 +81,7 @@ def corner_places_mm(board: Board) -> Array:
 
 
 def find_corners(pixels: Pixels, board: Board) -> Corners:
-    """The board's corners in a picture; none where it is not recognised."""
+    """Return the board's corners in a picture; none where it is not recognised."""
     nothing = Corners(np.zeros(0, dtype=np.intp), np.zeros((0, 2)))
     if board.kind == "charuco":
         detector = cv2.aruco.CharucoDetector(charuco_board(board))

@@ -1,7 +1,7 @@
 """A stereo pair's calibration on disk: JSON with date, residual and a checksum over the rest.
 
-A file somebody edited by hand, or that a disk half wrote, is refused: geometry a little wrong
-would steer the beam beside the tumour and look right on the screen.
+A file that was edited by hand or only partly written is refused: a small error in the geometry
+would steer the beam beside the tumour and would not be visible on the screen.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hal.imaging.view import Array, View, pinhole
 from hal.sealed import SealError, read_sealed, write_sealed
 
 RESIDUAL_PX = 0.5
-"""What calibrating accepts; a file that says more was not written by it."""
+"""Largest residual that calibration accepts; a file with a larger one is refused."""
 
 
 class StoredView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +33,7 @@ class StoredView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PairCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a calibration found: for which device, when (ISO 8601), how well, and the views."""
+    """Result of a calibration: device, date (ISO 8601), residual, and the views."""
 
     kind: Literal["xray", "camera"]
     device: str
@@ -64,7 +64,7 @@ def _rows(matrix: Array) -> tuple[tuple[float, ...], ...]:
 
 
 def store(view: View) -> StoredView:
-    """The record of a view."""
+    """Return the record of a view."""
     return StoredView(
         view.name,
         view.width_px,

@@ -1,6 +1,6 @@
-"""What a stereo marker camera is told: which markers it looks for, and how its two views stand.
+"""Settings of a stereo marker camera: which markers it looks for, and the pose of its two views.
 
-Records only: a configuration is read without OpenCV.
+This module holds records only, so that a configuration is read without OpenCV.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class MarkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class StereoGeometry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Two like cameras side by side, both turned to a point ``distance_mm`` in front of them.
 
-    As drawn, before a board says how they do stand (unverified for any camera there is).
+    This is the nominal geometry, used until a board calibration replaces it (unverified).
     """
 
     focal_px: Annotated[float, Meta(ge=100, le=20_000)] = 1600.0

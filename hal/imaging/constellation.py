@@ -1,10 +1,11 @@
-"""Which picture is which fiducial: known arrangement against all possible pairs of pictures.
+"""Name the seed pictures: compare the known arrangement with all possible pairs of pictures.
 
 Every left picture may belong to every right one whose ray passes near enough; most of those
-points are ghosts. Three points that lie to each other as three planned fiducials do give a
-pose; the pose says where the rest must be; the assignment that explains most fiducials with
-the smallest misfit wins. A fiducial that another reading puts elsewhere about as well is taken
-for missing, and a shot that leaves too few is refused: a wrong name is worse than none.
+points are false. Three points whose distances equal those of three planned fiducials give a
+pose. The pose predicts where the other fiducials must be. The assignment that explains most
+fiducials with the smallest misfit is taken. A fiducial that another assignment places elsewhere
+almost as well counts as missing. A shot with too few fiducials is refused: a wrong name is worse
+than no name.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _MOST_TRIALS = 20_000
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may be called the planned arrangement.
+    """Tolerances within which points count as the planned arrangement.
 
     ``search_mm`` is how far the arrangement may be from where it is expected,
     ``ray_mm`` how far two rays may miss each other, ``residual_mm`` how far one fiducial may
@@ -49,7 +50,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """One way to read the pictures: per fiducial the index of its left and right picture.
+    """One assignment of the pictures: for each fiducial the index of its left and right picture.
 
     -1 means not found. ``misfit_mm`` is the root mean square distance from the rigid pose.
     """
@@ -165,7 +166,10 @@ def _conflict(
     used: tuple[NDArray[np.intp], NDArray[np.intp]],
     touching_px: float,
 ) -> int | None:
-    """The fiducial that must give up a picture another one holds; touching ones may share."""
+    """Return the fiducial that must give up a picture that another one uses.
+
+    Touching seeds may share.
+    """
     found = np.nonzero(owner >= 0)[0]
     for one, two in combinations(found.tolist(), 2):
         for picture, use in zip(pictures, used, strict=True):
@@ -210,7 +214,7 @@ def _read(
 
 
 def _agreeing(best: Reading, other: Reading, apart_mm: float) -> NDArray[np.bool_]:
-    """The fiducials two readings put in the same place; shape k."""
+    """Return the fiducials two readings put in the same place; shape k."""
     apart = np.linalg.norm(best.points_mm - other.points_mm, axis=1)
     return best.found & other.found & (np.nan_to_num(apart, nan=np.inf) <= apart_mm)
 
@@ -279,7 +283,7 @@ def read_constellation(
 
 
 def _only(reading: Reading, kept: NDArray[np.bool_]) -> Reading:
-    """The reading with the other fiducials taken for missing."""
+    """Return the reading with the other fiducials taken for missing."""
     return replace(
         reading,
         left=np.where(kept, reading.left, -1),
@@ -296,7 +300,7 @@ def _doubtful(
     right_px: Array,
     rules: Rules,
 ) -> NDArray[np.bool_]:
-    """Fiducials one of whose pictures has another possible partner, and that lie badly.
+    """Return fiducials that have another possible partner picture and fit badly.
 
     A seed hidden in one view may borrow the picture of foreign metal: then the metal's own
     other picture is left over on the same ray. Such a fiducial must lie where the others say.
@@ -319,7 +323,7 @@ def _doubtful(
 
 
 def _off_its_place(planned: Array, points: Array, at: int) -> float:
-    """How far one point is from where the others put it; infinite where they cannot say."""
+    """Return how far one point is from where the others put it; infinite where they cannot say."""
     count = len(points)
     if count == 1:
         return np.inf

@@ -1,8 +1,8 @@
-"""One stereo radiograph to fiducials in space: seeds, names, sub-pixel places, last doubts.
+"""Locate fiducials in a stereo radiograph: find seeds, name them, refine, check.
 
 A fiducial is reported only when both its pictures look like a seed, its rays meet, and it lies
-in the rigid arrangement with the others; whatever fails one of these is missing (``None``),
-and a shot whose reading is in doubt reports none at all and says why.
+in the rigid arrangement with the others; one that fails a test is missing (``None``). A shot
+whose assignment is in doubt reports no fiducial and says why.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class FiducialSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 @dataclass(frozen=True, slots=True)
 class LocatedFiducials:
-    """What a shot showed: one place per planned fiducial, or ``None``; ``doubt`` says why none.
+    """Result of a shot: one position for each planned fiducial, or ``None``.
+
+    ``doubt`` says why none.
 
     ``residual_mm`` and ``ray_mm`` are the largest among the reported; ``confidence`` the least
     likeness of their pictures (0 to 1).
@@ -212,7 +214,7 @@ class FiducialFinder:
     def _measure(
         self, reading: Reading, seen: list[Candidates], looks: list[SeedLook]
     ) -> LocatedFiducials:
-        """Places to a fraction of a pixel, then the checks that may still take one away."""
+        """Refine the positions to a fraction of a pixel, then remove those that fail a check."""
         posed = reading.pose.put(self.planned_mm)
         left, right = (
             _picture_fit(seen[i], used, self.views[i].project(posed), looks[i], self.settings)

@@ -1,4 +1,4 @@
-"""One picture as a camera delivered it, whatever the camera and the wire."""
+"""A picture as a camera delivered it, the same for every camera and wire."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ class Image:
 
 
 Take = Callable[[Image | BadSample], None]
-"""What a camera calls, from its own thread, with all it has."""
+"""The function that a camera calls from its own thread with each picture or bad sample."""

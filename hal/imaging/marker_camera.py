@@ -1,4 +1,4 @@
-"""A stereo pair of camera pictures to markers in space, the same marker under the same number.
+"""Locate markers from a stereo pair of pictures; a marker keeps its number.
 
 Discs look alike: the known arrangement names them once, then each is followed by where it was
 (`ACQUIRING`, `FOLLOWING`). ArUco markers name themselves. The error reported for a marker is
@@ -50,7 +50,7 @@ class MarkerCamera:
         return "ACQUIRING" if self._places is None else "FOLLOWING"
 
     def locate(self, device: str, left: Image, right: Image) -> list[Sample]:
-        """One `MarkerFrame`, or the `BadSample` that says why there is none."""
+        """Return one `MarkerFrame`, or the `BadSample` that says why there is none."""
         for view, image in zip(self.views, (left, right), strict=True):
             if image.pixels.shape[:2] != (view.height_px, view.width_px):
                 size = f"{image.pixels.shape[1]} x {image.pixels.shape[0]} pixels"
@@ -116,7 +116,7 @@ class MarkerCamera:
         return triangulate(*self.views, means[0], means[1]).points_mm[0]
 
     def _nearest(self, view: View, spots: Array, places: Array) -> Array:
-        """Give every marker the spot nearest to where it was, no spot twice; NaN for none."""
+        """Assign to each marker the spot nearest to its last place, no spot twice; NaN: none."""
         pictures = np.full((len(places), 2), np.nan)
         if not len(spots):
             return pictures

@@ -1,4 +1,4 @@
-"""Where in one camera picture the markers are: round discs by their grey centroid, or ArUco.
+"""Find markers in a camera picture: round discs by their grey-value centroid, or ArUco markers.
 
 A disc's middle is the centroid of the light above the ground around it, which uses every pixel
 of its edge and is good to a fiftieth of a pixel; an ArUco marker's is where the diagonals of
@@ -66,7 +66,7 @@ def find_discs(pixels: Pixels, look: DiscLook, region: Region | None = None) -> 
 
 
 def _otsu(part: Any) -> float:
-    """A threshold between ground and light, from every fourth pixel."""
+    """Return a threshold between ground and light, from every fourth pixel."""
     sample = np.ascontiguousarray(part[::4, ::4])
     level, _ = cv2.threshold(sample, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     darkest, lightest = float(sample.min()), float(sample.max())
@@ -75,7 +75,7 @@ def _otsu(part: Any) -> float:
 
 
 def _centroid(part: Any, box: Region) -> tuple[float, float] | None:
-    """The centroid of light above the ground in a box with a margin; ``None`` at the edge."""
+    """Return the centroid of the light above the background in a box; ``None`` at the edge."""
     margin = 3
     left, top, width, height = box
     x0, y0, x1, y1 = left - margin, top - margin, left + width + margin, top + height + margin
@@ -140,8 +140,8 @@ class ArucoFinder:
 def sharpen_corners(pixels: Any, corners_px: Array) -> Array:
     """Corners (4 x 2) where lines through the four edges cross, each edge seen in many profiles.
 
-    A corner itself is blurred round; a whole edge is not. Corners stay where they were when
-    their edges cannot be followed.
+    Blur rounds a corner but not a whole edge. Corners stay where they were when their edges
+    cannot be followed.
     """
     starts, ends = corners_px, np.roll(corners_px, -1, axis=0)
     along = ends - starts
@@ -179,7 +179,7 @@ def sharpen_corners(pixels: Any, corners_px: Array) -> Array:
 
 
 def _line(points: Array, weights: Array) -> tuple[Array, Array]:
-    """A point and the direction of the line through points (n x 2), without the outliers."""
+    """Return a point and the direction of the line through points (n x 2), without the outliers."""
     keep = weights > 0.1 * np.median(weights)
     middle, way = points.mean(axis=0), np.array([1.0, 0.0])
     for _ in range(2):
@@ -199,7 +199,7 @@ def _moments(centred: Array) -> tuple[float, float, float]:
 
 
 def diagonal_crossing(corners_px: Array) -> Array:
-    """Where the diagonals of a marker cross (2): the picture of its middle."""
+    """Return where the diagonals of a marker cross (2): the picture of its middle."""
     a, b, c, d = corners_px
     first, second = c - a, d - b
     cross = first[0] * second[1] - first[1] * second[0]
@@ -208,7 +208,9 @@ def diagonal_crossing(corners_px: Array) -> Array:
 
 
 def marker_pose(view: View, corners_px: Array, side_mm: float) -> tuple[Array, Array, float]:
-    """Where one camera alone sees a square marker: middle (3, mm) and turn (3 x 3), and how well.
+    """Return where one camera alone sees a square marker.
+
+    Middle (3, mm) and turn (3 x 3), and how well.
 
     In the view's own axes; the last is the root mean square reprojection error in pixels.
     ``cv2.solvePnP`` with IPPE for squares; OpenCV 5 has no ``estimatePoseSingleMarkers``.

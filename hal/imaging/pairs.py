@@ -1,7 +1,8 @@
-"""Left and right pictures that belong together, and the shot that asked for them; no I/O.
+"""Join left and right pictures of one exposure, and the shot request they answer; no I/O.
 
-Two cameras have two clocks that agree on nothing but the pace. Pictures that reached the host
-within half a frame of each other are one exposure; what finds no partner is reported, not kept.
+The clocks of two cameras have the same rate but not the same zero. Pictures that reached the host
+within half a frame of each other are one exposure; a picture without a partner is reported and
+dropped.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class ShotBook:
         return self._shot is not None
 
     def expose(self, shot_id: int, now_ns: int) -> list[BadSample]:
-        """A shot was asked for; one still open is given up."""
+        """Note a shot request; give up a shot that is still open."""
         answer = self._give_up(now_ns, "another shot was asked for") if self._shot else []
         self._shot, self._pictures = (shot_id, now_ns), {}
         return answer
@@ -112,7 +113,7 @@ class ShotBook:
         return [Pair(left, right, shot_id)]
 
     def spoil(self, now_ns: int, why: str) -> list[BadSample]:
-        """A picture of the open shot is known to be lost."""
+        """Note that a picture of the open shot is lost."""
         return self._give_up(now_ns, why) if self._shot is not None else []
 
     def wake(self, now_ns: int) -> list[BadSample]:

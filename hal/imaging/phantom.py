@@ -1,4 +1,4 @@
-"""How an X-ray pair really stands, from radiographs of beads at known places.
+"""Calibrate the geometry of an X-ray pair from radiographs of beads at known positions.
 
 Which bead is which spot is found from the nominal geometry and then improved; the direct
 linear transform (Hartley & Zisserman, Multiple View Geometry, 2nd ed., alg. 7.1) gives a
@@ -27,7 +27,9 @@ class CalibrationError(ValueError):
 
 
 class PhantomRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a calibration holds: beads named, residual, and how far the room may be off plan.
+    """Conditions for a valid calibration.
+
+    Beads named, residual, deviation from the nominal geometry.
 
     ``near_px`` is how far a bead may be from where the plan (after a common shift, turn and
     stretch) expects it.
@@ -61,7 +63,7 @@ def helix_phantom(
 
 
 def direct_linear_transform(space_mm: Array, picture_px: Array) -> Array:
-    """The projection matrix (3 x 4) that takes points (n x 3, n at least 6) to pictures (n x 2).
+    """Return the projection matrix (3 x 4) that maps points (n x 3, n >= 6) to pictures (n x 2).
 
     Raises `CalibrationError` for points in one plane, which leave it undetermined.
     """

@@ -1,4 +1,4 @@
-"""How a rigid arrangement of points lies: the turn and shift that fit it best (Kabsch).
+"""Fit the rotation and translation of a rigid arrangement of points (Kabsch).
 
 Source: W. Kabsch, Acta Cryst. A32 (1976) 922; the sign correction keeps mirror images out.
 """
@@ -59,19 +59,19 @@ def fit_poses(planned_mm: Array, found_mm: Array) -> tuple[Array, Array]:
 
 
 def fit_pose(planned_mm: Array, found_mm: Array) -> RigidPose:
-    """The best `RigidPose` of one arrangement (m x 3 each)."""
+    """Return the best `RigidPose` of one arrangement (m x 3 each)."""
     rotations, shifts = fit_poses(planned_mm[None], found_mm[None])
     return RigidPose(rotations[0], shifts[0])
 
 
 def residuals_mm(planned_mm: Array, found_mm: Array) -> Array:
-    """How far each point is from where the best pose of all would put it; shape m."""
+    """Return how far each point is from where the best pose of all would put it; shape m."""
     pose = fit_pose(planned_mm, found_mm)
     return np.linalg.norm(pose.put(planned_mm) - found_mm, axis=1)
 
 
 def _smallest_turns(before: Array, after: Array) -> Array:
-    """The smallest turns that lay directions (n x 3) on others, by Rodrigues' formula."""
+    """Return the smallest turns that lay directions (n x 3) on others, by Rodrigues' formula."""
     before = before / np.maximum(np.linalg.norm(before, axis=1, keepdims=True), 1e-12)
     after = after / np.maximum(np.linalg.norm(after, axis=1, keepdims=True), 1e-12)
     axis = np.cross(before, after)

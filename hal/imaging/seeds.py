@@ -1,4 +1,4 @@
-"""Where in one radiograph metal seeds may be: flatten, filter at the seed's size, take peaks.
+"""Find possible metal seeds in a radiograph: flatten, filter at the seed's size, take the peaks.
 
 The picture is turned into attenuation (minus the logarithm of the counts), so that a seed
 weighs the same behind bone and behind lung; a wide Gaussian taken away leaves what is small;
@@ -44,7 +44,7 @@ class SeedLook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """What may be seeds: places (n x 2, strongest first) and signal to noise (n).
+    """Possible seeds: positions (n x 2, strongest first) and signal to noise (n).
 
     ``middles_px`` (n x 2) is where the whole spot that a peak belongs to has its middle.
 
@@ -77,7 +77,7 @@ def flatten(image: NDArray[np.uint16] | NDArray[np.uint8], background_px: float)
 
 
 def answer(flat: Field, radius_px: float) -> Field:
-    """The negative Laplacian of Gaussian at the scale a blob of ``radius_px`` answers best to."""
+    """Return the negative Laplacian of Gaussian at the scale of a blob of ``radius_px``."""
     sigma = max(0.8, radius_px / np.sqrt(2.0))
     smooth = cv2.GaussianBlur(flat, (0, 0), float(sigma))
     return np.asarray(-(sigma**2) * cv2.Laplacian(smooth, cv2.CV_32F, ksize=3), dtype=np.float32)
@@ -93,7 +93,7 @@ def local_noise(response: Field, reach_px: int = 41) -> tuple[Field, float]:
 
 
 def _quadratic_peak(patch: Array) -> Array:
-    """The top of a parabola through a 3 x 3 patch, relative to its middle; x, y."""
+    """Return the top of a parabola through a 3 x 3 patch, relative to its middle; x, y."""
     shift = np.zeros(2)
     for axis, (before, after) in enumerate(
         ((patch[1, 0], patch[1, 2]), (patch[0, 1], patch[2, 1]))
@@ -115,7 +115,7 @@ def _thin(places: Array, strength: Array, apart_px: float) -> NDArray[np.intp]:
 
 
 def _spot_middle(ratio: Field, peak: Array, look: SeedLook) -> Array:
-    """The middle of what hangs together with a peak above half its height."""
+    """Return the middle of what hangs together with a peak above half its height."""
     reach = int(look.length_px + 2.0 * look.radius_px) + 2
     x, y = round(float(peak[0])), round(float(peak[1]))
     x0, y0 = max(0, x - reach), max(0, y - reach)

@@ -1,8 +1,8 @@
-"""Two cameras made one device: pictures in from their threads, samples out of a worker's.
+"""Combine two cameras to one device: pictures come from their threads, samples leave a worker.
 
-Looking at pictures takes milliseconds; it is done here, beside the control loop, never in it.
-When pictures come faster than they can be looked at, the oldest is dropped and reported.
-The cameras may be GigE, UVC, files or a DICOM receiver: anything that starts, stops and takes.
+Image processing takes milliseconds, so it runs in a worker thread and never in the control loop.
+When pictures come faster than they can be processed, the oldest is dropped and reported. The
+cameras may be GigE, UVC, files or a DICOM receiver.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DEPTH = 4
 
 
 class StereoCamera(Protocol):
-    """What a stereo device needs of a camera; pictures come to the device's `take`."""
+    """What a stereo device needs of a camera."""
 
     def start(self) -> None:
         """Open it."""
@@ -48,10 +48,10 @@ class Triggered(StereoCamera, Protocol):
 
 
 class Worker:
-    """A thread that looks at what it is given, oldest first, and drops what it cannot keep up with.
+    """A thread that processes queued items, oldest first, and drops items when the queue is full.
 
     ``look`` turns one item into samples; ``hand_over`` is called from the worker's thread. An
-    exception in ``look`` is a fault of ours: it is handed over as `BadSample` and kept in
+    exception in ``look`` is a defect of the program: it is handed over as `BadSample` and kept in
     ``failure``.
     """
 
@@ -152,7 +152,7 @@ class MarkerDevice:
             self.worker.give(item)
 
     def obey(self, command: Command, now_ns: int) -> None:
-        """A marker camera obeys nothing."""
+        """Refuse every command: a marker camera takes none."""
         raise DeviceError(f"{self.device}: a marker camera cannot {type(command).__name__}")
 
     def _look(self, item: Pair | BadSample) -> list[Sample]:
@@ -241,5 +241,5 @@ class XrayDevice:
 
 
 def _renamed(sample: BadSample, device: str) -> BadSample:
-    """A camera's complaint as the stereo device's; which camera stands in the value."""
+    """Return a camera's bad sample in the name of the stereo device; its value names the camera."""
     return BadSample(device, sample.t_ns, sample.what, f"{sample.device}: {sample.value}")

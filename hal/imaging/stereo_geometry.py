@@ -1,4 +1,4 @@
-"""The two views of a stereo marker camera as it is meant to stand, before a board is seen.
+"""The nominal views of a stereo marker camera, used until a board calibration replaces them.
 
 Space is the left camera's own frame: x to the right of its picture, y down, z into it.
 """
@@ -15,7 +15,7 @@ from hal.imaging.view import View, pinhole
 
 
 def stereo_views(geometry: StereoGeometry, distortion: tuple[float, ...] = ()) -> tuple[View, View]:
-    """Both views as drawn, left and right."""
+    """Return both nominal views, left and right."""
     lean = math.atan2(geometry.baseline_mm / 2.0, geometry.distance_mm)
     size = (geometry.width_px, geometry.height_px)
     camera_matrix = [

@@ -1,8 +1,8 @@
-"""A point in space from its two pictures: where the two rays pass each other.
+"""Locate a point in space from its two pictures: the midpoint between the two rays.
 
 The midpoint of the shortest line between the rays is used; for two views of like quality it
 is within a few per cent of the best linear estimate, and it says by itself how far the rays
-miss each other, which is what tells a true pair from a false one.
+miss each other, which separates true pairs from false ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hal.imaging.view import Array, View
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Triangulated:
-    """Points in space, shape n x 3, with what speaks against each, shape n.
+    """Points in space, shape n x 3, with the error measures of each, shape n.
 
     ``ray_distance_mm`` is the shortest distance of the two rays, ``reprojection_px`` the root
     mean square of the distances between the pictures and the point's projections.
@@ -64,5 +64,5 @@ def all_pairs(left: View, right: View, left_px: Array, right_px: Array) -> tuple
 
 
 def millimetres_per_pixel(left: View, right: View, points_mm: Array) -> Array:
-    """What one pixel of reprojection error is worth at points (n x 3); shape n."""
+    """Return what one pixel of reprojection error is worth at points (n x 3); shape n."""
     return (left.pixel_mm(points_mm) + right.pixel_mm(points_mm)) / 2.0

@@ -1,4 +1,4 @@
-"""One view of a stereo pair: how a point in space becomes a point in the picture.
+"""One view of a stereo pair: projects a point in space to a point in the picture.
 
 The same record serves a marker camera and an X-ray source with its panel, both being pinholes:
 ``P = K [R | t]``. Pixel coordinates count from the centre of the top left pixel, x to the
@@ -54,7 +54,7 @@ class View:
         return points_mm @ self.rotation[2] + self.translation_mm[2]
 
     def pixel_mm(self, points_mm: Array) -> Array:
-        """How much of space one pixel covers at points (n x 3); shape n."""
+        """Return how much of space one pixel covers at points (n x 3); shape n."""
         return self.depth_mm(points_mm) / self.focal_px
 
     def project(self, points_mm: Array) -> Array:

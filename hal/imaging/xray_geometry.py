@@ -1,4 +1,4 @@
-"""The stereo X-ray pair as it is meant to stand, before a phantom says how it does stand.
+"""The nominal geometry of the stereo X-ray pair, used until a phantom calibration replaces it.
 
 Two fixed sources above the couch look through the isocentre at two panels below, both in the
 plane across the couch (X and Z of the fixed frame). Rows of the picture run along -Y (the
@@ -31,12 +31,12 @@ class XrayGeometry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def magnification(self) -> float:
-        """How much larger than life the panel shows what is at the isocentre."""
+        """Magnification of an object at the isocentre on the panel."""
         return self.source_panel_mm / self.source_isocentre_mm
 
 
 def nominal_view(name: str, geometry: XrayGeometry, angle_deg: float) -> View:
-    """The view of a source leaning ``angle_deg`` from +Z to +X, panel square to its axis."""
+    """Return the view of a source leaning ``angle_deg`` from +Z to +X, panel square to its axis."""
     lean = math.radians(angle_deg)
     toward = -np.array([math.sin(lean), 0.0, math.cos(lean)])
     down = np.array([0.0, -1.0, 0.0])
@@ -54,7 +54,7 @@ def nominal_view(name: str, geometry: XrayGeometry, angle_deg: float) -> View:
 
 
 def nominal_pair(geometry: XrayGeometry) -> tuple[View, View]:
-    """Both views as drawn: left leans by ``left_deg``, right by ``right_deg``."""
+    """Return both views as drawn: left leans by ``left_deg``, right by ``right_deg``."""
     return (
         nominal_view("left", geometry, geometry.left_deg),
         nominal_view("right", geometry, geometry.right_deg),

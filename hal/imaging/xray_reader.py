@@ -1,4 +1,4 @@
-"""A stereo radiograph to what the controller wants to know: a `FiducialShot`, and every doubt."""
+"""Turn a stereo radiograph into a `FiducialShot` and a list of everything that is doubtful."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hal.messages import BadSample, FiducialShot, Sample, Triple
 
 
 class XrayReader:
-    """Locates the fiducials of one pair after the other.
+    """Locates the fiducials of each pair.
 
     ``expected_mm`` may be set to where the arrangement is thought to be (its shift from the
     plan); it narrows the search and changes nothing else.
@@ -21,7 +21,7 @@ class XrayReader:
         self.last: LocatedFiducials | None = None
 
     def read(self, pair: Pair) -> list[Sample]:
-        """Answer a pair: the shot (all missing when refused) and why what is missing.
+        """Read a pair; return the shot (all missing when refused) and why fiducials are missing.
 
         The shot keeps the left imager's exposure time and the number of the request.
         """

@@ -1,1 +1,1 @@
-"""Lab Streaming Layer: any breathing belt that somebody has brought to LSL."""
+"""Lab Streaming Layer: any breathing belt that is available as an LSL stream."""

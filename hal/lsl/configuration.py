@@ -1,7 +1,7 @@
 """Where LSL looks for streams: the ``lsl_api.cfg`` the library reads when it is loaded.
 
-By default LSL shouts into the whole local network and takes a stream of the right name from any
-machine. A belt that moves a beam is taken from this machine, or from hosts that are named.
+By default LSL asks the whole local network and accepts a stream of the right name from any
+machine. For a belt that steers a beam, only this machine or named hosts are accepted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HOST = re.compile(r"[A-Za-z0-9.:-]+")
 
 
 def configuration_text(scope: Scope = "machine", peers: tuple[str, ...] = ()) -> str:
-    """The file's text: multicast no wider than ``scope``, besides asking ``peers`` by name."""
+    """Return the file's text: multicast within ``scope``, and ``peers`` asked by name."""
     for peer in peers:
         if _HOST.fullmatch(peer) is None:
             raise ValueError(f"LSL peer {peer!r}: write a host name or an address")

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 from hal.errors import LinkError
-from hal.events import LinkChanged
-from hal.link import LinkCounts
+from hal.events import Command, LinkChanged
+from hal.link_counts import LinkCounts
+from hal.lsl.configuration import Scope, confine
 from hal.lsl.session import LslReading, LslSettings, StreamFacts, choose, query
 from hal.messages import BadSample, Sample
 
@@ -101,7 +104,7 @@ class LslInlet:
             inlet.close_stream()
 
     def _find(self, pylsl: Any) -> tuple[Any, StreamFacts | None]:
-        """The stream's handle and what it says about itself; nothing when told to stop."""
+        """Return the stream's handle and what it says about itself; nothing when told to stop."""
         wanted = query(self._settings)
         for _ in range(max(1, round(self._settings.find_s / _SLICE_S))):
             if self._stop.is_set():
@@ -152,6 +155,38 @@ class LslInlet:
         if up or self.up or not self._told_down:
             self._hand_over(LinkChanged(self.device, now_ns, up, detail))
         self.up, self._told_down = up, not up
+
+
+class ConfinedInlet(LslInlet):
+    """An inlet whose search stays within a scope; see `hal.ports.LibraryDevice`."""
+
+    def __init__(
+        self,
+        device: str,
+        settings: LslSettings,
+        scope: Scope,
+        peers: tuple[str, ...],
+        clock: Callable[[], int],
+        hand_over: Callable[[Sample | LinkChanged], None],
+    ) -> None:
+        super().__init__(device, settings, clock, hand_over)
+        self._scope: Scope = scope
+        self._peers = peers
+
+    @property
+    def identity(self) -> str:
+        """The stream that was found; empty before."""
+        return "" if self.stream is None else f"LSL stream {self.stream}"
+
+    async def run(self) -> None:
+        """Keep the stream until cancelled; liblsl reads its configuration at the first search."""
+        with tempfile.TemporaryDirectory(prefix="tidetrack-lsl-") as folder:
+            confine(Path(folder), self._scope, self._peers)
+            await super().run()
+
+    def obey(self, command: Command) -> None:
+        """Count the command as refused: a belt takes none."""
+        self.counts.refused_commands += 1
 
 
 def _library() -> Any:

@@ -1,4 +1,4 @@
-"""What an LSL stream has to be, and how its samples become `BeltSample`; no I/O, no library.
+"""Requirements on an LSL stream, and its samples as `BeltSample`; no I/O, no library.
 
 LSL stamps each sample with its sender's clock; ``correction_s`` (measured by the library) turns
 that into this machine's. LSL numbers no samples: ``ticks`` are counted from the corrected stamps,
@@ -17,7 +17,7 @@ from hal.messages import BadSample, BeltSample, Sample
 
 
 class LslSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which stream, which of its channels, and how patient to be."""
+    """Which stream, which of its channels, and the waiting times."""
 
     name: str = ""
     type: str = "RESP"
@@ -59,13 +59,13 @@ class StreamFacts:
 
 
 def query(settings: LslSettings) -> str:
-    """The XPath predicate LSL finds streams by."""
+    """Return the XPath predicate LSL finds streams by."""
     wanted = {"name": settings.name, "type": settings.type, "source_id": settings.source_id}
     return " and ".join(f"{key}='{value}'" for key, value in wanted.items() if value)
 
 
 def choose(found: list[StreamFacts], settings: LslSettings) -> int:
-    """Which of the found streams is the belt; raises `LinkError` where that is not certain."""
+    """Return the stream that is the belt; raises `LinkError` where that is not certain."""
     if not found:
         raise LinkError(f"LSL: no stream with {query(settings)}; is the belt's program running?")
     if len(found) > 1:
@@ -99,7 +99,7 @@ class LslReading:
         self.correction_s = 0.0
 
     def take(self, values: list[float], stamp_s: float, now_ns: int) -> Sample:
-        """One sample, or why it is none."""
+        """Return one sample, or why it is none."""
         settings = self._settings
         value = values[settings.channel] if settings.channel < len(values) else math.nan
         corrected_s = stamp_s + self.correction_s

@@ -135,7 +135,7 @@ def _decode_answer(transaction: int, unit: int, pdu: bytes) -> ModbusAnswer:
 
 
 def _decode_request(transaction: int, unit: int, pdu: bytes) -> ModbusRequest:
-    """A request; one with a function that is not known keeps its number, with address 0."""
+    """Return a request; one with a function that is not known keeps its number, with address 0."""
     function = pdu[0]
     if function not in _BITS + _REGISTERS + _ONE + _MANY:
         return ModbusRequest(transaction, function, 0, unit=unit)
@@ -191,9 +191,9 @@ class Telegrams:
         return found
 
     def answers(self, data: bytes) -> list[ModbusAnswer]:
-        """The answers that these bytes complete."""
+        """Return the answers that these bytes complete."""
         return [_decode_answer(*telegram) for telegram in self._cut(data)]
 
     def requests(self, data: bytes) -> list[ModbusRequest]:
-        """The requests that these bytes complete."""
+        """Return the requests that these bytes complete."""
         return [_decode_request(*telegram) for telegram in self._cut(data)]

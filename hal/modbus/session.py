@@ -1,9 +1,9 @@
-"""The conversation with the beam gate: the beam is a lease on a coil, with a dead man behind it.
+"""The conversation with the beam gate: a coil permits the beam for a lease, backed by a watchdog.
 
-While permitted the coil is written on at least every 50 ms; when the permit runs out, on hold,
-and on any doubt it is written off at once, without waiting for answers that are out. Behind it
-stands the device's own watchdog (200 ms): set up, read back and, before the gate counts as
-ready, left to bite once with the coil off.
+While the beam is permitted, the coil is written on at least every 50 ms. When the permit runs out,
+on hold, and in any doubt, the coil is written off at once, without waiting for open answers. The
+device's own watchdog (200 ms) is a second safeguard: it is set up, read back and, before the gate
+counts as ready, made to expire once with the coil off.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     deadline_ms: float = 50.0
     """Longest time from a write to its answer before the gate counts as doubtful."""
     give_up_ms: float = 200.0
-    """Unanswered this long, the link is closed; the device's watchdog has bitten by then."""
+    """Unanswered this long, the link is closed; the device's watchdog has expired by then."""
     longest_lease_ms: float = 250.0
     disagree_ms: float = 100.0
     """Hazard H19: how long command and read-back may differ."""
@@ -81,14 +81,14 @@ class GateStep(msgspec.Struct, frozen=True, gc=False):
 
 
 def start_up(settings: GateSettings) -> list[GateStep]:
-    """The start-up table for these settings."""
+    """Return the start-up table for these settings."""
     dog = settings.watchdog
     off = GateStep(codec.WRITE_COIL, settings.coil, 0)
     if dog is None:
         return [off]
     counts = max(1, dog.time_ms // dog.unit_ms)
     steps: list[GateStep] = []
-    if dog.restart_register is not None:  # it may have bitten in an earlier run
+    if dog.restart_register is not None:  # it may have expired in an earlier run
         steps.append(GateStep(codec.WRITE_REGISTER, dog.restart_register, 1, "any"))
     if dog.stop_register is not None:
         steps.append(GateStep(codec.WRITE_REGISTER, dog.stop_register, dog.stop_value, "any"))
@@ -176,7 +176,7 @@ class GateSession:
         self._take_step(now_ns)
 
     def data_to_send(self) -> bytes:
-        """The requests that wait."""
+        """Return the requests that wait."""
         data = bytes(self._out)
         self._out.clear()
         return data
@@ -243,14 +243,14 @@ class GateSession:
         self._out += codec.encode_request(request)
 
     def _write_coil(self, now_ns: int) -> None:
-        """Write what the lease says now; the one place where the coil is ever written on."""
+        """Write the coil as the lease says; the only place that writes it on."""
         on = self._running and not self._doubt and now_ns < self._until_ns
         self._written_on = on
         self._ask(codec.WRITE_COIL, self._set.coil, int(on), now_ns)
         self._next_ns = now_ns + round(self._set.refresh_ms * MS)
 
     def _drop(self, now_ns: int) -> None:
-        """Doubt: beam off now, and no permit counts before a write and its read-back are good."""
+        """Switch the beam off; accept no permit before a write and its read-back are good."""
         self._doubt = True
         self._until_ns = now_ns
         if self._written_on:
@@ -273,7 +273,7 @@ class GateSession:
     # Answers.
 
     def _check_fits(self, request: ModbusRequest, answer: ModbusAnswer) -> None:
-        """An answer that does not mirror its request means that nothing can be believed."""
+        """Raise an error when an answer does not repeat its request."""
         fits = (answer.function, answer.unit) == (request.function, request.unit)
         if fits and not answer.exception:
             if request.values:

@@ -1,8 +1,8 @@
-"""The second channel to the gate: the few telegrams by which a monitor reads and takes the beam.
+"""The second channel to the gate: the telegrams with which the monitor reads and stops the beam.
 
-Written apart from `hal.modbus.codec`, from the same specification, so that what watches the
-driver shares no line with it. Coils are written with function 15: where only function 5 feeds
-the coupler's watchdog, taking the beam away does not keep it permitted.
+This module was written independently of `hal.modbus.codec`, from the same specification, so that
+the monitor shares no code with the driver that it watches. Coils are written with function 15:
+where only function 5 feeds the coupler's watchdog, taking the beam away does not keep it permitted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ModbusReplies:
         self._held = b""
 
     def take(self, data: bytes) -> list[Reply]:
-        """The replies that these bytes complete."""
+        """Return the replies that these bytes complete."""
         held = self._held + data
         found: list[Reply] = []
         while len(held) >= _HEAD.size:

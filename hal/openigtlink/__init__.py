@@ -1,1 +1,1 @@
-"""OpenIGTLink: any tracker behind PLUS or 3D Slicer coming in, target and state going out."""
+"""OpenIGTLink: receives any tracker through PLUS or 3D Slicer, publishes target and state."""

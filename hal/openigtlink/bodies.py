@@ -39,12 +39,12 @@ _NAME = re.compile(rb"([ -~]*)(?:\0.*)?", re.DOTALL)
 
 
 def refused(what: str) -> ProtocolError:
-    """The error for a message nobody should believe."""
+    """Return the error for a message that must not be used."""
     return ProtocolError(f"OpenIGTLink message refused: {what}")
 
 
 def chars(text: str, size: int) -> bytes:
-    """A name in a field of ``size`` bytes, filled up with zeros."""
+    """Return a name in a field of ``size`` bytes, filled up with zeros."""
     data = text.encode()
     if len(data) > size or not text.isascii() or not text.isprintable():
         raise refused(f"name {text!r}; at most {size} printable ASCII characters")

@@ -68,7 +68,7 @@ class IgtlPacket:
 
 @dataclass(frozen=True, slots=True)
 class IgtlGarbled:
-    """Bytes that were no message, or none that may be believed."""
+    """Bytes that are no valid message."""
 
     what: str
 
@@ -93,7 +93,7 @@ def encode(packet: IgtlPacket) -> bytes:
 
 
 class StreamReader:
-    """Cuts a stream into packets, and finds the next message after bytes that are none."""
+    """Cut a stream into packets, and find the next message after invalid bytes."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -102,7 +102,7 @@ class StreamReader:
 
     @property
     def waiting(self) -> int:
-        """Bytes held back until the rest of their message comes."""
+        """Number of bytes that wait for the rest of their message."""
         return len(self._held)
 
     def reset(self) -> None:
@@ -121,7 +121,7 @@ class StreamReader:
         return [found, *self.take(b"")]
 
     def take(self, data: bytes) -> list[IgtlPacket | IgtlGarbled]:
-        """Add bytes; give back every whole message, and what was wrong in between."""
+        """Add bytes; return every whole message and every stretch of invalid bytes."""
         held = self._held
         held += data
         found: list[IgtlPacket | IgtlGarbled] = []
@@ -151,7 +151,7 @@ class StreamReader:
                 self._slide()
 
     def _slide(self) -> None:
-        """Leave out one byte, and all that cannot begin a header."""
+        """Skip one byte, and all that cannot begin a header."""
         start = self._held.find(b"\0", 1)
         del self._held[: start if start > 0 else len(self._held)]
 

@@ -1,4 +1,4 @@
-"""What OpenIGTLink messages say, in types; lengths are millimetres, frames the sender's own."""
+"""The contents of OpenIGTLink messages as types; lengths in millimetres, frames of the sender."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ STATUS_WORDS = {
 
 
 def at(position_mm: Triple) -> Matrix:
-    """The matrix of a position without rotation."""
+    """Return the matrix of a position without rotation."""
     return (*UPRIGHT[:9], *position_mm)
 
 
 def position_of(matrix: Matrix) -> Triple:
-    """The position a matrix holds."""
+    """Return the position a matrix holds."""
     return (matrix[9], matrix[10], matrix[11])
 
 

@@ -1,4 +1,4 @@
-"""What goes out over OpenIGTLink: target, prediction, couch and state, for 3D Slicer and others.
+"""Publish target, prediction, couch and state over OpenIGTLink, for 3D Slicer and others.
 
 Positions become TRANSFORM messages without rotation (3D Slicer shows each as a transform node of
 that name), the state a STATUS and a STRING, numbers a SENSOR. The newest message of each name is
@@ -38,7 +38,7 @@ class Publication:
         return b"".join(self._latest.values())
 
     def position(self, name: str, t_ns: int, position_mm: Triple) -> bytes:
-        """A position in the fixed frame; ``b""`` where the last one is too recent."""
+        """Return a position in the fixed frame; ``b""`` where the last one is too recent."""
         last_ns = self._last_ns.get(name)
         if last_ns is not None and 0 <= t_ns - last_ns < self._least_period_ns:
             return b""
@@ -50,7 +50,7 @@ class Publication:
         return self._message(name, name, t_ns, Sensor(values))
 
     def state(self, name: str, t_ns: int, code: int, state: str, reason: str = "") -> bytes:
-        """The session's state with the reason for it, as STATUS and as words."""
+        """Return the session's state with the reason for it, as STATUS and as words."""
         words = f"{state}: {reason}" if reason else state
         status = self._message(f"{name} status", name, t_ns, Status(code, 0, state[:20], reason))
         return status + self._message(f"{name} text", name, t_ns, IgtlText(words))

@@ -1,4 +1,4 @@
-"""Serves a `Publication` to any number of OpenIGTLink clients, none of whom can delay us.
+"""Serve a `Publication` to any number of OpenIGTLink clients; no client can delay the program.
 
     async with serve(publication, "127.0.0.1", 18944) as outlet:
         outlet.send(publication.position("Target", t_ns, position_mm))
@@ -46,7 +46,7 @@ class IgtlOutlet:
                 writer.write(data)
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A client has come: show it the newest of everything, then what follows."""
+        """Add a client: send it the newest message of every name, then all that follow."""
         self._writers.add(writer)
         writer.write(self._publication.latest)
         task = asyncio.get_running_loop().create_task(self._listen(reader, writer))
@@ -54,7 +54,7 @@ class IgtlOutlet:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Part with every client."""
+        """Disconnect every client."""
         for writer in self._writers:
             writer.transport.abort()
         if self._tasks:

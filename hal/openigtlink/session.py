@@ -73,7 +73,7 @@ TABLE: dict[tuple[IgtlState, IgtlTrigger], IgtlState] = {
 
 
 class IgtlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to listen for.
+    """Which messages are used.
 
     ``tools`` are the markers in their order: names of TDATA rows, or device names of TRANSFORM
     or POSITION messages. ``sensor`` is the device name of SENSOR messages, ``channel`` the value
@@ -84,7 +84,7 @@ class IgtlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     sensor: str = ""
     channel: int = 0
     ask: Literal["", "TDATA", "QTDATA"] = ""
-    """Ask the server to push; PLUS and 3D Slicer push by themselves."""
+    """Whether to ask the server to push; PLUS and 3D Slicer push unasked."""
     resolution_ms: int = 0
     coordinates: str = ""
     rate_hz: float = 60.0
@@ -92,11 +92,11 @@ class IgtlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     gather_ms: float = 5.0
     """Longest wait for the other tools of a moment."""
     silence_ms: float = 5000.0
-    """Nothing at all for so long closes the link; shorter silence is the engine's to judge."""
+    """Silence of this length closes the link; the engine judges shorter silence."""
     clock_jump_ms: float = 500.0
 
     def __post_init__(self) -> None:
-        """Refuse a driver that could report nothing."""
+        """Refuse settings under which the driver could report nothing."""
         if not self.tools and not self.sensor:
             raise ValueError("OpenIGTLink: name the tools to track, or the sensor of a belt")
         if not 1.0 <= self.rate_hz <= 1000.0:
@@ -114,7 +114,7 @@ class FrameCount:
         self._last_ns: int | None = None
 
     def step(self, stamp_ns: int) -> int | None:
-        """The number of the frame of this time; ``None`` for one not newer than the last."""
+        """Return the number of the frame of this time; ``None`` for one not newer than the last."""
         if self._last_ns is not None:
             if stamp_ns <= self._last_ns:
                 return None
@@ -230,7 +230,7 @@ class IgtlSession:
             self._out += encode(IgtlPacket("tidetrack", 0, StopTracking(self._settings.ask)))
 
     def data_to_send(self) -> bytes:
-        """All that waits."""
+        """Return all that waits."""
         data = bytes(self._out)
         self._out.clear()
         return data
@@ -239,7 +239,7 @@ class IgtlSession:
         self._state = TABLE[self._state, trigger]
 
     def _take(self, packet: IgtlPacket, now_ns: int) -> list[Sample]:
-        """One message: markers, belt, status, or nothing to us."""
+        """Return one message: markers, belt, status, or nothing to us."""
         if not self.identity:
             self.identity = f"OpenIGTLink {packet.device_name!r}, header {packet.version}"
         match packet.content:

@@ -129,7 +129,7 @@ Reply = PolarisText | Refusal | Tracking | PolarisGarbled
 
 
 def command(name: str, parameters: str = "") -> bytes:
-    """A command with its CRC, as it goes to the tracker."""
+    """Return a command with its CRC, as it goes to the tracker."""
     body = f"{name}:{parameters}".encode("ascii")
     return body + b"%04X\r" % crc16(body)
 
@@ -155,13 +155,13 @@ def read_command(line: bytes) -> tuple[str, str]:
 
 
 def text_reply(text: str) -> bytes:
-    """A text reply with CRC and CR."""
+    """Return a text reply with CRC and CR."""
     body = text.encode("ascii")
     return body + b"%04X\r" % crc16(body)
 
 
 def refusal(code: int) -> bytes:
-    """An error reply."""
+    """Return an error reply."""
     return text_reply(f"ERROR{code:02X}")
 
 
@@ -189,7 +189,7 @@ def read_handles(text: str) -> list[tuple[int, int]]:
 
 
 def handles_reply(handles: list[tuple[int, int]]) -> bytes:
-    """A PHSR reply."""
+    """Return a PHSR reply."""
     return text_reply(f"{len(handles):02X}" + "".join(f"{h:02X}{s:03X}" for h, s in handles))
 
 
@@ -201,7 +201,7 @@ _TX_TOOL = re.compile(
 
 
 def read_tx(text: str) -> Tracking:
-    """A TX reply of mode 0001 or 0801; raises `ProtocolError` where it is none."""
+    """Return a TX reply of mode 0001 or 0801; raises `ProtocolError` where it is none."""
     if re.match(rf"{_HEX}{{2}}", text) is None:
         raise ProtocolError(f"TX reply without a count: {text[:20]!r}")
     tools: list[PolarisTool] = []
@@ -240,7 +240,7 @@ def _checked(pose: ToolPose) -> ToolPose:
 
 
 def tx_reply(tracking: Tracking) -> bytes:
-    """A TX reply of mode 0001 or 0801."""
+    """Return a TX reply of mode 0001 or 0801."""
     parts = [f"{len(tracking.tools):02X}"]
     for tool in tracking.tools:
         if tool.frame < 0:
@@ -256,7 +256,7 @@ def tx_reply(tracking: Tracking) -> bytes:
 
 
 def read_bx_body(body: bytes) -> Tracking:
-    """The body of a BX reply; raises `ProtocolError` where it is none."""
+    """Return the body of a BX reply; raises `ProtocolError` where it is none."""
     tools: list[PolarisTool] = []
     try:
         at = 1
@@ -286,7 +286,7 @@ def read_bx_body(body: bytes) -> Tracking:
 
 
 def bx_reply(tracking: Tracking) -> bytes:
-    """A BX reply of mode 0001 or 0801, header, body and both CRCs."""
+    """Return a BX reply of mode 0001 or 0801, header, body and both CRCs."""
     body = bytearray([len(tracking.tools)])
     for tool in tracking.tools:
         if tool.frame < 0:

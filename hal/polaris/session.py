@@ -1,7 +1,7 @@
 """The conversation with a Polaris: reset, start-up by a table, then polling at its frame rate.
 
-One request is out at a time. A garbled or missing reply is reported, the line is left until it
-is quiet, and the request is made again; three failures in a row close the link. Every frame
+One request is unanswered at a time. A garbled or missing reply is reported; when the line is
+quiet, the request is sent again; three failures in a row close the link. Every frame
 number gives one `MarkerFrame`: faster polling repeats frames, and repeats are dropped.
 """
 
@@ -24,7 +24,7 @@ _WRAP = 1 << 32
 
 
 class PolarisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to meet the tracker and what to make of its silence."""
+    """Start-up of the tracker, and how long it may be silent."""
 
     poll: Literal["BX", "TX"] = "BX"
     reset: Literal["break", "command", "none"] = "none"
@@ -145,12 +145,12 @@ class PolarisSession:
         self._wake_ns = now_ns + round(self._set.reset_ms * MS)
 
     def line_to_set(self) -> SerialLine | None:
-        """The serial line's new setting, once."""
+        """Return the serial line's new setting, once."""
         line, self._line = self._line, None
         return line
 
     def data_to_send(self) -> bytes:
-        """The request that waits."""
+        """Return the request that waits."""
         data = bytes(self._out)
         self._out.clear()
         return data

@@ -52,12 +52,12 @@ class Telegram:
 
 
 def robot_form(configuration: EthernetConfiguration) -> TelegramForm:
-    """What the robot sends: the driver decodes it, the twin encodes it."""
+    """Return what the robot sends: the driver decodes it, the twin encodes it."""
     return TelegramForm("Rob", "KUKA", configuration.sends)
 
 
 def sensor_form(configuration: EthernetConfiguration) -> TelegramForm:
-    """What the sensor answers: the driver encodes it, the twin decodes it."""
+    """Return what the sensor answers: the driver encodes it, the twin decodes it."""
     return TelegramForm("Sen", configuration.sen_type, configuration.receives)
 
 

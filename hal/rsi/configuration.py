@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from hal.errors import DeviceError
 
 CHANNELS_AT_MOST = 64
-"""So many inputs and outputs an ETHERNET object has."""
+"""Largest number of inputs and outputs of an ETHERNET object."""
 
 Kind = Literal["BOOL", "LONG", "DOUBLE", "STRING"]
 _KINDS: tuple[Kind, ...] = ("BOOL", "LONG", "DOUBLE", "STRING")
@@ -75,7 +75,7 @@ class EthernetConfiguration:
     receives: tuple[Element, ...]
 
     def holds(self, element: str, attribute: str) -> bool:
-        """Whether the robot keeps ``element.attribute`` when a reply is late.
+        """Return whether the robot keeps ``element.attribute`` when a reply is late.
 
         Raises `DeviceError` where the configuration has no such input.
         """
@@ -126,7 +126,7 @@ def require_tracking(configuration: EthernetConfiguration) -> None:
 
 
 def _elements(root: ElementTree.Element, direction: str) -> tuple[Element, ...]:
-    """The elements of one direction in the file's order, dotted tags gathered by parent."""
+    """Return the elements of one direction in the file's order, dotted tags gathered by parent."""
     gathered: dict[str, Element] = {}
     found = root.findall(f"{direction}/ELEMENTS/ELEMENT")
     if not found:

@@ -1,4 +1,4 @@
-"""From 100 demands a second to one correction a cycle, inside speed, acceleration and reach.
+"""Turn 100 demands a second into one correction a cycle, within speed, acceleration and reach.
 
 The reference moves in a straight line from where it was to each new demand, for the time
 demands are apart. The position follows the reference as a point that may change its velocity by
@@ -15,42 +15,10 @@ from __future__ import annotations
 
 import math
 
-import msgspec
-
-from hal.messages import Triple, is_finite
+from hal.messages import Triple
+from hal.motion_limits import MotionLimits
 
 ORIGIN: Triple = (0.0, 0.0, 0.0)
-
-
-class MotionLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the robot may be asked for: box (mm), speed (mm/s), acceleration (mm/s²).
-
-    ``lower_mm`` and ``upper_mm`` bound the correction, axis by axis, as the POSCORR object's
-    LowerLim and UpperLim do; they enclose 0, where the robot starts.
-    """
-
-    lower_mm: Triple = (-20.0, -20.0, -20.0)
-    upper_mm: Triple = (20.0, 20.0, 20.0)
-    speed_mm_s: float = 60.0
-    acceleration_mm_s2: float = 600.0
-
-    def __post_init__(self) -> None:
-        """Refuse limits that could not be kept."""
-        box = zip(self.lower_mm, self.upper_mm, strict=True)
-        if not all(math.isfinite(low) and math.isfinite(up) and low <= 0 <= up for low, up in box):
-            raise ValueError(
-                f"correction limits {self.lower_mm} to {self.upper_mm} mm: they must enclose 0"
-            )
-        for name, value in (("speed", self.speed_mm_s), ("acceleration", self.acceleration_mm_s2)):
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} limit {value}: it must be above 0")
-
-    def encloses(self, position_mm: Triple) -> bool:
-        """Whether a position lies in the box, its faces included."""
-        return is_finite(position_mm) and all(
-            low <= value <= up
-            for low, value, up in zip(self.lower_mm, position_mm, self.upper_mm, strict=True)
-        )
 
 
 class Interpolator:
@@ -86,7 +54,7 @@ class Interpolator:
         self._since_ns = now_ns
 
     def stand(self, position_mm: Triple) -> Triple:
-        """The robot missed a reply and stands still: go on from rest, where it is."""
+        """Go on from rest at this position: the robot missed a reply and stands still."""
         self.position_mm, self.velocity_mm_s = position_mm, ORIGIN
         return position_mm
 
@@ -106,12 +74,12 @@ class Interpolator:
         return position
 
     def _reference(self, now_ns: int) -> Triple:
-        """Where the demands say the point should be at ``now_ns``."""
+        """Return where the demands say the point should be at ``now_ns``."""
         share = min(max((now_ns - self._since_ns) / self._period_ns, 0.0), 1.0)
         return _add(self._from_mm, _add(self._to_mm, self._from_mm, -1.0), share)
 
     def _feed_forward(self, now_ns: int) -> Triple:
-        """The reference's own velocity (mm/s); none once it has reached the demand."""
+        """Return the reference's own velocity (mm/s); none once it has reached the demand."""
         if now_ns - self._since_ns >= self._period_ns:
             return ORIGIN
         return _scaled(_add(self._to_mm, self._from_mm, -1.0), 1e9 / self._period_ns)
@@ -132,12 +100,12 @@ class Interpolator:
 
 
 def _stopping_point(position: Triple, velocity: Triple, acceleration_mm_s2: float) -> Triple:
-    """Where full braking from here ends at the latest: along v, |v|²/2a further on."""
+    """Return where full braking from here ends at the latest: along v, |v|²/2a further on."""
     return _add(position, velocity, _norm(velocity) / (2.0 * acceleration_mm_s2))
 
 
 def _into(position: Triple, limits: MotionLimits) -> Triple:
-    """The nearest position in the box; moves only by what floating point left over."""
+    """Return the nearest position in the box; it moves the position only by rounding errors."""
     low, up = limits.lower_mm, limits.upper_mm
     return (
         min(max(position[0], low[0]), up[0]),
@@ -163,6 +131,6 @@ def _norm(vector: Triple) -> float:
 
 
 def _shorten(vector: Triple, length: float) -> Triple:
-    """The vector, cut to ``length`` where it is longer."""
+    """Return the vector, cut to ``length`` where it is longer."""
     norm = _norm(vector)
     return vector if norm <= length else _scaled(vector, length / norm)

@@ -1,4 +1,4 @@
-"""The last look at a reply: the limits judged on the numbers its bytes carry, not on our own.
+"""The last check of a reply: judge the limits on the decoded bytes that will be sent.
 
 The wire has four decimals, so what a robot is told differs a little from what was worked out: in
 position by up to one count, in speed by a count a cycle, in acceleration by four counts a cycle
@@ -12,7 +12,8 @@ import msgspec
 
 from hal.errors import DeviceError
 from hal.messages import Triple
-from hal.rsi.interpolation import ORIGIN, MotionLimits
+from hal.motion_limits import MotionLimits
+from hal.rsi.interpolation import ORIGIN
 
 COUNT_MM = 1e-4
 """One unit of the wire's last decimal."""

@@ -3,10 +3,10 @@
 The robot is the UDP client and the clock; nothing is sent that was not asked for. Corrections
 are ABSOLUTE (offset from the pose at RSI_ON), so a lost reply leaves the robot where it is.
 
-A run of RSI is only taken over from its start. Whoever begins to answer in the middle of one
-(after a restart of this program, say) does not know which offset the robot holds, and a first
-correction of zero would make it jump there at once; such a run is left unanswered until the
-controller breaks it off.
+The driver takes over a run of RSI only from its start. In the middle of a run (for example after
+a restart of this program) it does not know which offset the robot holds, and a first correction
+of zero would make the robot jump at once. Such a run is left unanswered until the controller
+ends it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import msgspec
 from hal.errors import DeviceError, LinkError, ProtocolError
 from hal.events import Command, SendDemand, SendStop
 from hal.messages import ActuatorStatus, BadSample, Sample, Triple
+from hal.motion_limits import MotionLimits
 from hal.rsi.codec import Telegram, robot_form, sensor_form
 from hal.rsi.configuration import EthernetConfiguration, require_tracking
-from hal.rsi.interpolation import ORIGIN, Interpolator, MotionLimits
+from hal.rsi.interpolation import ORIGIN, Interpolator
 from hal.rsi.last_look import LastLook, leaving_room
 
 Rotation = tuple[Triple, Triple, Triple]
@@ -140,7 +141,7 @@ class RsiSession:
 
     @property
     def identity(self) -> str:
-        """RSI names no robot; that one keeps its cycle is all it says of itself."""
+        """RSI sends no identity; the robot is known by its cycle only."""
         return f"KUKA RSI, {self._settings.cycle_ns / 1e6:g} ms cycle" if self.cycles else ""
 
     @property
@@ -204,7 +205,7 @@ class RsiSession:
                 raise DeviceError(f"{self._device} is a robot and cannot obey {command!r}")
 
     def data_to_send(self) -> bytes:
-        """The reply to the newest telegram; an older one not yet sent is late and forgotten."""
+        """Return the reply to the newest telegram; an older unsent reply is late and dropped."""
         reply, self._reply = self._reply, b""
         return reply
 
@@ -290,7 +291,7 @@ class RsiSession:
         return self._report(place_mm, now_ns)
 
     def _steps_since(self, ipoc: int) -> int:
-        """How many cycles ago the last telegram was.
+        """Return how many cycles ago the last telegram was.
 
         What the IPOC grows by per cycle is learned from two equal steps in a row, not assumed.
         """
@@ -320,7 +321,7 @@ class RsiSession:
         self._reply = reply
 
     def _report(self, place_mm: Triple, now_ns: int) -> list[Sample]:
-        """Where the robot is, as often as asked for."""
+        """Return where the robot is, as often as asked for."""
         if self._status_ns is not None and now_ns < self._status_ns:
             return []
         self._status_ns = now_ns + self._settings.status_period_ns - self._settings.cycle_ns // 2
@@ -333,7 +334,7 @@ class RsiSession:
         return [ActuatorStatus(self._device, now_ns, position_mm, self._complaint())]
 
     def _complaint(self) -> str:
-        """Half of what the controller tolerates has been used up: say so while it still runs."""
+        """Report when half of the late packets that the controller tolerates have been used."""
         limit = self._settings.timeout_packets
         if 2 * self.late_packets < limit:
             return ""
@@ -363,7 +364,7 @@ class RsiSession:
 
 
 def _decimals(position_mm: Triple) -> Triple:
-    """What the wire can carry of a position, toward zero."""
+    """Return what the wire can carry of a position, toward zero."""
     x, y, z = position_mm
     return (math.trunc(x * 1e4) / 1e4, math.trunc(y * 1e4) / 1e4, math.trunc(z * 1e4) / 1e4)
 

@@ -93,7 +93,7 @@ class VideoCamera:
             self._stopping.wait(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
 
     def _converse(self) -> str:
-        """One life of the source; says why it ended."""
+        """Run the source once; return why it ended."""
         capture = self._open()
         try:
             if not capture.isOpened():

@@ -15,11 +15,11 @@ import msgspec
 
 from hal.errors import DeviceError, LinkError
 from hal.events import Command, Event, LinkChanged, Request, SendExpose, Tick
+from hal.lsl.driver import LslWire
 from hal.lsl.session import LslReading, LslSettings
 from hal.messages import BadSample, BeltSample, FiducialShot, Sample
 from sim.back_to_back import MS, BackToBack
 from sim.rsi import RobotTwin
-from sim.wired_room import twin_of
 from tests.live.memory_pictures import Panels
 from tracker.build.engine import build_engine
 from tracker.build.scripted_operator import Operator
@@ -29,8 +29,7 @@ from tracker.core.types import FaultChanged, Output, SessionChanged
 from tracker.live.devices.device_builder import conversation_of
 from tracker.live.devices.device_plan import device_plans
 from tracker.live.devices.room import room_for_wires
-from tracker.live.devices.twin_places import places_of
-from tracker.wires import Lsl
+from tracker.live.devices.room_twins import room_twins
 
 SLICE_NS = 2 * MS
 TICK_NS = 10 * MS
@@ -200,15 +199,16 @@ class MemoryRoom:
         """The controller does nothing until then: no tick, and nothing it takes in."""
         self._arrived: list[Event] = []
         self._due_ns = 0
-        places = places_of(configuration)
+        twins = room_twins(configuration, seed)
         self.joints: dict[str, Any] = {}
-        for role, order in device_plans(configuration).items():
-            if isinstance(order.wire, Lsl):
-                session = msgspec.structs.replace(order.wire.session, rate_hz=order.rate_hz)
-                self.joints[role] = StreamJoint(order.device, session)
-            elif role != "imager":
-                twin = twin_of(order.device, places[role])  # pyright: ignore[reportArgumentType]
-                self.joints[role] = BytesJoint(order.device, conversation_of(order), twin)
+        for section, plan in device_plans(configuration).items():
+            if isinstance(plan.settings, LslWire):
+                rate_hz = plan.context.rate_hz
+                session = msgspec.structs.replace(plan.settings.session, rate_hz=rate_hz)
+                self.joints[section] = StreamJoint(plan.device, session)
+            elif section != "imager":
+                twin = twins[section].make()
+                self.joints[section] = BytesJoint(plan.device, conversation_of(plan), twin)
 
     def again(self) -> MemoryRoom:
         """A copy that goes on from here on its own."""

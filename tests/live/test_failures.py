@@ -9,7 +9,7 @@ import pytest
 from tests.live.failures import FAILURES, Failure
 from tests.live.memory_room import MemoryRoom
 from tests.live.processes import SOON
-from tracker.config import SHIPPED, Configuration, altered, load_configuration, parse_configuration
+from tracker.config import SHIPPED, Configuration, altered, parse_configuration
 from tracker.core.safety.faults import FAULTS, Reaction
 
 GATE_S = 0.03
@@ -43,11 +43,14 @@ address = "tcp://127.0.0.1:502"
 """
 
 
+FILES = {"robot": ("room-twin.toml", ""), "couch": ("couch.toml", COUCH_WIRES)}
+"""The shipped file of each kind of machine, and what is added to it."""
+
+
 def configuration(kind: str) -> Configuration:
-    if kind == "robot":
-        return altered(load_configuration(SHIPPED / "room-twin.toml"), COMMON)
-    text = (SHIPPED / "couch.toml").read_text(encoding="utf-8") + COUCH_WIRES
-    return altered(parse_configuration(text, path=SHIPPED / "couch.toml"), COMMON)
+    name, more = FILES[kind]
+    text = (SHIPPED / name).read_text(encoding="utf-8") + more
+    return altered(parse_configuration(text, path=SHIPPED / name), COMMON)
 
 
 @cache

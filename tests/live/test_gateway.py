@@ -13,6 +13,7 @@ from hal.events import Event, Tick
 from hal.messages import ActuatorStatus, BeamStatus
 from hal.openigtlink.codec import IgtlPacket, StreamReader
 from hal.openigtlink.contents import IgtlText, Sensor, Status, Transform, position_of
+from hal.openigtlink.driver import IgtlGatewaySettings as Settings
 from tests.live.processes import free_ports
 from tracker.config import SHIPPED, ConfigurationError, load_configuration
 from tracker.core.session import SessionState
@@ -24,7 +25,6 @@ from tracker.core.types import (
     TargetPrediction,
 )
 from tracker.live.service.gateway import IgtlGateway, beside, gateway_of
-from tracker.wires import Gateway as Settings
 
 CONTROLLER = load_configuration(SHIPPED / "couch.toml").controller
 NO_COVARIANCE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

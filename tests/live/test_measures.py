@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hal.gige.imager_clock import ImagerClock
 from hal.messages import ActuatorStatus, BeltSample, MarkerFrame
 from tracker.live.devices.findings import findings_of
-from tracker.live.devices.xray import ImagerClock
 from tracker.live.durations import DurationFigures, Durations
 
 MS = 1_000_000

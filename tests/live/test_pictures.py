@@ -12,19 +12,21 @@ import pytest
 
 from hal.clock import HostClock
 from hal.dicom.codec import DicomSettings
+from hal.dicom.settings import DicomXrayWire
+from hal.dicom.storing_pair import StoringPair
 from hal.errors import DeviceError
 from hal.events import Command, LinkChanged, SendExpose, SendStop
 from hal.imaging.fiducials import FiducialFinder
 from hal.imaging.xray_geometry import XrayGeometry, nominal_pair
 from hal.messages import BadSample, FiducialShot, MarkerFrame, Sample
+from sim.dicom import storing_of
 from tests.live.processes import free_ports
 from tracker.config import ConfigurationError, parse_configuration
 from tracker.live.devices import picture_link as pictures
 from tracker.live.devices.device_builder import build_device
 from tracker.live.devices.device_plan import device_plans
 from tracker.live.devices.picture_link import PictureLink
-from tracker.live.devices.twin_places import places_of
-from tracker.live.devices.xray import StoringPair
+from tracker.live.devices.room_twins import room_twins
 
 PLANNED = ((0.0, 12.0, 4.0), (9.0, -6.0, -3.0), (-8.0, -5.0, 6.0))
 MS = 1_000_000
@@ -39,14 +41,16 @@ class Fake:
         self.wake_ns: int | None = None
         self.refusals = refusals
         self.closed = False
-        self.take: Callable[[Sample], None] = lambda sample: None
+        self.deliver: Callable[[Sample], None] = lambda sample: None
         self.changed: Callable[[LinkChanged], None] = lambda change: None
 
-    def open(self, take: Callable[[Sample], None], changed: Callable[[LinkChanged], None]) -> None:
+    def open(
+        self, deliver: Callable[[Sample], None], changed: Callable[[LinkChanged], None]
+    ) -> None:
         if self.refusals:
             self.refusals -= 1
             raise DeviceError("the port is taken")
-        self.take, self.changed = take, changed
+        self.deliver, self.changed = deliver, changed
 
     def close(self) -> None:
         self.closed = True
@@ -84,9 +88,9 @@ def test_a_pair_is_up_when_both_are_and_samples_come_in_order() -> None:
 
     def act(link: PictureLink) -> None:
         fake.changed(LinkChanged("left", 1, True, "maker A"))
-        fake.take(FRAME)
+        fake.deliver(FRAME)
         fake.changed(LinkChanged("right", 2, True, "maker B"))
-        fake.take(FiducialShot("camera", 6, 7, 1, ()))  # timed to nothing
+        fake.deliver(FiducialShot("camera", 6, 7, 1, ()))  # timed to nothing
         fake.changed(LinkChanged("left", 3, False, "control lost"))
         fake.changed(LinkChanged("right", 4, False, "control lost too"))
 
@@ -125,7 +129,7 @@ def test_an_apparatus_that_cannot_be_opened_is_tried_again(
 ) -> None:
     monkeypatch.setattr(pictures, "OPEN_AGAIN_S", 0.01)
     fake = Fake(refusals=2)
-    heard = lived(fake, lambda link: fake.take(FRAME))
+    heard = lived(fake, lambda link: fake.deliver(FRAME))
     assert [each.detail for each in heard[:2]] == ["the port is taken"] * 2
     assert heard[2:] == [FRAME]
 
@@ -170,8 +174,8 @@ def test_a_port_that_is_taken_keeps_a_dicom_imager_down_and_says_so() -> None:
         with socket.create_server(("127.0.0.1", 0)) as held:
             place = f"127.0.0.1:{held.getsockname()[1]}"
             text = f'[wires.imager]\ndriver = "dicom-xray"\nlisten = "{place}"'
-            order = device_plans(parse_configuration(text))["imager"]
-            device = build_device(order, HostClock(), heard.append)
+            plan = device_plans(parse_configuration(text))["imager"]
+            device = build_device(plan, HostClock(), heard.append)
             task = asyncio.create_task(device.run())
             await asyncio.sleep(0.2)
             device.obey(SendExpose(0, "imager", 1))
@@ -220,8 +224,8 @@ VIDEO = f'{CAMERA}driver = "video-markers"\n{THREE}\n'
 )
 def test_what_is_wrong_with_a_wire_is_said_before_anything_opens(text: str, problem: str) -> None:
     def built() -> None:
-        for order in device_plans(parse_configuration(text)).values():
-            build_device(order, lambda: 0, lambda event: None)
+        for plan in device_plans(parse_configuration(text)).values():
+            build_device(plan, lambda: 0, lambda event: None)
 
     with pytest.raises((DeviceError, ConfigurationError), match=problem):
         built()
@@ -244,7 +248,7 @@ def test_what_is_wrong_with_a_wire_is_said_before_anything_opens(text: str, prob
 )
 def test_a_room_that_cannot_serve_a_wire_says_so(text: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem):
-        places_of(parse_configuration(text))
+        room_twins(parse_configuration(text))
 
 
 def test_every_driver_of_a_wire_can_be_built_and_served(tmp_path: Path) -> None:
@@ -264,15 +268,14 @@ def test_every_driver_of_a_wire_can_be_built_and_served(tmp_path: Path) -> None:
         rate_hz = 25.0
         """
     configuration = parse_configuration(text)
-    orders = device_plans(configuration)
-    apart = {role for role, order in orders.items() if order.apart}
+    plans = device_plans(configuration)
+    apart = {section for section, plan in plans.items() if plan.driver.own_process}
     assert apart == {"camera", "belt", "imager"}
-    for order in orders.values():
-        assert build_device(order, lambda: 0, lambda event: None).device == order.device
-    places = places_of(configuration)
-    assert places["camera"].addresses[0] == ("127.0.0.1", port)
-    assert places["belt"].lsl.rate_hz == 25.0, "the belt's own section says how fast it is"
-    storing = places["imager"].storing
-    assert storing is not None
+    for plan in plans.values():
+        assert build_device(plan, lambda: 0, lambda event: None).device == plan.device
+    twins = room_twins(configuration)
+    assert twins["belt"].context.rate_hz == 25.0, "the belt's own section says how fast it is"
+    settings = twins["imager"].settings
+    assert isinstance(settings, DicomXrayWire)
+    storing = storing_of(settings, twins["imager"].context.exposure_every_s)
     assert (storing.port, storing.called, storing.title) == (11112, "TIDETRACK", "XRAY1")
-    assert places["actuator"].address == f"pty://{tmp_path}/couch"

@@ -6,25 +6,30 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from msgspec.structs import replace
+import msgspec
 
 from hal.clock import HostClock
 from hal.events import LinkChanged, SendDemand
+from hal.gcs.driver import GcsWire
 from hal.messages import ActuatorStatus, Sample
+from hal.registry import DRIVERS
 from sim.gcs import GcsTwin
 from sim.serve import serve
 from tracker.config import SHIPPED, load_configuration
 from tracker.live.devices.device_plan import DevicePlan, device_plans
 from tracker.live.devices.process_link import ProcessLink
-from tracker.wires import Gcs
 
-ORDER = device_plans(load_configuration(SHIPPED / "room-twin.toml"))["actuator"]
+PLAN = device_plans(load_configuration(SHIPPED / "room-twin.toml"))["actuator"]
 
 
 def couch_at(address: str) -> DevicePlan:
-    return replace(ORDER, wire=Gcs(address=address), device="couch")
+    context = msgspec.structs.replace(PLAN.context, device="couch")
+    return replace(
+        PLAN, driver=DRIVERS.row("gcs"), settings=GcsWire(address=address), context=context
+    )
 
 
 async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
@@ -82,8 +87,8 @@ def test_a_process_that_cannot_be_built_is_reported_by_its_silence(tmp_path: Pat
     heard: list[Sample | LinkChanged] = []
 
     async def scenario() -> None:
-        order = couch_at("tcp://127.0.0.1:1")  # nobody listens there
-        link = ProcessLink(order, HostClock(), heard.append)
+        plan = couch_at("tcp://127.0.0.1:1")  # nobody listens there
+        link = ProcessLink(plan, HostClock(), heard.append)
         task = asyncio.create_task(link.run())
         await until(lambda: bool(heard))
         assert not link.up

@@ -12,16 +12,16 @@ from hal.messages import BeamStatus, MarkerFrame, Triple
 from hal.sealed import write_sealed
 from tracker.config import SHIPPED, Configuration, ConfigurationError, altered, load_configuration
 from tracker.live.devices.arrangement import (
-    TURNS,
+    EXCHANGES,
     Arrangement,
     advice,
     errors_mm,
+    exchanged,
     named,
     pose_sha256,
     refuse_symmetric,
-    turned,
 )
-from tracker.live.devices.device_plan import device_plans
+from tracker.live.devices.device_plan import DevicePlan, device_plans
 from tracker.live.devices.probe import Probed
 from tracker.live.devices.self_test import BEFORE, LISTENING
 
@@ -29,14 +29,14 @@ PLATE: tuple[Triple, ...] = ((100.0, -40.0, 15.0), (-60.0, 70.0, 25.0), (20.0, 9
 NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 
 
-@pytest.mark.parametrize("turn", TURNS[1:], ids=named)
+@pytest.mark.parametrize("turn", EXCHANGES[1:], ids=named)
 def test_every_exchange_of_axes_or_signs_is_found_and_named(turn: Any) -> None:
-    seen = [turned(place, turn) for place in PLATE]
+    seen = [exchanged(place, turn) for place in PLATE]
     assert max(errors_mm(seen, PLATE)) > 2.0
     said = advice(seen, PLATE, 2.0)
     assert said.startswith("it would be with ")
-    back = next(t for t in TURNS if named(t) in said)
-    assert [turned(place, back) for place in seen] == [list(p) and tuple(p) for p in PLATE]
+    back = next(t for t in EXCHANGES if named(t) in said)
+    assert [exchanged(place, back) for place in seen] == [list(p) and tuple(p) for p in PLATE]
 
 
 def test_what_no_exchange_explains_says_so() -> None:
@@ -124,14 +124,17 @@ def test_a_missing_arrangement_check_is_refused_with_the_command(tmp_path: Path)
     assert "tidetrack arrangement" in text
 
 
-def heard(role: str, rate_hz: float, ppm: float = 0.0, *, beam: bool = False) -> Probed:
-    """What a device would have said in three seconds."""
-    shipped = load_configuration(SHIPPED / "room-twin.toml")
-    probed = Probed(device_plans(shipped)[role], {"camera": 60.0}.get(role))
+def plan_of(section: str) -> DevicePlan:
+    return device_plans(load_configuration(SHIPPED / "room-twin.toml"))[section]
+
+
+def heard(section: str, rate_hz: float, ppm: float = 0.0, *, beam: bool = False) -> Probed:
+    """What a device would have sent in three seconds."""
+    probed = Probed(plan_of(section))
     probed.connected = True
     for number in range(int(3 * rate_hz)):
         t_ns = round(1e9 * number / rate_hz / (1.0 + 1e-6 * ppm))
-        if role == "gate":
+        if section == "gate":
             probed.samples.append(BeamStatus("gate", t_ns, beam))
         else:
             probed.samples.append(MarkerFrame("camera", t_ns, number, ((0.0, 0.0, 0.0),)))
@@ -139,7 +142,7 @@ def heard(role: str, rate_hz: float, ppm: float = 0.0, *, beam: bool = False) ->
 
 
 @pytest.mark.parametrize(
-    ("check", "role", "probed", "passed"),
+    ("check", "section", "probed", "passed"),
     [
         ("link", "camera", heard("camera", 60.0), True),
         ("link", "camera", heard("camera", 0.0), False),
@@ -152,7 +155,7 @@ def heard(role: str, rate_hz: float, ppm: float = 0.0, *, beam: bool = False) ->
     ],
 )
 def test_what_a_device_said_is_judged(
-    tmp_path: Path, check: str, role: str, probed: Probed, passed: bool
+    tmp_path: Path, check: str, section: str, probed: Probed, passed: bool
 ) -> None:
-    ((judged, text),) = LISTENING[check](configured(tmp_path), role, probed)
+    ((judged, text),) = LISTENING[check](configured(tmp_path), plan_of(section), probed)
     assert judged == passed, text

@@ -1,13 +1,21 @@
-"""The sections of wires: read with the configuration, refused key by key, kept when changed."""
+"""The sections ``[wires.NAME]``: read, refused key by key, kept when something is changed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
-from msgspec.structs import replace
 
+from hal.addresses import host_and_port
+from hal.driver import ROLES
 from hal.errors import DeviceError
+from hal.modbus.driver import ModbusWire
+from hal.polaris.driver import PolarisWire
+from hal.registry import DRIVERS
+from hal.rsi.driver import RsiWire
+from sim.twin import other_end
 from tracker.config import (
     SHIPPED,
     ConfigurationError,
@@ -16,10 +24,9 @@ from tracker.config import (
     parse_configuration,
 )
 from tracker.live.devices.device_builder import build_device, conversation_of
-from tracker.live.devices.device_plan import device_plans
-from tracker.live.devices.pictures import host_and_port
-from tracker.live.devices.twin_places import other_end, places_of
-from tracker.wires import Modbus, Polaris, Rsi, configured
+from tracker.live.devices.device_plan import decode_plan, device_plans, encode_plan
+from tracker.live.devices.room_twins import room_twins
+from tracker.wires import read_wires, section_roles, wires_record
 
 ROOM_TWIN = SHIPPED / "room-twin.toml"
 
@@ -64,29 +71,67 @@ def test_what_is_wrong_with_a_wire_is_said(text: str, problem: str) -> None:
 def test_room_twin_has_every_device_and_survives_being_changed() -> None:
     configuration = load_configuration(ROOM_TWIN)
     assert configuration.wires is not None
-    assert list(configured(configuration.wires)) == [
+    assert list(configuration.wires.devices) == [
         "camera", "belt", "imager", "actuator", "gate",
     ]  # fmt: skip
     changed = altered(configuration, {"wires.gate": {"address": "tcp://10.0.0.1:502"}})
     assert changed.wires is not None
-    gate = changed.wires.gate
-    assert isinstance(gate, Modbus)
+    gate = changed.wires.settings("gate")
+    assert isinstance(gate, ModbusWire)
     assert gate.address == "tcp://10.0.0.1:502"
-    assert changed.wires.actuator == configuration.wires.actuator
+    assert changed.wires.devices["actuator"] == configuration.wires.devices["actuator"]
+    assert changed.wires.settings("lamp") is None
 
 
-def test_every_order_builds_and_names_its_device() -> None:
-    orders = device_plans(load_configuration(ROOM_TWIN))
-    for role, order in orders.items():
-        device = build_device(order, lambda: 0, lambda event: None)
-        assert device.device == order.device
+def test_every_plan_builds_and_names_its_device() -> None:
+    plans = device_plans(load_configuration(ROOM_TWIN))
+    for plan in plans.values():
+        device = build_device(plan, lambda: 0, lambda event: None)
+        assert device.device == plan.device
         assert not device.up
-        assert role in ("camera", "belt", "imager", "actuator", "gate")
-    assert {role for role, order in orders.items() if order.apart} == {"imager", "actuator"}
-    assert isinstance(orders["actuator"].wire, Rsi)
+        assert plan.context.role in ROLES
+    apart = {section for section, plan in plans.items() if plan.driver.own_process}
+    assert apart == {"imager", "actuator"}
+    assert isinstance(plans["actuator"].settings, RsiWire)
     # The robot's own limits are those of the guard, not wider.
-    assert orders["actuator"].limits.speed_mm_s == 250.0
-    assert orders["actuator"].limits.upper_mm == (40.0, 40.0, 40.0)
+    assert plans["actuator"].context.limits.speed_mm_s == 250.0
+    assert plans["actuator"].context.limits.upper_mm == (40.0, 40.0, 40.0)
+
+
+def test_a_plan_reaches_another_process_as_it_is() -> None:
+    for plan in device_plans(load_configuration(ROOM_TWIN)).values():
+        assert decode_plan(encode_plan(plan)) == plan
+
+
+def test_an_address_of_another_kind_of_wire_is_refused() -> None:
+    plan = device_plans(load_configuration(ROOM_TWIN))["actuator"]
+    on_tcp = RsiWire(address="tcp://10.0.0.7:49152", ethernet="rsi-ethernet.xml")
+    with pytest.raises(DeviceError, match="rsi does not speak over tcp; write udp://"):
+        build_device(replace(plan, settings=on_tcp), lambda: 0, lambda event: None)
+
+
+def test_a_further_source_has_a_wire_under_its_own_name() -> None:
+    table = {"sources": {"second": {"kind": "belt"}, "wrong": 3, "unnamed": {}}}
+    roles = section_roles(table)
+    assert dict(roles)["second"] == "belt"
+    assert "wrong" not in dict(roles)
+    assert "unnamed" not in dict(roles)
+    record = wires_record(roles, DRIVERS)
+    sections = msgspec.convert(
+        {
+            "second": {"driver": "bitalino", "address": "serial:///dev/b"},
+            "gate": {"driver": "modbus", "address": "tcp://a:502"},
+        },
+        record,
+    )
+    wires = read_wires(sections, roles, DRIVERS)
+    assert [(wire.section, wire.role, wire.driver.name) for wire in wires.devices.values()] == [
+        ("second", "belt", "bitalino"),
+        ("gate", "gate", "modbus"),
+    ]
+    assert wires.as_table()["second"]["driver"] == "bitalino"
+    with pytest.raises(msgspec.ValidationError, match="polaris"):
+        msgspec.convert({"second": {"driver": "polaris", "address": "tcp://a:1"}}, record)
 
 
 def test_a_configuration_without_wires_cannot_be_run() -> None:
@@ -95,13 +140,14 @@ def test_a_configuration_without_wires_cannot_be_run() -> None:
 
 
 def test_a_tracker_needs_tool_definitions(tmp_path: Path) -> None:
-    order = device_plans(load_configuration(ROOM_TWIN))["camera"]
-    bare = Polaris(address="tcp://localhost:8765")
+    plan = device_plans(load_configuration(ROOM_TWIN))["camera"]
+    bare = PolarisWire(address="tcp://localhost:8765")
     with pytest.raises(DeviceError, match="no tool definition"):
-        conversation_of(replace(order, wire=bare))
+        conversation_of(replace(plan, settings=bare))
     (tmp_path / "a.rom").write_bytes(b"NDI" * 20)
-    named = Polaris(address="tcp://localhost:8765", roms=("a.rom",))
-    conversation_of(replace(order, wire=named, folder=str(tmp_path)))
+    named = PolarisWire(address="tcp://localhost:8765", roms=("a.rom",))
+    here = msgspec.structs.replace(plan.context, folder=str(tmp_path))
+    conversation_of(replace(plan, settings=named, context=here))
 
 
 def test_the_room_serves_the_other_end_of_every_wire() -> None:
@@ -109,8 +155,8 @@ def test_the_room_serves_the_other_end_of_every_wire() -> None:
     assert other_end("udp://:49152") == "udp://127.0.0.1:49152"
     assert other_end("udp://10.0.0.7:49152") == "udp://:49152"
     assert other_end("tcp://127.0.0.1:502") == "tcp://127.0.0.1:502"
-    places = places_of(load_configuration(ROOM_TWIN))
-    assert {role: place.driver for role, place in places.items()} == {
+    twins = room_twins(load_configuration(ROOM_TWIN))
+    assert {section: twin.row.driver for section, twin in twins.items()} == {
         "camera": "polaris",
         "belt": "bitalino",
         "imager": "gige-xray",

@@ -47,7 +47,11 @@ OF_THE_TESTS = frozenset(
         "core/test_session.py::test_a_missing_row_raises",
         "core/test_session.py::test_allowed_names_the_requests_of_a_state",
         "closed_loop/test_mishaps.py::test_every_kind_is_met",
+        "safety/test_mutants.py::test_a_mutant_is_named_by_scope_and_number_not_by_line",
+        "safety/test_mutants.py::test_files_and_their_tests_are_found_by_name",
         "safety/test_mutants.py::test_the_mutator_makes_each_kind_of_change",
+        "safety/test_mutants.py::test_the_page_names_mutants_that_exist",
+        "safety/test_mutants.py::test_the_page_shows_every_file_of_which_the_suite_runs_all",
     }
 )
 """Tests in them that look after tables, words and tests, not after a hazard."""

@@ -27,9 +27,9 @@ from hal.errors import DeviceError
 from hal.events import SendDemand
 from hal.gcs.session import GcsSession, GcsSettings
 from hal.messages import Triple
+from hal.motion_limits import MotionLimits
 from hal.rsi.codec import Telegram, robot_form, sensor_form
 from hal.rsi.configuration import read_ethernet
-from hal.rsi.interpolation import MotionLimits
 from hal.rsi.session import RsiSession, RsiSettings
 from sim.back_to_back import SECOND, BackToBack
 from sim.gcs import GcsTwin

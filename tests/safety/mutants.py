@@ -1,19 +1,25 @@
-"""Mutants of frames, guard and session: each small change must fail a test of the file.
+"""Mutation tests: each small change of a file of the controller must fail one of its unit tests.
 
-    python -m tests.safety.mutants frames|guard|session [--every N]
+    python -m tests.safety.mutants NAME... [--every N] [--workers N] [--write]
 
-prints every survivor by line and change. The tests of the file are run in this process on the
-mutated module, the quick ones first; a mutant that hangs is stopped and counts as killed. What
-may survive, and why, stands in docs/safety/mutants.md, one row each.
+NAME is a file or a folder below tracker/core, whole (``machine/guard``, ``target``) or its last
+part (``guard``). Every file of core/machine, core/safety and core/target, and those of `FILES`,
+can be named; without a name all are run. The command prints one line a file and every survivor
+that docs/safety/mutants.md does not name with a reason. It returns 1 when too few are killed.
+``--write`` puts the figures of the files it ran into that page.
+
+The tests of ``machine/guard`` are tests/core/test_guard.py, and any test_guard_*.py beside it.
+They may also stand in a folder of the same name (tests/core/machine/test_guard.py). Where two
+files have the same name, the folder comes before it: test_checks_target.py. The tests run in this
+process, without fixtures, on the changed module; a warning is an error, as in the suite. Compiled
+functions of the changed module run as plain Python. A mutant that never ends counts as killed.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
-import copy
-import importlib.util
+import importlib
 import inspect
 import itertools
 import multiprocessing
@@ -22,190 +28,88 @@ import re
 import signal
 import sys
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from numba.core import config
+
+from tests.safety.mutations import Mutant, mutants
+
 REPOSITORY = Path(__file__).parent.parent.parent
-FILES = {"frames": "frames", "guard": "machine.guard", "session": "session"}
-"""Name -> module below `tracker.core`; its tests stand in ``tests/core/test_NAME.py``."""
-EXCUSED = REPOSITORY / "docs" / "safety" / "mutants.md"
+CORE = REPOSITORY / "tracker" / "core"
+TESTS = REPOSITORY / "tests" / "core"
+PAGE = REPOSITORY / "docs" / "safety" / "mutants.md"
+FOLDERS = ("machine", "safety", "target")
+FILES = ("frames", "session", "surrogate/timebase")
+ALL = ("frames", "session", "machine/guard", "machine/steering")
+ALL_OF_FOLDER = "safety/fault"
+"""Files of which every mutant must be killed, and how the names of others of them begin."""
+LIMIT_PERCENT = 97.0
+"""What must be killed of every other file."""
 HANG_S = 20
-COMPARE = {ast.LtE: ast.Lt, ast.Lt: ast.LtE, ast.GtE: ast.Gt, ast.Gt: ast.GtE}
-COMPARE |= {ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In}
-CELLS = ("REFUSED", "_I", "_M", "_R", "_T", "_H", "_S")
-ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
-OTHER_FUNCTION = {"sin": "cos", "cos": "sin", "isfinite": "isnan", "abs": "float"}
-NOT_EXECUTED = {"annotation", "returns", "decorator_list", "bases"}
-AXES = (0, 1, 2)
+_NUMBA: Any = config
 
 
-class Mutant(NamedTuple):
-    """One change: where and what, and the source it makes."""
-
-    name: str
-    text: str
+def limit_of(name: str) -> float:
+    """Return which share of the mutants of a file must be killed (percent)."""
+    return 100.0 if name in ALL or name.startswith(ALL_OF_FOLDER) else LIMIT_PERCENT
 
 
-def changes(node: ast.expr, place: str) -> Iterator[ast.expr]:
-    """Every way one expression is changed; ``place`` is the field of its parent it stands in."""
-    yield from _operators(node)
-    yield from _values(node)
-    if isinstance(node, ast.Tuple | ast.List) and not _without_order(node, place):
-        for i, j in itertools.combinations(range(len(node.elts)), 2):
-            yield _exchanged(node, "elts", i, j)
-        yield from _transposes(node)
-    elif isinstance(node, ast.Call):
-        for i, j in itertools.combinations(range(len(node.args)), 2):
-            yield _exchanged(node, "args", i, j)
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
-        if name in OTHER_FUNCTION:
-            new = copy.deepcopy(node)
-            whole = ast.unparse(node.func).replace(name, OTHER_FUNCTION[name])
-            new.func = ast.parse(whole, mode="eval").body
-            yield new
-    signed = isinstance(node, ast.Name | ast.Subscript | ast.BinOp | ast.Call | ast.Attribute)
-    if signed and place in ("left", "right", "elts", "args", "value"):
-        context = getattr(node, "ctx", None)
-        if context is None or isinstance(context, ast.Load):
-            yield ast.UnaryOp(ast.USub(), copy.deepcopy(node))
+# Which files, and which tests are theirs -----------------------------------------------------
 
 
-def _without_order(node: ast.Tuple | ast.List, place: str) -> bool:
-    """Names (of slots, say), and what a loop merely walks."""
-    return place == "iter" or all(
-        isinstance(each, ast.Constant) and isinstance(each.value, str) for each in node.elts
-    )
+@cache
+def modules() -> dict[str, Path]:
+    """Return every file that is mutated: its name below tracker/core -> its path."""
+    paths = [CORE / f"{name}.py" for name in FILES]
+    for folder in FOLDERS:
+        paths += sorted((CORE / folder).rglob("*.py"))
+    found: dict[str, Path] = {}
+    for path in paths:
+        below = path.relative_to(CORE).with_suffix("")
+        if path.stem != "__init__":
+            found[below.as_posix()] = path
+        elif mutants(path.read_text(encoding="utf-8")):
+            found[below.parent.as_posix()] = path
+    return found
 
 
-def _operators(node: ast.expr) -> Iterator[ast.expr]:
-    new = copy.deepcopy(node)
-    if isinstance(node, ast.Compare):
-        for at, operator in enumerate(node.ops):
-            if type(operator) in COMPARE:
-                other = copy.deepcopy(node)
-                other.ops[at] = COMPARE[type(operator)]()
-                yield other
-    elif isinstance(new, ast.BinOp) and type(new.op) in ARITHMETIC:
-        new.op = ARITHMETIC[type(new.op)]()
-        yield new
-    elif isinstance(new, ast.BoolOp):
-        new.op = ast.Or() if isinstance(new.op, ast.And) else ast.And()
-        yield new
-    elif isinstance(new, ast.UnaryOp):
-        yield new.operand
+def named(words: list[str]) -> list[str]:
+    """Return the files that are meant; raises ``ValueError`` for a name that is none."""
+    found: list[str] = []
+    for word in words:
+        wanted = word.removesuffix(".py").strip("/").replace(".", "/")
+        here = [name for name in modules() if f"/{wanted}/" in f"/{name}/"]
+        if not here:
+            raise ValueError(f"{word} is no file or folder of: {', '.join(modules())}")
+        found += here
+    return list(dict.fromkeys(found)) if words else list(modules())
 
 
-def _values(node: ast.expr) -> Iterator[ast.expr]:
-    new = copy.deepcopy(node)
-    if isinstance(new, ast.Constant) and isinstance(new.value, int | float):
-        new.value = not new.value if isinstance(new.value, bool) else new.value + 1
-        yield new
-        if isinstance(node, ast.Constant) and isinstance(node.value, float) and node.value:
-            yield ast.UnaryOp(ast.USub(), copy.deepcopy(node))
-    elif isinstance(new, ast.Name) and isinstance(new.ctx, ast.Load) and new.id in CELLS:
-        for cell in CELLS:
-            if cell != new.id:
-                yield ast.Name(cell, ast.Load())
-    elif isinstance(new, ast.Subscript) and isinstance(new.slice, ast.Constant):
-        for axis in AXES:
-            if new.slice.value in AXES and axis != new.slice.value:
-                other = copy.deepcopy(new)
-                other.slice = ast.Constant(axis)
-                yield other
+def _fit(name: str, path: Path) -> int:
+    """Return how much of a test file's name is the name of this module; 0: it is not its test."""
+    folder = path.parent.relative_to(TESTS).as_posix()
+    if folder != "." and not name.startswith(f"{folder}/"):
+        return 0
+    parts, file = name.split("/"), f"{path.stem.removeprefix('test_')}_"
+    stems = ["_".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+    return max(len(stem) if file.startswith(f"{stem}_") else 0 for stem in stems)
 
 
-def _exchanged(node: Any, field: str, i: int, j: int) -> ast.expr:
-    new = copy.deepcopy(node)
-    items = getattr(new, field)
-    items[i], items[j] = items[j], items[i]
-    return new
+@cache
+def unit_tests_of(name: str) -> list[Path]:
+    """Return the test files of a module: those whose names fit no other module better."""
+    return [
+        path
+        for path in sorted(TESTS.rglob("test_*.py"))
+        if 0 < _fit(name, path) == max(_fit(each, path) for each in modules())
+    ]
 
 
-def _transposes(node: ast.Tuple | ast.List) -> Iterator[ast.expr]:
-    """The rows of a square matrix with the two entries beside a place of its diagonal exchanged."""
-    rows = node.elts
-    if not all(isinstance(row, ast.Tuple) and len(row.elts) == len(rows) for row in rows):
-        return
-    for i, j in itertools.combinations(range(len(rows)), 2):
-        new = copy.deepcopy(node)
-        one, two = new.elts[i], new.elts[j]
-        assert isinstance(one, ast.Tuple)
-        assert isinstance(two, ast.Tuple)
-        one.elts[j], two.elts[i] = two.elts[i], one.elts[j]
-        yield new
-
-
-def _spots(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.expr]]:
-    """Every expression that is executed: its parent, field, place in a list, and itself."""
-    for field, value in ast.iter_fields(tree):
-        if field in NOT_EXECUTED or isinstance(tree, ast.JoinedStr):
-            continue
-        for index, child in enumerate(value if isinstance(value, list) else [value]):
-            if not isinstance(child, ast.AST):
-                continue
-            typing_only = isinstance(tree, ast.Subscript) and isinstance(child, ast.Tuple)
-            if isinstance(child, ast.expr) and not typing_only:
-                yield tree, field, index if isinstance(value, list) else None, child
-            if not typing_only:
-                yield from _spots(child)
-
-
-def _put(parent: ast.AST, field: str, index: int | None, child: ast.expr) -> None:
-    if index is None:
-        setattr(parent, field, child)
-    else:
-        getattr(parent, field)[index] = child
-
-
-def _statements(tree: ast.AST) -> Iterator[tuple[list[ast.stmt], int]]:
-    """Every statement of a function that does something, as its list and its place there."""
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.FunctionDef | ast.If | ast.For):
-            continue
-        for body in (node.body, getattr(node, "orelse", [])):
-            for index, statement in enumerate(body):
-                constant = getattr(statement, "value", None)
-                words = isinstance(statement, ast.Expr) and isinstance(constant, ast.Constant)
-                nothing = (
-                    isinstance(statement, ast.Return) and ast.unparse(statement) == "return None"
-                )
-                if not words and not (
-                    nothing and index == len(body) - 1 and isinstance(node, ast.FunctionDef)
-                ):
-                    yield body, index
-
-
-def mutants(source: str) -> Iterator[Mutant]:
-    """Each different source one change makes: an expression altered, or a statement left out."""
-    tree = ast.parse(source)
-    seen = {ast.unparse(tree)}
-    for parent, field, index, child in list(_spots(tree)):
-        for new in changes(child, field):
-            _put(parent, field, index, new)
-            text = ast.unparse(ast.fix_missing_locations(tree))
-            _put(parent, field, index, child)
-            if text not in seen:
-                seen.add(text)
-                was, now = _short(ast.unparse(child)), _short(ast.unparse(new))
-                yield Mutant(f"line {child.lineno}: {was} -> {now}", text)
-    for body, index in list(_statements(tree)):
-        statement = body[index]
-        body[index] = ast.Pass()
-        text = ast.unparse(ast.fix_missing_locations(tree))
-        body[index] = statement
-        if text not in seen:
-            seen.add(text)
-            was = _short(ast.unparse(statement).replace("\n", " "))
-            yield Mutant(f"line {statement.lineno}: {was} -> pass", text)
-
-
-def _short(text: str) -> str:
-    return text if len(text) < 100 else f"{text[:97]}..."
-
-
-# Running a file's tests on a mutant ---------------------------------------------------------
+# Running the tests on a mutant ---------------------------------------------------------------
 
 
 @cache
@@ -213,18 +117,18 @@ def _compiled(path: Path) -> types.CodeType:
     return compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
-def cases(module: types.ModuleType) -> list[Callable[[], object]]:
-    """Its tests with their parameters filled in, hypothesis last; none may use fixtures."""
-    quick: list[Callable[[], object]] = []
-    slow: list[Callable[[], object]] = []
+def cases(module: types.ModuleType) -> list[tuple[str, Callable[[], object]]]:
+    """Return the tests of a module with their parameters, hypothesis last; none has fixtures."""
+    quick: list[tuple[str, Callable[[], object]]] = []
+    slow: list[tuple[str, Callable[[], object]]] = []
     for name, test in vars(module).items():
         if not name.startswith("test_"):
             continue
         if hasattr(test, "hypothesis"):
-            slow.append(test)
+            slow.append((name, test))
             continue
-        for values in _parameters(test):
-            quick.append(_call(test, values))
+        for number, values in enumerate(_parameters(test)):
+            quick.append((f"{name} {number}", _call(test, values)))
     return [*quick, *slow]
 
 
@@ -241,105 +145,209 @@ def _parameters(test: Any) -> Iterator[dict[str, Any]]:
         for mark, value in zip(marks, chosen, strict=True):
             names = mark.args[0]
             names = re.split(r"[,\s]+", names) if isinstance(names, str) else list(names)
-            values |= dict(zip(names, [value] if len(names) == 1 else value, strict=True))
+            value = getattr(value, "values", value)  # of pytest.param
+            single = len(names) == 1 and not hasattr(value, "_fields")
+            values |= dict(zip(names, [value] if single else value, strict=True))
         yield values
 
 
 @contextlib.contextmanager
 def _in_place_of(name: str, text: str) -> Iterator[None]:
-    """The module with this source, for whoever imports it now."""
-    full = f"tracker.core.{FILES[name]}"
-    kept = sys.modules[full]
+    """Put a module made of this source in the place of the real one, for whoever imports it."""
+    full = f"tracker.core.{name.replace('/', '.')}"
+    kept = importlib.import_module(full)
+    above, _, last = full.rpartition(".")
+    folder = sys.modules[above]
     module = types.ModuleType(full)
+    module.__spec__, module.__package__ = kept.__spec__, kept.__package__
+    if hasattr(kept, "__path__"):
+        module.__path__ = kept.__path__
+    compiling = _NUMBA.DISABLE_JIT
     sys.modules[full] = module
+    setattr(folder, last, module)
     try:
+        _NUMBA.DISABLE_JIT = 1
         exec(compile(text, f"mutant of {name}", "exec"), module.__dict__)
+        _NUMBA.DISABLE_JIT = compiling
         yield
     finally:
+        _NUMBA.DISABLE_JIT = compiling
         sys.modules[full] = kept
+        setattr(folder, last, kept)
 
 
 class HangsError(Exception):
-    """A mutant that never ends."""
+    """A mutant never ends."""
 
 
 def _ring(number: int, frame: object) -> None:
     raise HangsError
 
 
-def survives(name: str, text: str) -> bool:
-    """Whether all tests of the file pass with this source in the module's place."""
-    importlib.import_module(f"tracker.core.{FILES[name]}")
-    path = REPOSITORY / "tests" / "core" / f"test_{name}.py"
-    before = signal.signal(signal.SIGALRM, _ring)
-    signal.alarm(HANG_S)
-    try:
-        with _in_place_of(name, text):
-            tests = types.ModuleType(f"mutants_of_{name}")
+class Killers:
+    """The tests of one module, those that killed a mutant last first: they often kill the next."""
+
+    def __init__(self, name: str) -> None:
+        """Find the tests; a module without any has mutants that all survive."""
+        self.name = name
+        self.paths = unit_tests_of(name)
+        self._latest: list[str] = []
+
+    def survives(self, text: str) -> bool:
+        """Tell whether all tests pass with this source in the module's place."""
+        before = signal.signal(signal.SIGALRM, _ring)
+        signal.alarm(HANG_S)
+        running = ""
+        try:
+            with warnings.catch_warnings(), _in_place_of(self.name, text):
+                warnings.simplefilter("error")
+                for each, case in self._cases():
+                    running = each
+                    case()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            if running:
+                self._latest = [running, *(each for each in self._latest if each != running)]
+            return False
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+        return True
+
+    def _cases(self) -> list[tuple[str, Callable[[], object]]]:
+        found: list[tuple[str, Callable[[], object]]] = []
+        for path in self.paths:
+            tests = types.ModuleType(f"mutants_of_{path.stem}")
             tests.__file__ = str(path)
             exec(_compiled(path), tests.__dict__)
-            for case in cases(tests):
-                case()
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        return False
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-    return True
+            found += [(f"{path.stem} {each}", case) for each, case in cases(tests)]
+        first = {each: number for number, each in enumerate(self._latest)}
+        return sorted(found, key=lambda case: first.get(case[0], len(first)))
+
+
+_killers = cache(Killers)
+
+
+def _try(job: tuple[str, Mutant]) -> bool:
+    name, mutant = job
+    return _killers(name).survives(mutant.text)
+
+
+# Results -------------------------------------------------------------------------------------
+
+
+class Result(NamedTuple):
+    """What came of the mutants of one file."""
+
+    name: str
+    total: int
+    alive: list[Mutant]
+    excused: frozenset[str]
+
+    @property
+    def unnamed(self) -> list[Mutant]:
+        """The survivors that the page does not name with a reason."""
+        return [mutant for mutant in self.alive if mutant.name not in self.excused]
+
+    @property
+    def killed(self) -> int:
+        """How many a test noticed."""
+        return self.total - len(self.alive)
+
+    @property
+    def percent(self) -> float:
+        """The share killed of those that the page does not name."""
+        counted = self.killed + len(self.unnamed)
+        return 100.0 * self.killed / counted if counted else 100.0
+
+    @property
+    def good(self) -> bool:
+        """Whether enough are killed."""
+        return self.percent >= limit_of(self.name)
+
+    def row(self) -> str:
+        """Return the row of the page's table."""
+        share = 100.0 * self.killed / self.total if self.total else 100.0
+        return f"| {self.name} | {self.total} | {self.killed} | {share:.1f} % | {len(self.alive)} |"
 
 
 def source_of(name: str) -> str:
-    """The file as it is."""
-    path = f"{FILES[name].replace('.', '/')}.py"
-    return (REPOSITORY / "tracker" / "core" / path).read_text(encoding="utf-8")
+    """Return a file as it is."""
+    return modules()[name].read_text(encoding="utf-8")
 
 
-def excused(name: str) -> set[str]:
-    """The mutants of a file that docs/safety/mutants.md names as no change of what it does."""
-    rows = re.findall(rf"^\| {name} \| `(.*?)` \|", EXCUSED.read_text(encoding="utf-8"), re.M)
-    return {row.replace("\\|", "|") for row in rows}
+def excused(name: str) -> frozenset[str]:
+    """Return the mutants of a file that the page names with the reason why they may live."""
+    rows = re.findall(rf"^\| {name} \| `(.*?)` \|", PAGE.read_text(encoding="utf-8"), re.M)
+    return frozenset(row.replace("\\|", "|") for row in rows)
 
 
-def without_line(mutant: str) -> str:
-    """A mutant's change alone: lines move, the change stays."""
-    return mutant.partition(": ")[2]
+def shown() -> list[str]:
+    """Return the files that the page's table shows: those that have been brought to the limit."""
+    rows = re.findall(r"^\| ([\w/]+) \| \d+ \|", PAGE.read_text(encoding="utf-8"), re.M)
+    return [row for row in rows if row in modules()]
 
 
-def _try(job: tuple[str, Mutant]) -> str | None:
-    name, mutant = job
-    return mutant.name if survives(name, mutant.text) else None
-
-
-def survivors(name: str, *, every: int = 1, workers: int = 1) -> tuple[int, list[str]]:
-    """How many mutants were tried (each ``every``-th) and which of them no test noticed."""
+def result(name: str, *, every: int = 1, workers: int = 1) -> Result:
+    """Run the tests of a file on each ``every``-th of its mutants."""
     jobs = [(name, mutant) for mutant in mutants(source_of(name))][::every]
-    if workers == 1:
-        found = [_try(job) for job in jobs]
+    if not unit_tests_of(name):
+        alive = [True] * len(jobs)
+    elif workers == 1:
+        alive = [_try(job) for job in jobs]
     else:
         with multiprocessing.get_context("fork").Pool(workers) as pool:
-            found = pool.map(_try, jobs, chunksize=4)
-    return len(jobs), [each for each in found if each is not None]
+            alive = pool.map(_try, jobs, chunksize=4)
+    left = [mutant for (_, mutant), lives in zip(jobs, alive, strict=True) if lives]
+    return Result(name, len(jobs), left, excused(name))
+
+
+def write(results: list[Result]) -> None:
+    """Put the rows of these files into the page's table."""
+    text = PAGE.read_text(encoding="utf-8")
+    head, rows, tail = re.split(r"((?:^\| [\w/]+ \| \d+ \|.*\n)+)", text, maxsplit=1, flags=re.M)
+    kept = {row.split(" | ")[0].removeprefix("| "): row for row in rows.splitlines()}
+    kept |= {each.name: each.row() for each in results}
+    whole = [kept[name] for name in modules() if name in kept]
+    PAGE.write_text(head + "\n".join(whole) + "\n" + tail, encoding="utf-8")
 
 
 def main() -> int:
-    """Run all mutants of one file; 1 when any survives that is not excused."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=FILES)
+    """Run the mutants of the named files; 1 when too few of any are killed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="files or folders of tracker/core")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="try each N-th only")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--write", action="store_true", help="put the figures into the page")
     args = parser.parse_args()
-    if not survives(args.name, source_of(args.name)):
-        print("the tests fail without any mutation; mend them first")
-        return 2
-    total, alive = survivors(args.name, every=args.every, workers=args.workers)
-    known = excused(args.name)
-    unknown = [each for each in alive if without_line(each) not in known]
-    print(f"{args.name}: {total} mutants, {total - len(alive)} killed, {len(alive)} alive")
-    for each in alive:
-        print("  excused " if each not in unknown else "  SURVIVES", each)
-    return int(bool(unknown))
+    if args.write and args.every != 1:
+        parser.error("--write needs all mutants; leave --every out")
+    try:
+        names = named(args.names)
+    except ValueError as error:
+        parser.error(str(error))
+    print(f"{'file':34}{'mutants':>8}{'killed':>8}{'share':>9}{'limit':>9}{'named':>7}")
+    results: list[Result] = []
+    for name in names:
+        if unit_tests_of(name) and not Killers(name).survives(source_of(name)):
+            print(f"{name}: the tests fail without any mutation; mend them first")
+            return 2
+        found = result(name, every=args.every, workers=args.workers)
+        results.append(found)
+        shares = f"{found.percent:7.1f} %{limit_of(name):7.0f} %"
+        known = len(found.alive) - len(found.unnamed)
+        print(f"{name:34}{found.total:8}{found.killed:8}{shares}{known:7}", flush=True)
+        for mutant in found.unnamed:
+            print(f"    SURVIVES line {mutant.line}, {mutant.name}")
+        gone = found.excused - {mutant.name for mutant in found.alive}
+        for change in sorted(gone) if args.every == 1 else ():
+            print(f"    KILLED, but named on the page as alive: {change}")
+    if args.write:
+        write([each for each in results if each.good])
+    return int(not all(each.good for each in results))
 
 
 if __name__ == "__main__":

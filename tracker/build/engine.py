@@ -8,6 +8,7 @@ from tracker.artefact import as_changes, check_fits, load_artefact
 from tracker.config import Configuration, altered
 from tracker.core.engine import Engine
 from tracker.core.machine.guard import DemandGuard, GuardLimits
+from tracker.core.machine.kinds.table import MACHINE_KINDS, MachineKinds, machine_kind
 from tracker.core.machine.steering import Steering
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.registry import make_predictor
@@ -15,8 +16,12 @@ from tracker.core.settings import Controller
 from tracker.core.target.forecast import Foresight
 
 
-def build_engine(settings: Controller) -> Engine:
-    """Build the controller of one room; raises ``ValueError`` for predictor parameters unfit."""
+def build_engine(settings: Controller, machines: MachineKinds = MACHINE_KINDS) -> Engine:
+    """Build the controller of one room.
+
+    Raises ``ValueError`` for parameters that do not fit the predictor, and for a kind of machine
+    that is not in ``machines``.
+    """
 
     def predictor(channels: int, horizon_ns: int) -> Predictor:
         return make_predictor(
@@ -30,6 +35,7 @@ def build_engine(settings: Controller) -> Engine:
     guard = settings.guard
     return Engine(
         settings,
+        machine_kind(settings.actuator.kind, machines),
         Foresight(settings.prediction, round(settings.timing.latency_ms * 1e6), predictor),
         Steering(settings.actuator),
         DemandGuard(

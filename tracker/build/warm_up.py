@@ -11,7 +11,7 @@ import dataclasses
 import msgspec
 
 from hal.events import Command, Request, Tick
-from sim.scenario import ROBOT, RoomActuator
+from sim.machines import simulated_machine
 from sim.scenario import RoomScenario as RoomSettings
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish, shortest_run_s
@@ -24,7 +24,7 @@ from tracker.core.session import SessionState
 def warm(configuration: Configuration) -> SessionState:
     """Run the throwaway session; returns where it ended, STOPPED when all went its way."""
     controller = configuration.controller
-    actuator = ROBOT if controller.actuator.kind == "robot" else RoomActuator()
+    actuator = simulated_machine(controller.actuator.kind).typical
     settings = RoomSettings(duration_s=shortest_run_s(configuration) + 10.0, actuator=actuator)
     if not controller.belt.enabled:
         belt = msgspec.structs.replace(settings.belt, enabled=False)

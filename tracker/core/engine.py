@@ -32,12 +32,13 @@ from hal.messages import (
     Triple,
 )
 from tracker.core import session as table
-from tracker.core.frames import PatientPoint
+from tracker.core.machine.geometry import MachineAngles
 from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
+from tracker.core.machine.kinds.kind import MachineKind
 from tracker.core.machine.motion import KEEP_OUT, REFUSED, Aim, Motion
 from tracker.core.machine.position_history import ActuatorTrack
-from tracker.core.machine.steering import Steering, wanted_position
+from tracker.core.machine.steering import Steering
 from tracker.core.safety.faults import FAULTS, Calm, FaultBook, Reaction
 from tracker.core.safety.identity import differences
 from tracker.core.safety.watch import MONITOR, Conditions, Watch
@@ -81,7 +82,12 @@ class Engine:
     """The controller of one treatment room."""
 
     def __init__(
-        self, settings: Controller, foresight: Foresight, steering: Steering, guard: DemandGuard
+        self,
+        settings: Controller,
+        machine: MachineKind,
+        foresight: Foresight,
+        steering: Steering,
+        guard: DemandGuard,
     ) -> None:
         """Put the parts together; the session is IDLE and the beam held."""
         self._settings = settings
@@ -93,11 +99,8 @@ class Engine:
         self._watch = Watch(settings)
         self._faults = FaultBook(settings.gating.regular_breaths)
         self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
-        self._couch = self._track if settings.actuator.kind == "couch" else None
-        self._signs = wanted_position(
-            settings.actuator.kind, PatientPoint((1.0, 1.0, 1.0)), settings.session.orientation
-        )
-        """Patient and room differ in the signs of their axes alone."""
+        self._couch = self._track if machine.moves_patient else None
+        self._axes = machine.axes(settings.session.orientation, MachineAngles())
         self._state: SessionState = SessionState.IDLE
         self._tick_ns = round(1.5e9 / settings.timing.tick_hz)
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
@@ -404,7 +407,7 @@ class Engine:
             watch.off_target.aimed(now + self._latency_ns, wanted)
             here = self._track.at(now)
             if here is not None:
-                watch.apart(found, now, here, self._in_room(estimate.position_mm))
+                watch.apart(found, now, here, self._axes.from_patient(estimate.position_mm))
         watch.actuator(found, now, self._track, wanted)
 
     def _advance_session(self, now: int, out: list[Output]) -> None:
@@ -424,13 +427,9 @@ class Engine:
             if now - self._clear_since_ns >= self._resume_ns:
                 out.extend(self._change(now, SessionTrigger.FAULTS_CLEARED))
 
-    def _in_room(self, vector: Triple) -> Triple:
-        """Turn a target position or velocity into that of the actuator."""
-        (x, y, z), (a, b, c) = vector, self._signs
-        return (a * x, b * y, c * z)
-
     def _aim(self, prediction: TargetState) -> Aim:
-        return Aim(self._in_room(prediction.position_mm), self._in_room(prediction.velocity_mm_s))
+        wanted = self._axes.wanted
+        return Aim(wanted(prediction.position_mm), wanted(prediction.velocity_mm_s))
 
     def _steer(self, now: int, aim: Aim | None, out: list[Output]) -> None:
         """Send the next demand; without sight of the target, stand still."""

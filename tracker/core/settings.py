@@ -51,9 +51,14 @@ class Imager(Settings, frozen=True, kw_only=True):
 
 
 class Actuator(Settings, frozen=True, kw_only=True):
-    """Couch or robot: what it can do, as the controller may use it."""
+    """The treatment machine that follows the target: what it can do, as the controller may use it.
 
-    kind: Literal["couch", "robot"] = "couch"
+    The defaults are those of a couch; a configuration that names another kind starts from that
+    kind's own (`tracker.core.machine.kinds`).
+    """
+
+    kind: str = "couch"
+    """A name of the table of machine kinds."""
     device: Name = "couch"
     limit_mm: Annotated[float, Meta(gt=0, le=200)] = 50.0
     """Largest excursion per axis from the start pose."""

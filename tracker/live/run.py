@@ -19,7 +19,7 @@ from tracker.live.devices.device import Device, HandOver
 from tracker.live.devices.device_builder import build_device
 from tracker.live.devices.device_plan import DevicePlan, device_plans, starting
 from tracker.live.devices.latency_file import refuse_other_latency
-from tracker.live.devices.process_link import ProcessLink
+from tracker.live.devices.process_link import connected_device
 from tracker.live.devices.self_test import self_test
 from tracker.live.event_loop import run_in_loop
 from tracker.live.operators import Nobody, Scripted
@@ -101,10 +101,8 @@ def run(args: argparse.Namespace) -> int:
         prefer(args.priority)
 
         def make(role: str, hand_over: HandOver) -> Device:
-            order = starting(orders[role], clock)
-            if order.apart:
-                return ProcessLink(order, clock, hand_over, processor.elsewhere)
-            return build_device(order, clock, hand_over)
+            plan = starting(orders[role], clock)
+            return connected_device(plan, clock, hand_over, processor.elsewhere)
 
         watched = configuration.operation.monitor.start != "off"
         dead_man = DeadMan(configuration, clock.start_ns, processor.elsewhere) if watched else None

@@ -12,6 +12,7 @@ from html import escape
 from importlib import resources
 from typing import Any, NamedTuple
 
+from tracker.core.machine.kinds.table import words_for
 from tracker.journal import Header
 from tracker.report import figures, tables
 from tracker.report.errors import UNSAFE_MM, Errors, length
@@ -267,7 +268,7 @@ def _charts(session: SessionPage) -> Iterable[dict[str, Any]]:
                 line(f"prediction_{name}", "prediction", "prediction", width=1.6, dash=[6, 3]),
             ],
         }  # fmt: skip
-    kind = session.setting.actuator.capitalize()
+    kind = words_for(session.setting.actuator).capitalize()
     for name in "xyz":
         yield {
             "id": f"actuator-{name}", "title": f"{kind} {name.upper()}",

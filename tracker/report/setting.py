@@ -22,7 +22,7 @@ class Setting(msgspec.Struct, frozen=True):
     plan_id: str
     orientation: Orientation
     actuator: str
-    """``couch`` or ``robot``."""
+    """Name of the kind of treatment machine; today's program may not know it any more."""
 
 
 def setting_of(configuration: str) -> Setting:

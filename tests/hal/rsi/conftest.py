@@ -10,8 +10,8 @@ import pytest
 from hal.errors import LinkError
 from hal.events import SendDemand
 from hal.messages import Sample, Triple
+from hal.motion_limits import MotionLimits
 from hal.rsi.configuration import EthernetConfiguration, read_ethernet
-from hal.rsi.interpolation import MotionLimits
 from hal.rsi.session import RsiSession, RsiSettings
 from sim.rsi import ControllerSettings, Dynamics, RobotTwin
 

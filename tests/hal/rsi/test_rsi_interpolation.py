@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.messages import Triple
-from hal.rsi.interpolation import Interpolator, MotionLimits
+from hal.motion_limits import MotionLimits
+from hal.rsi.interpolation import Interpolator
 
 CYCLE_NS = 4_000_000
 LIMITS = MotionLimits((-12.0, -20.0, -3.0), (12.0, 15.0, 20.0), 60.0, 600.0)

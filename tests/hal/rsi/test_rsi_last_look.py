@@ -10,9 +10,9 @@ import pytest
 
 from hal.errors import DeviceError
 from hal.messages import Triple
+from hal.motion_limits import MotionLimits
 from hal.rsi.codec import Telegram, sensor_form
 from hal.rsi.configuration import EthernetConfiguration
-from hal.rsi.interpolation import MotionLimits
 from hal.rsi.last_look import COUNT_MM, LastLook, leaving_room
 from hal.rsi.session import RsiSession
 

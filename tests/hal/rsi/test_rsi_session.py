@@ -13,9 +13,9 @@ import pytest
 from hal.errors import DeviceError, LinkError
 from hal.events import SendDemand, SendHold, SendStop
 from hal.messages import ActuatorStatus, BadSample, Triple
+from hal.motion_limits import MotionLimits
 from hal.rsi.codec import robot_form, sensor_form
 from hal.rsi.configuration import EthernetConfiguration
-from hal.rsi.interpolation import MotionLimits
 from hal.rsi.session import TABLE, RsiSession, RsiSettings, RsiState, RsiTrigger
 from sim.rsi import ControllerSettings, RobotTwin
 

@@ -11,8 +11,8 @@ from hal.clock import HostClock
 from hal.events import LinkChanged, SendDemand
 from hal.link import Link
 from hal.messages import ActuatorStatus, BadSample, Sample
+from hal.motion_limits import MotionLimits
 from hal.rsi.configuration import EthernetConfiguration
-from hal.rsi.interpolation import MotionLimits
 from hal.rsi.session import RsiSession, RsiSettings
 from hal.transports import Udp
 from sim.rsi import ControllerSettings, RobotTwin

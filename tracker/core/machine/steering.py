@@ -12,30 +12,7 @@ from __future__ import annotations
 import math
 
 from hal.messages import Triple
-from tracker.core.frames import (
-    Orientation,
-    PatientPoint,
-    TablePoint,
-    patient_to_table,
-    table_to_patient,
-)
 from tracker.core.settings import Actuator
-
-
-def wanted_position(kind: str, target: PatientPoint, orientation: Orientation) -> Triple:
-    """Say where the actuator should be (fixed frame) when the target is at ``target``.
-
-    It is linear without offset, so that it turns a target's velocity into the wanted velocity too.
-    """
-    x, y, z = patient_to_table(target, orientation)
-    return (-x, -y, -z) if kind == "couch" else (x, y, z)
-
-
-def aimed_at(kind: str, position_mm: Triple, orientation: Orientation) -> PatientPoint:
-    """Say which target the beam meets when the actuator is there: `wanted_position` undone."""
-    x, y, z = position_mm
-    point = TablePoint((-x, -y, -z)) if kind == "couch" else TablePoint((x, y, z))
-    return table_to_patient(point, orientation)
 
 
 class Steering:

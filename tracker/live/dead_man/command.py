@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from hal.errors import LinkError
+from hal.modbus.driver import ModbusWire
 from hal.modbus.trip import READ_INPUTS, ModbusReplies, read_bit, write_bit
 from tracker.config import ConfigurationError, load_configuration
 from tracker.live.dead_man.heartbeat import (
@@ -19,7 +20,6 @@ from tracker.live.dead_man.heartbeat import (
     watch_of,
 )
 from tracker.live.dead_man.monitor import MonitorSetup
-from tracker.wires import Modbus
 
 ANSWER_S = 2.0
 
@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     settings = configuration.operation.monitor
     watch = watch_of(configuration, settings.page or default_page())
     if args.reset:
-        wire = configuration.wires.gate if configuration.wires else None
-        assert isinstance(wire, Modbus)
+        wire = configuration.wires.settings("gate") if configuration.wires else None
+        assert isinstance(wire, ModbusWire)
         return _reset(args.config, watch, wire.session.reset_coil)
     if settings.start != "apart":
         raise ConfigurationError(

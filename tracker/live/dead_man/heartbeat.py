@@ -17,6 +17,7 @@ from typing import Self
 
 from hal.events import Command, Event, LinkChanged, SendDemand, SendHold, SendPermit, SendStop
 from hal.messages import BeamStatus, BeltSample, MarkerFrame
+from hal.modbus.driver import ModbusWire
 from hal.transports import Tcp, parse_address
 from tracker.config import Configuration, ConfigurationError
 from tracker.core.safety.watch import MONITOR
@@ -31,7 +32,6 @@ from tracker.live.dead_man.shared_page import (
     named_page,
 )
 from tracker.live.scheduling import Elsewhere
-from tracker.wires import Modbus
 
 FINISH_S = 2.0
 AGAIN_NS = 1_000_000_000
@@ -41,8 +41,8 @@ _ROOT = Path(__file__).parent.parent.parent
 
 def watch_of(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
     """What a monitor is told; raises `ConfigurationError` where there is no gate to watch."""
-    wire = None if configuration.wires is None else configuration.wires.gate
-    if not isinstance(wire, Modbus):
+    wire = None if configuration.wires is None else configuration.wires.settings("gate")
+    if not isinstance(wire, ModbusWire):
         raise ConfigurationError(
             [f"{configuration.path}: wires.gate: missing, and the monitor takes the beam there"]
         )

@@ -8,14 +8,12 @@ from typing import Protocol
 
 import msgspec
 
-from hal.events import Command, LinkChanged
-from hal.link import Link, LinkCounts
-from hal.messages import Sample
-from hal.ports import Conversation
+from hal.events import Command
+from hal.link import Link
+from hal.link_counts import LinkCounts
+from hal.ports import Conversation, HandOver
 from hal.transports import Address
 from tracker.live.durations import DurationFigures, Durations
-
-HandOver = Callable[[Sample | LinkChanged], None]
 
 
 class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -5,63 +5,115 @@ A `DevicePlan` holds everything by value, so that it can be sent down a socket a
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from hal.clock import HostClock
-from hal.messages import Triple
-from hal.rsi.interpolation import MotionLimits
+from hal.driver import AnyDriver, DriverContext, DriverSettings, DriverTable
+from hal.motion_limits import MotionLimits
+from hal.registry import DRIVERS
 from tracker.config import Configuration, ConfigurationError
-from tracker.wires import (
-    AnyWire,
-    DicomXray,
-    GigeMarkers,
-    Lsl,
-    OpenIgtlink,
-    Rsi,
-    VideoMarkers,
-    XrayPair,
-    configured,
-)
+from tracker.core.settings import Controller
+from tracker.wires import DeviceWire, device_section
 
 
-class DevicePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """One device to be met: its name, its wire, and what else its driver must know.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePlan:
+    """One device to be connected: its driver, the driver's settings, and what else it must know.
 
-    ``planned_mm`` are the fiducials as planned, in the fixed frame; ``start_ns`` is the moment
-    of the system's monotonic clock the run counts from.
+    ``section`` is the device's section of the configuration. ``start_ns`` is the moment of the
+    system's monotonic clock from which the run counts its time.
     """
 
-    device: str
-    wire: AnyWire
-    folder: str
-    tick_ns: int
-    limits: MotionLimits
+    section: str
+    driver: AnyDriver
+    settings: DriverSettings
+    context: DriverContext
     start_ns: int = 0
-    planned_mm: tuple[Triple, ...] = ()
-    answer_ms: float = 2000.0
-    rate_hz: float = 60.0
-    """Of the device's samples, as the configuration has it."""
 
     @property
-    def apart(self) -> bool:
-        """Whether it belongs in a process of its own.
+    def device(self) -> str:
+        """The name that the device's messages carry."""
+        return self.context.device
 
-        The robot has 4 ms to answer in, pictures are work, and liblsl has threads of its own.
-        """
-        return isinstance(self.wire, Rsi | GigeMarkers | VideoMarkers | XrayPair | DicomXray | Lsl)
+
+class SentPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A `DevicePlan` as bytes: the driver by its name, its settings encoded."""
+
+    section: str
+    driver: str
+    settings: msgspec.Raw
+    context: DriverContext
+    start_ns: int
+
+
+def encode_plan(plan: DevicePlan) -> bytes:
+    """Return the plan as bytes."""
+    return msgspec.msgpack.encode(
+        SentPlan(
+            section=plan.section,
+            driver=plan.driver.name,
+            settings=msgspec.Raw(msgspec.msgpack.encode(plan.settings)),
+            context=plan.context,
+            start_ns=plan.start_ns,
+        )
+    )
+
+
+def decode_plan(data: bytes, drivers: DriverTable = DRIVERS) -> DevicePlan:
+    """Return the plan that `encode_plan` made bytes of; its driver must stand in the table."""
+    sent = msgspec.msgpack.decode(data, type=SentPlan)
+    driver = drivers.row(sent.driver)
+    return DevicePlan(
+        section=sent.section,
+        driver=driver,
+        settings=msgspec.msgpack.decode(sent.settings, type=driver.settings),
+        context=sent.context,
+        start_ns=sent.start_ns,
+    )
 
 
 def device_plans(configuration: Configuration) -> dict[str, DevicePlan]:
-    """The orders of a configuration by section; raises `ConfigurationError` when it has none."""
+    """Return the plans of a configuration by section, sources first.
+
+    Raises `ConfigurationError` for a configuration without wires, or with settings that do not
+    suit the role of their device.
+    """
+    name = configuration.path or "configuration"
+    if configuration.wires is None:
+        raise ConfigurationError([f"{name}: has no [wires]; add a section for each device"])
+    wires = configuration.wires.devices
+    problems = [
+        f"{name}: wires.{wire.section}.{problem}"
+        for wire in wires.values()
+        for problem in wire.driver.problems(wire.settings, wire.role)
+    ]
+    if problems:
+        raise ConfigurationError(problems)
+    context = _room_context(configuration)
+    return {
+        section: DevicePlan(
+            section=section,
+            driver=wire.driver,
+            settings=wire.settings,
+            context=_device_context(context, wire, configuration.controller),
+        )
+        for section, wire in wires.items()
+    }
+
+
+def starting(plan: DevicePlan, clock: HostClock) -> DevicePlan:
+    """Return the plan for a run that counts its time from where ``clock`` does."""
+    return replace(plan, start_ns=clock.start_ns)
+
+
+def _room_context(configuration: Configuration) -> DriverContext:
+    """Return what every device of the room shares, without a device's name, role and rate."""
     # Imported here: a process that merely serves a robot needs none of the frames.
     from tracker.core.frames import PatientPoint, patient_to_table
 
     controller = configuration.controller
-    if configuration.wires is None:
-        name = configuration.path or "configuration"
-        raise ConfigurationError([f"{name}: has no [wires]; add a section for each device"])
     orientation = controller.session.orientation
     planned = tuple(
         (float(x), float(y), float(z))
@@ -77,35 +129,24 @@ def device_plans(configuration: Configuration) -> dict[str, DevicePlan]:
         guard.speed_mm_s,
         guard.acceleration_mm_s2,
     )
-    folder = str(configuration.path.parent if configuration.path else Path())
-    _require_names(configuration)
-    rates = {"camera": controller.camera.rate_hz, "belt": controller.belt.rate_hz}
-    return {
-        role: DevicePlan(
-            device=getattr(controller, role).device,
-            wire=wire,
-            folder=folder,
-            tick_ns=round(1e9 / controller.timing.tick_hz),
-            limits=limits,
-            planned_mm=planned,
-            answer_ms=controller.imager.answer_within_s * 1e3,
-            rate_hz=rates.get(role, 60.0),
-        )
-        for role, wire in configured(configuration.wires).items()
-    }
+    return DriverContext(
+        device="",
+        role="",
+        folder=str(configuration.folder),
+        tick_ns=round(1e9 / controller.timing.tick_hz),
+        limits=limits,
+        planned_mm=planned,
+        answer_ms=controller.imager.answer_within_s * 1e3,
+    )
 
 
-def _require_names(configuration: Configuration) -> None:
-    """Refuse an OpenIGTLink camera without tools, and a belt without sensor."""
-    wires = configuration.wires
-    for role, key in (("camera", "tools"), ("belt", "sensor")):
-        wire = getattr(wires, role)
-        if isinstance(wire, OpenIgtlink) and not getattr(wire.session, key):
-            name = configuration.path or "configuration"
-            line = f"{name}: wires.{role}.session.{key}: is empty; name what the server sends"
-            raise ConfigurationError([line])
-
-
-def starting(order: DevicePlan, clock: HostClock) -> DevicePlan:
-    """The order for a run that counts its time from where ``clock`` does."""
-    return msgspec.structs.replace(order, start_ns=clock.start_ns)
+def _device_context(
+    context: DriverContext, wire: DeviceWire, controller: Controller
+) -> DriverContext:
+    section = device_section(controller, wire.section)
+    return msgspec.structs.replace(
+        context,
+        device=section.device,
+        role=wire.role,
+        rate_hz=getattr(section, "rate_hz", 0.0),
+    )

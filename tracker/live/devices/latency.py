@@ -1,7 +1,7 @@
-"""`tidetrack latency`: move the actuator through a chirp and measure demand to motion.
+"""`tidetrack latency`: move the actuator through a chirp and measure the delay of its motion.
 
-In the simulated room this takes a second of virtual time; with ``--wires`` the configured
-actuator is moved, twin or hardware, and nobody may be in its way.
+Without ``--wires`` the simulated actuator is moved on virtual time. With ``--wires`` the
+configured actuator is moved, twin or hardware, and nobody may be in its way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from hal.clock import HostClock
 from hal.events import Command, LinkChanged, SendDemand, SendStop
 from hal.messages import ActuatorStatus, BadSample, Sample
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
-from tracker.live.devices.device_builder import build_device
 from tracker.live.devices.device_plan import DevicePlan, device_plans, starting
 from tracker.live.devices.latency_analysis import (
     AXIS,
@@ -30,7 +29,7 @@ from tracker.live.devices.latency_analysis import (
     triple,
 )
 from tracker.live.devices.latency_file import TOLERATED_MS, MeasuredLatency, write_latency
-from tracker.live.devices.process_link import ProcessLink
+from tracker.live.devices.process_link import connected_device
 
 CONNECT_S = 20.0
 
@@ -48,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print, write; 1 when the configuration says otherwise."""
+    """Measure, print and write; 1 when the configuration gives another latency."""
     configuration = load_configuration(args.config)
     actuator, timing = configuration.controller.actuator, configuration.controller.timing
     chirp = chirp_for(actuator.speed_mm_s, actuator.acceleration_mm_s2, actuator.limit_mm)
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(measured: MeasuredLatency) -> str:
-    """The result in words."""
+    """Return the result in words."""
     off_ms = measured.latency_ms - measured.configured_ms
     verdict = "agrees" if measured.agrees else "DISAGREES: correct timing.latency_ms"
     return "\n".join(
@@ -108,21 +107,21 @@ def in_room(configuration: Configuration, chirp: Chirp) -> Latency:
 
 
 def _on_wires(configuration: Configuration, chirp: Chirp) -> Latency:
-    order = device_plans(configuration).get("actuator")
-    if order is None:
+    plan = device_plans(configuration).get("actuator")
+    if plan is None:
         raise ValueError("[wires.actuator] is missing")
     controller = configuration.controller
-    chirping = Chirping(order, chirp, round(1e9 / controller.timing.tick_hz))
+    chirping = Chirping(plan, chirp, round(1e9 / controller.timing.tick_hz))
     commands, statuses = asyncio.run(chirping.run())
     return latency_of(demanded(commands), reported(statuses, controller.actuator.status_delay_ms))
 
 
 class Chirping:
-    """Leads one actuator on its wire through a chirp from where it stands, and stops it."""
+    """Moves one actuator on its wire through a chirp, from where it is, and stops it."""
 
-    def __init__(self, order: DevicePlan, chirp: Chirp, tick_ns: int) -> None:
+    def __init__(self, plan: DevicePlan, chirp: Chirp, tick_ns: int) -> None:
         self._clock = HostClock()
-        self._order = starting(order, self._clock)
+        self._plan = starting(plan, self._clock)
         self._chirp = chirp
         self._tick_ns = tick_ns
         self._statuses: list[ActuatorStatus] = []
@@ -130,9 +129,8 @@ class Chirping:
         self._trouble: list[str] = []
 
     async def run(self) -> tuple[list[SendDemand], list[ActuatorStatus]]:
-        """Connect, move, stop; raises ``ValueError`` when the actuator is not there or leaves."""
-        make = ProcessLink if self._order.apart else build_device
-        device = make(self._order, self._clock, self._arrived)
+        """Connect, move, stop; raises ``ValueError`` when the actuator is not there or is lost."""
+        device = connected_device(self._plan, self._clock, self._arrived)
         async with asyncio.TaskGroup() as group:
             link = group.create_task(device.run())
             try:
@@ -144,7 +142,7 @@ class Chirping:
                 why = "; ".join(self._trouble[-2:])
                 raise ValueError(f"no actuator in {CONNECT_S:g} s {why}".rstrip()) from None
             finally:
-                device.obey(SendStop(self._clock(), self._order.device))
+                device.obey(SendStop(self._clock(), self._plan.device))
                 link.cancel()
         return commands, self._statuses
 
@@ -158,7 +156,7 @@ class Chirping:
                 raise ValueError("; ".join(self._trouble))
             place = list(stood)
             place[AXIS] += self._chirp.at((now_ns - began_ns) / 1e9)
-            command = SendDemand(now_ns, self._order.device, triple(place))
+            command = SendDemand(now_ns, self._plan.device, triple(place))
             commands.append(command)
             obey(command)
             due_ns += self._tick_ns

@@ -1,8 +1,8 @@
-"""A measured latency on disk, and the start it refuses.
+"""A measured latency on disk, and the check that refuses a start with another latency.
 
-``tidetrack latency`` measures and writes; ``tidetrack run`` compares with ``timing.latency_ms``
-and does not start where both are more than 20 ms apart: every prediction would be for the wrong
-moment.
+``tidetrack latency`` measures and writes the file. ``tidetrack run`` compares it with
+``timing.latency_ms`` and does not start where they are more than 20 ms apart: every prediction
+would be for the wrong moment.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class MeasuredLatency(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def agrees(self) -> bool:
-        """Whether it is near enough to what the configuration says."""
+        """Whether it is near enough to the latency of the configuration."""
         return abs(self.latency_ms - self.configured_ms) <= TOLERATED_MS
 
 
@@ -49,8 +49,7 @@ def refuse_other_latency(configuration: Configuration) -> None:
     wires = configuration.wires
     if wires is None or not wires.latency_file:
         return
-    folder = configuration.path.parent if configuration.path else Path()
-    path = folder / wires.latency_file
+    path = configuration.folder / wires.latency_file
     try:
         found = read_sealed(path, MeasuredLatency)
     except SealError as error:

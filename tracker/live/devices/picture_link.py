@@ -1,58 +1,24 @@
-"""A device that works with pictures, as a device of the loop: its threads behind one link.
+"""A device with threads of its own (cameras, panels, a receiver), as a device of the loop.
 
-Cameras are read and pictures looked at in threads of the apparatus; what comes from them is
-handed over in the loop, in the order it came.
+The apparatus reads cameras and analyses pictures in its threads. What it delivers is handed over
+in the loop, in the order it came.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from hal.errors import DeviceError
 from hal.events import Command, LinkChanged
-from hal.link import LinkCounts
+from hal.link_counts import LinkCounts
 from hal.messages import BadSample, Sample
+from hal.ports import Apparatus
 from tracker.live.devices.device import DeviceFigures, HandOver
 from tracker.live.durations import Durations
 
 OPEN_AGAIN_S = 5.0
-"""How long after an apparatus could not be opened it is tried again."""
-
-
-class Apparatus(Protocol):
-    """Cameras, panels or a receiver with the thread that looks at their pictures."""
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The names in the `LinkChanged` of its parts; all must be there for it to be up."""
-        ...
-
-    def open(self, take: Callable[[Sample], None], changed: Callable[[LinkChanged], None]) -> None:
-        """Start the threads; raises `DeviceError` where it cannot be. Both are called in them."""
-        ...
-
-    def close(self) -> None:
-        """End the threads and wait until they have."""
-        ...
-
-    def obey(self, command: Command, now_ns: int) -> None:
-        """Do what it can; raises `DeviceError` for what it cannot."""
-        ...
-
-    @property
-    def wake_ns(self) -> int | None:
-        """When `wake` wants to be called."""
-        ...
-
-    def wake(self, now_ns: int) -> None:
-        """Give up what was not answered."""
-        ...
-
-    def timed(self, sample: Sample, now_ns: int) -> Sample | None:
-        """The sample with its times in those of the run; ``None`` for one that has none."""
-        ...
+"""Pause before an apparatus that could not be opened is opened again."""
 
 
 class PictureLink:
@@ -92,7 +58,7 @@ class PictureLink:
             await asyncio.to_thread(self._apparatus.close)
 
     def obey(self, command: Command) -> None:
-        """Pass a command on; what the apparatus cannot do comes back as a `BadSample`."""
+        """Pass a command on; one that cannot be carried out is reported as a `BadSample`."""
         now_ns = self._clock()
         if not self.up:
             self.counts.refused_commands += 1
@@ -104,7 +70,7 @@ class PictureLink:
         self._schedule()
 
     def figures(self) -> DeviceFigures:
-        """What was counted so far; ``arrival`` is from the pictures to the sample."""
+        """Return what was counted; ``arrival`` is the time from the pictures to the sample."""
         who = dict.fromkeys(filter(None, (*self._who.values(), self._identity)))
         return DeviceFigures(
             device=self.device,
@@ -115,11 +81,11 @@ class PictureLink:
 
     @property
     def _identity(self) -> str:
-        """Of an apparatus that learns late who it works with."""
+        """What an apparatus says late, once it knows whom it works with."""
         return getattr(self._apparatus, "identity", "")
 
     def _opened(self) -> str | None:
-        """Open; tells why that could not be."""
+        """Open the apparatus; returns why that failed, or ``None``."""
         try:
             self._apparatus.open(self._from_thread, self._changed)
         except DeviceError as error:
@@ -162,7 +128,7 @@ class PictureLink:
         self._schedule()
 
     def _schedule(self) -> None:
-        """Have what stays unanswered given up when it is time."""
+        """Set the timer by which unanswered requests are given up."""
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None

@@ -1,7 +1,7 @@
-"""`tidetrack probe`: ten seconds with each configured device, and what was found.
+"""`tidetrack probe`: listen to each configured device for ten seconds and report what it sent.
 
-Nothing is moved and no beam is let through; the imager is asked for one shot where that is
-allowed by ``--expose``.
+Nothing is moved and no beam is let through. The imager is asked for one image only with
+``--expose``.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from hal.clock import HostClock
+from hal.driver import IMAGER
 from hal.errors import DeviceError
 from hal.events import LinkChanged, SendExpose
 from hal.messages import BadSample, Sample
-from tracker.config import Configuration, ConfigurationError, load_configuration
-from tracker.live.devices.device import Device
-from tracker.live.devices.device_builder import build_device
+from tracker.config import ConfigurationError, load_configuration
 from tracker.live.devices.device_plan import DevicePlan, device_plans, starting
 from tracker.live.devices.findings import Findings, findings_of
-from tracker.live.devices.process_link import ProcessLink
+from tracker.live.devices.process_link import connected_device
 
 SECONDS = 10.0
 CONNECT_S = 25.0
@@ -40,14 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Probe all devices at once and print the table; 1 when one was not there or spoke nonsense."""
+    """Probe all devices at once and print the table; 1 when one was not there or sent nothing."""
     if not 1.0 <= args.seconds <= 3600.0:
         raise ConfigurationError([f"--seconds {args.seconds:g}: allowed 1 to 3600"])
     configuration = load_configuration(args.config)
-    orders = device_plans(configuration)
-    if not orders:
+    plans = device_plans(configuration)
+    if not plans:
         raise ConfigurationError([f"{args.config}: wires: no device is configured; add a section"])
-    probed = asyncio.run(probe_all(orders, configuration, args.seconds, args.expose))
+    probed = asyncio.run(probe_all(plans, args.seconds, args.expose))
     print(table_of(probed))
     if args.json is not None:
         found = {each.device: each.as_json() for each in probed}
@@ -56,21 +55,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Probed:
-    """What one device said while it was listened to."""
+    """What one device sent while it was listened to."""
 
-    def __init__(self, order: DevicePlan, nominal_hz: float | None) -> None:
-        self.device = order.device
-        self.driver: str = order.wire.__struct_config__.tag  # pyright: ignore[reportAttributeAccessIssue]
-        self.nominal_hz = nominal_hz
+    def __init__(self, plan: DevicePlan) -> None:
+        self.device = plan.device
+        self.driver = plan.driver.name
+        self.nominal_hz = plan.context.rate_hz or None
         self.up = asyncio.Event()
         self.connected = False
         self.samples: list[Sample] = []
         self.trouble: list[str] = []
         self.identity = ""
         self.expects_samples = True
+        """An imager that is not asked to expose sends nothing."""
 
-    def take(self, event: Sample | LinkChanged) -> None:
-        """Take what the device's link hands over."""
+    def receive(self, event: Sample | LinkChanged) -> None:
+        """Note what the device's link hands over."""
         if isinstance(event, LinkChanged):
             if event.up:
                 self.connected = True
@@ -84,16 +84,16 @@ class Probed:
 
     @property
     def found(self) -> Findings:
-        """The figures."""
+        """Rate, jitter, loss, drift and noise of its samples."""
         return findings_of(self.samples, self.nominal_hz)
 
     @property
     def good(self) -> bool:
-        """Whether it was there and said what it should."""
+        """Whether it was there and sent what it should."""
         return self.connected and bool(self.samples or not self.expects_samples)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, for a file."""
+        """Return everything that was found, for a file."""
         return {
             "driver": self.driver,
             "identity": self.identity,
@@ -103,27 +103,22 @@ class Probed:
         }
 
 
-async def probe_all(
-    orders: dict[str, DevicePlan], configuration: Configuration, seconds: float, expose: bool
-) -> list[Probed]:
-    """Listen to all devices at once for so long, once each is there."""
+async def probe_all(plans: dict[str, DevicePlan], seconds: float, expose: bool) -> list[Probed]:
+    """Listen to all devices at once for so long, once each is connected."""
     clock = HostClock()
-    controller = configuration.controller
-    nominal = {"camera": controller.camera.rate_hz, "belt": controller.belt.rate_hz}
     all_probed: list[Probed] = []
     async with asyncio.TaskGroup() as group:
-        for role, order in orders.items():
-            probed = Probed(order, nominal.get(role))
-            probed.expects_samples = role != "imager" or expose
+        for plan in plans.values():
+            probed = Probed(plan)
+            probed.expects_samples = plan.context.role != IMAGER or expose
             all_probed.append(probed)
-            group.create_task(_listen(starting(order, clock), probed, clock, seconds))
+            group.create_task(_listen(starting(plan, clock), probed, clock, seconds))
     return all_probed
 
 
-async def _listen(order: DevicePlan, probed: Probed, clock: HostClock, seconds: float) -> None:
-    make = ProcessLink if order.apart else build_device
+async def _listen(plan: DevicePlan, probed: Probed, clock: HostClock, seconds: float) -> None:
     try:
-        device: Device = make(order, clock, probed.take)
+        device = connected_device(plan, clock, probed.receive)
     except (DeviceError, OSError) as error:
         probed.trouble.append(str(error))
         return
@@ -131,8 +126,8 @@ async def _listen(order: DevicePlan, probed: Probed, clock: HostClock, seconds: 
     try:
         async with asyncio.timeout(CONNECT_S):
             await probed.up.wait()
-        if probed.expects_samples and probed.driver == "gige-xray":
-            device.obey(SendExpose(clock(), order.device, 1))
+        if probed.expects_samples and plan.driver.exposes_on_command:
+            device.obey(SendExpose(clock(), plan.device, 1))
         probed.samples.clear()
         await asyncio.sleep(seconds)
     except TimeoutError:
@@ -147,7 +142,7 @@ COLUMNS = ("samples", "rate", "jitter", "longest gap", "lost", "drift", "noise",
 
 
 def table_of(all_probed: list[Probed]) -> str:
-    """One line a device, then who each one is and the first things that were wrong."""
+    """Return one line per device, then what each says it is and the first things wrong."""
     lines = ["".join([f"{'device':<12}{'driver':<12}", *(f"{name:>13}" for name in COLUMNS)])]
     for each in all_probed:
         found = each.found

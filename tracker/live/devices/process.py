@@ -1,8 +1,8 @@
-"""A device's conversation in a process of its own: ``python -m tracker.live.devices.process FD``.
+"""Run one device in a process of its own: ``python -m tracker.live.devices.process FD``.
 
-The socket ``FD`` brings an `Order`, then commands; back go samples, link changes and, when asked
-to finish, the figures. Nothing else runs here, so that nothing delays a reply. The process ends
-with its socket: a daemon that died leaves no conversation behind.
+The socket ``FD`` brings a `DevicePlan`, then commands. Samples, link changes and, when asked to
+finish, the figures go back. Nothing else runs here, so that nothing delays a reply. The process
+ends with its socket: a daemon that died leaves no conversation behind.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from hal.events import Command, LinkChanged
 from hal.messages import Sample
 from tracker.live.devices.device import DeviceFigures
 from tracker.live.devices.device_builder import build_device
-from tracker.live.devices.device_plan import DevicePlan
+from tracker.live.devices.device_plan import DevicePlan, decode_plan
 from tracker.live.scheduling import give_way, prefer
-from tracker.wires import DicomXray, Rsi, XrayPair
 
 MOST_BYTES = 1 << 16
 
@@ -37,7 +36,6 @@ FromDevice = Sample | LinkChanged | DeviceFigures
 encode = msgspec.msgpack.Encoder().encode
 decode_to = msgspec.msgpack.Decoder(ToDevice).decode
 decode_from = msgspec.msgpack.Decoder(FromDevice).decode
-decode_order = msgspec.msgpack.Decoder(DevicePlan).decode
 
 
 def main() -> int:
@@ -45,20 +43,20 @@ def main() -> int:
     pipe = socket.socket(fileno=int(sys.argv[1]))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the daemon ends us, once the motion is stopped
-    order = decode_order(pipe.recv(MOST_BYTES))
+    plan = decode_plan(pipe.recv(MOST_BYTES))
     pipe.setblocking(False)
-    if isinstance(order.wire, Rsi):
-        prefer(order.wire.realtime_priority)  # a reply has 4 ms
-    elif isinstance(order.wire, XrayPair | DicomXray):
-        give_way()  # a shot may take a moment longer
+    scheduling = plan.driver.scheduling(plan.settings)
+    prefer(scheduling.realtime_priority)
+    if scheduling.gives_way:
+        give_way()
     gc.collect()
     gc.freeze()
     with pipe:
-        asyncio.run(_serve(pipe, order))
+        asyncio.run(_serve(pipe, plan))
     return 0
 
 
-async def _serve(pipe: socket.socket, order: DevicePlan) -> None:
+async def _serve(pipe: socket.socket, plan: DevicePlan) -> None:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
 
@@ -74,7 +72,7 @@ async def _serve(pipe: socket.socket, order: DevicePlan) -> None:
         if not ended.done():
             ended.set_result(None)
 
-    device = build_device(order, HostClock(order.start_ns), give)
+    device = build_device(plan, HostClock(plan.start_ns), give)
 
     def readable() -> None:
         with contextlib.suppress(BlockingIOError, InterruptedError):

@@ -1,4 +1,4 @@
-"""A device whose conversation runs in a process of its own; to the daemon it is a device.
+"""A device that runs in a process of its own, as a device of the loop.
 
 A process that ends by itself is started again, with growing pauses; the device is down meanwhile.
 """
@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hal.events import Command, LinkChanged
-from hal.link import LinkCounts
-from tracker.live.devices.device import DeviceFigures, HandOver
-from tracker.live.devices.device_plan import DevicePlan
+from hal.link_counts import LinkCounts
+from tracker.live.devices.device import Device, DeviceFigures, HandOver
+from tracker.live.devices.device_builder import build_device
+from tracker.live.devices.device_plan import DevicePlan, encode_plan
 from tracker.live.devices.process import (
     MOST_BYTES,
     Finish,
@@ -35,17 +36,17 @@ class ProcessLink:
 
     def __init__(
         self,
-        order: DevicePlan,
+        plan: DevicePlan,
         clock: Callable[[], int],
         hand_over: HandOver,
         elsewhere: Elsewhere = contextlib.nullcontext,
     ) -> None:
         """``elsewhere`` is entered around each start of the process."""
-        self.device = order.device
+        self.device = plan.device
         self.up = False
         self.counts = LinkCounts()
         self.pid: int | None = None
-        self._order = order
+        self._plan = plan
         self._clock = clock
         self._hand_over = hand_over
         self._elsewhere = elsewhere
@@ -74,7 +75,7 @@ class ProcessLink:
             self.counts.refused_commands += 1
 
     def figures(self) -> DeviceFigures:
-        """What the process counted, known once it has finished."""
+        """Return what the process counted; known once it has finished."""
         return self._figures or DeviceFigures(device=self.device, counts=self.counts)
 
     async def _once(self) -> bool:
@@ -86,7 +87,7 @@ class ProcessLink:
             with theirs, self._elsewhere():
                 process = self._start(theirs.fileno())
             self.pid = process.pid
-            pipe.send(encode(self._order))
+            pipe.send(encode_plan(self._plan))
             pipe.setblocking(False)
             self._pipe = pipe
             loop.add_reader(pipe, self._readable)
@@ -107,7 +108,7 @@ class ProcessLink:
         )
 
     async def _finish(self, pipe: socket.socket, process: subprocess.Popen[bytes]) -> None:
-        """Have the process end and wait for it; kill it when it does not."""
+        """Ask the process to end and wait for it; kill it when it does not."""
         if self._ended is not None and not self._ended.done():
             with contextlib.suppress(OSError):
                 pipe.send(encode(Finish()))
@@ -137,9 +138,9 @@ class ProcessLink:
                         self._ended.set_result(None)
                     asyncio.get_running_loop().remove_reader(pipe)
                     return
-                self._take(data)
+                self._receive(data)
 
-    def _take(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         message = decode_from(data)
         if isinstance(message, DeviceFigures):
             self._figures = message
@@ -152,3 +153,18 @@ class ProcessLink:
         if self.up:
             self.up = False
             self._hand_over(LinkChanged(self.device, self._clock(), False, why))
+
+
+def connected_device(
+    plan: DevicePlan,
+    clock: Callable[[], int],
+    hand_over: HandOver,
+    elsewhere: Elsewhere = contextlib.nullcontext,
+) -> Device:
+    """Make the device of a plan, in a process of its own where its driver needs one.
+
+    Raises `DeviceError` for an address or file that is wrong, unless that is another process's.
+    """
+    if plan.driver.own_process:
+        return ProcessLink(plan, clock, hand_over, elsewhere)
+    return build_device(plan, clock, hand_over)

@@ -1,4 +1,4 @@
-"""`tidetrack room`: the whole simulated room behind real wires, in a process of its own."""
+"""`tidetrack room`: serve the whole simulated room on real wires, in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from pathlib import Path
 
 from hal.clock import HostClock
 from sim.recording import Recording, load_recording
+from sim.registry import TWINS
 from sim.room import SimulatedRoom
-from sim.rsi import RobotTwin
-from sim.wired_room import Driver, Role, TwinPlace, WiredRoom, wired_room, with_wire
-from sim.xray_panels import XrayPanels
+from sim.wired_room import RoomTwin, less_wire, wired_room
 from tracker.build.room import furnish
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
 from tracker.journal import JournalWriter, make_header
-from tracker.live.devices.twin_places import places_of
+from tracker.live.devices.room_twins import room_twins
 from tracker.live.scheduling import SWITCH_S, prefer
-from tracker.wires import Rsi
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         configuration = altered(configuration, {"room": {"duration_s": args.duration_s}})
     recording = None if args.trace is None else load_recording(args.trace)
     room = room_for_wires(configuration, recording, args.seed)
-    places = places_of(configuration)
+    twins = room_twins(configuration, args.seed)
     start_ns = time.monotonic_ns()
     further = {"run": "room", "config": str(args.config), "monotonic_start_ns": str(start_ns)}
     header = make_header(configuration.text, args.seed, further)
@@ -65,20 +63,20 @@ def run(args: argparse.Namespace) -> int:
     sys.setswitchinterval(SWITCH_S)
     prefer(args.priority)
     with opened as truth:
-        asyncio.run(_serve(room, places, HostClock(start_ns), truth, args.seed))
+        asyncio.run(_serve(room, twins, HostClock(start_ns), truth))
     return 0
 
 
 def room_for_wires(
     configuration: Configuration, recording: Recording | None, seed: int
 ) -> SimulatedRoom:
-    """The configured room; its actuator's latency is what is left of it beside the wire's own."""
+    """Return the configured room; its actuator's latency is reduced by what its wire adds."""
     wires, settings = configuration.wires, configuration.room
     if settings is None or wires is None:
         raise ConfigurationError([f"{configuration.path}: needs [room] and [wires]; add them"])
-    if wires.actuator is not None:
-        driver: Driver = "rsi" if isinstance(wires.actuator, Rsi) else "gcs"
-        actuator = with_wire(settings.actuator, driver)
+    wire = wires.devices.get("actuator")
+    if wire is not None:
+        actuator = less_wire(settings.actuator, TWINS.row(wire.driver.name).wire_ms)
         changes = {"latency_ms": actuator.latency_ms, "dead_time_ms": actuator.dead_time_ms}
         configuration = altered(configuration, {"room.actuator": changes})
     return furnish(configuration, recording, seed)
@@ -86,19 +84,18 @@ def room_for_wires(
 
 async def _serve(
     room: SimulatedRoom,
-    places: dict[Role, TwinPlace],
+    twins: dict[str, RoomTwin],
     clock: HostClock,
     truth: JournalWriter | None,
-    seed: int,
 ) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     write = None if truth is None else truth.truth
-    async with wired_room(room, places, clock, seed) as wired:
-        for role, where in wired.places.items():
-            print(f"{role:<9} {getattr(room.devices, role):<9} {where}")
+    async with wired_room(room, twins, clock) as wired:
+        for section, served in wired.served.items():
+            print(f"{section:<9} {twins[section].context.device:<9} {served.text}")
         print("ready", flush=True)
         gc.collect()
         gc.freeze()
@@ -112,20 +109,4 @@ async def _serve(
         if isinstance(outcome, Exception):
             raise outcome
         wired.tell_rest(write)
-        print(_counted(wired), flush=True)
-
-
-def _counted(wired: WiredRoom) -> str:
-    lines = ["stopped"]
-    robot = wired.twins.get("actuator")
-    if isinstance(robot, RobotTwin):
-        lines.append(
-            f"robot: {robot.pendant}; {robot.cycles} cycles in this run of RSI, "
-            f"{robot.faulty_packets} replies missing, {robot.refused} refused "
-            f"{robot.why_refused}".rstrip()
-        )
-    if isinstance(wired.imager, XrayPanels):
-        lines.append(f"imager: {wired.imager.shots} shots")
-    elif wired.imager is not None:
-        lines.append(f"imager: {wired.imager.stored} shots stored, {wired.imager.refused} refused")
-    return "\n".join(lines)
+        print("\n".join(["stopped", *wired.summaries()]), flush=True)

@@ -1,8 +1,8 @@
-"""The self-test before a live start: disk, dates, devices, clocks; what fails refuses the start.
+"""Test disk, dates, devices and clocks before a live start; a test that fails refuses the start.
 
-A check is a function that yields what it found. The first table needs no device; the second
-judges what each device said while it was listened to. The gate's own watchdog is proven by its
-driver before it counts as there, so "there" includes that.
+A check is a function that yields what it found. The checks of the first table need no device;
+those of the second judge what each device sent while it was listened to. The gate's driver proves
+the gate's own watchdog before it reports the gate as there, so "there" includes that.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from hal.driver import GATE, CalibratedSettings
 from hal.messages import BeamStatus
 from hal.sealed import SealError, read_sealed
 from tracker.config import Configuration, ConfigurationError
@@ -22,29 +23,30 @@ from tracker.live.devices.arrangement import Arrangement, pose_sha256
 from tracker.live.devices.device_plan import DevicePlan
 from tracker.live.devices.latency_file import MeasuredLatency, refuse_other_latency
 from tracker.live.devices.probe import Probed, probe_all
+from tracker.wires import device_section
 
 SLOW_WRITE_S = 0.5
 """A disk that needs so long for one small write cannot record every tick."""
 REMIND_SHARE = 0.9
-"""Of its allowed age, after which a check is said to be due soon."""
+"""The share of its allowed age after which a check is said to be due soon."""
 
 
 class Finding(NamedTuple):
-    """One thing looked at: whether it may stay so, and what was found with what to do."""
+    """What one check found: whether it passed, and the words for it, with what to do."""
 
     check: str
     passed: bool
     text: str
 
     def line(self) -> str:
-        """For the terminal."""
+        """Return it as a line for the terminal."""
         return f"self-test: {'passed' if self.passed else 'FAILED'}: {self.check}: {self.text}"
 
 
 def self_test(
-    configuration: Configuration, orders: dict[str, DevicePlan], folder: Path
+    configuration: Configuration, plans: dict[str, DevicePlan], folder: Path
 ) -> list[Finding]:
-    """Look at everything, devices for ``self_test.seconds``; the findings, passed and failed."""
+    """Run every check, listening to the devices for ``self_test.seconds``; return all findings."""
     now = datetime.datetime.now(datetime.UTC)
     findings = [
         Finding(name, passed, text)
@@ -52,12 +54,12 @@ def self_test(
         for passed, text in check(configuration, folder, now)
     ]
     seconds = configuration.operation.self_test.seconds
-    probed = asyncio.run(probe_all(orders, configuration, seconds, False))
-    for role, each in zip(orders, probed, strict=True):
+    probed = asyncio.run(probe_all(plans, seconds, False))
+    for plan, each in zip(plans.values(), probed, strict=True):
         findings += [
             Finding(f"{each.device}: {name}", passed, text)
             for name, check in LISTENING.items()
-            for passed, text in check(configuration, role, each)
+            for passed, text in check(configuration, plan, each)
         ]
     return findings
 
@@ -97,7 +99,7 @@ def _latency(configuration: Configuration, folder: Path, now: datetime.datetime)
     except ConfigurationError as error:
         yield False, str(error)
         return
-    found = read_sealed(_beside(configuration, wires.latency_file), MeasuredLatency)
+    found = read_sealed(configuration.folder / wires.latency_file, MeasuredLatency)
     yield _age(found.made, now, limit, "measure again with tidetrack latency")
 
 
@@ -106,19 +108,20 @@ def _calibrations(configuration: Configuration, folder: Path, now: datetime.date
     from hal.imaging.phantom import CalibrationError
 
     limit = configuration.operation.self_test.calibration_days
-    kinds: dict[str, Literal["camera", "xray"]] = {"camera": "camera", "imager": "xray"}
-    for role, kind in kinds.items():
-        name = getattr(getattr(configuration.wires, role, None), "calibration", "")
-        if not name:
+    wires = configuration.wires
+    for wire in () if wires is None else wires.devices.values():
+        settings, kind = wire.settings, wire.driver.calibrated_as
+        if kind is None or not isinstance(settings, CalibratedSettings) or not settings.calibration:
             continue
+        path = configuration.folder / settings.calibration
+        device = device_section(configuration.controller, wire.section).device
         try:
-            device = getattr(configuration.controller, role).device
-            made = read_calibration(_beside(configuration, name), kind, device).made
+            made = read_calibration(path, kind, device).made
         except CalibrationError as error:
             yield False, str(error)
             continue
         passed, text = _age(made, now, limit, "calibrate again")
-        yield passed, f"{role}: {text}"
+        yield passed, f"{wire.section}: {text}"
 
 
 def _arrangement(configuration: Configuration, folder: Path, now: datetime.datetime) -> Found:
@@ -126,7 +129,7 @@ def _arrangement(configuration: Configuration, folder: Path, now: datetime.datet
     if not wanted.arrangement_file:
         yield True, "not asked for; name one with self_test.arrangement_file"
         return
-    path = _beside(configuration, wanted.arrangement_file)
+    path = configuration.folder / wanted.arrangement_file
     again = f"look again: tidetrack arrangement CONFIG --out {path}"
     try:
         found = read_sealed(path, Arrangement)
@@ -144,7 +147,7 @@ def _arrangement(configuration: Configuration, folder: Path, now: datetime.datet
         yield _age(found.made, now, wanted.arrangement_days, again)
 
 
-def _there(configuration: Configuration, role: str, probed: Probed) -> Found:
+def _there(configuration: Configuration, plan: DevicePlan, probed: Probed) -> Found:
     trouble = "; ".join(probed.trouble[:2])
     if not probed.good:
         yield False, f"not there or silent: {trouble or 'nothing came'}; check cable and power"
@@ -152,23 +155,23 @@ def _there(configuration: Configuration, role: str, probed: Probed) -> Found:
         yield True, probed.identity or "there"
 
 
-def _rate(configuration: Configuration, role: str, probed: Probed) -> Found:
+def _rate(configuration: Configuration, plan: DevicePlan, probed: Probed) -> Found:
     found, share = probed.found, configuration.operation.self_test.rate_share
     if probed.nominal_hz is None or found.rate_hz is None:
         return
     passed = abs(found.rate_hz / probed.nominal_hz - 1.0) <= share
     said = f"{found.rate_hz:.1f} Hz, configured are {probed.nominal_hz:g} Hz"
-    yield passed, said if passed else f"{said}; check the device, or correct {role}.rate_hz"
+    yield passed, said if passed else f"{said}; check the device, or correct {plan.section}.rate_hz"
 
 
-def _clock(configuration: Configuration, role: str, probed: Probed) -> Found:
+def _clock(configuration: Configuration, plan: DevicePlan, probed: Probed) -> Found:
     drift, limit = probed.found.drift_ppm, configuration.operation.self_test.drift_ppm
     if drift is not None:
         yield abs(drift) <= limit, f"clock {drift:+.0f} ppm off the host's, limit {limit:g} ppm"
 
 
-def _beam_off(configuration: Configuration, role: str, probed: Probed) -> Found:
-    if role == "gate":
+def _beam_off(configuration: Configuration, plan: DevicePlan, probed: Probed) -> Found:
+    if plan.context.role == GATE:
         on = any(isinstance(sample, BeamStatus) and sample.on for sample in probed.samples)
         yield (
             not on,
@@ -177,7 +180,7 @@ def _beam_off(configuration: Configuration, role: str, probed: Probed) -> Found:
 
 
 Check = Callable[[Configuration, Path, datetime.datetime], Found]
-Listening = Callable[[Configuration, str, Probed], Found]
+Listening = Callable[[Configuration, DevicePlan, Probed], Found]
 
 BEFORE: dict[str, Check] = {
     "disk": _disk,
@@ -192,10 +195,6 @@ LISTENING: dict[str, Listening] = {
     "clock": _clock,
     "beam": _beam_off,
 }
-
-
-def _beside(configuration: Configuration, name: str) -> Path:
-    return (configuration.path.parent if configuration.path else Path()) / name
 
 
 def _age(made: str, now: datetime.datetime, limit_days: int, remedy: str) -> tuple[bool, str]:

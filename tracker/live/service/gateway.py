@@ -12,8 +12,10 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 
+from hal.addresses import host_and_port
 from hal.events import Event
 from hal.messages import ActuatorStatus, BeamStatus, Triple
+from hal.openigtlink.driver import IgtlGatewaySettings
 from hal.openigtlink.publication import DISABLED, NOT_READY, OK, Publication
 from hal.openigtlink.server import IgtlOutlet, serve
 from tracker.config import Configuration, ConfigurationError
@@ -27,8 +29,6 @@ from tracker.core.types import (
     TargetEstimate,
     TargetPrediction,
 )
-from tracker.live.devices.pictures import host_and_port
-from tracker.wires import Gateway as GatewaySettings
 
 CODES = {SessionState.TRACKING: OK, SessionState.HOLDING: DISABLED, SessionState.STOPPED: DISABLED}
 """STATUS code of a session state; of every other one `NOT_READY`."""
@@ -39,7 +39,7 @@ class IgtlGateway:
 
     def __init__(
         self,
-        settings: GatewaySettings,
+        settings: IgtlGatewaySettings,
         controller: Controller,
         clock: Callable[[], int],
         say: Callable[[str], None],

@@ -35,7 +35,8 @@ from tracker.api.schema import (
 )
 from tracker.config import Configuration
 from tracker.core import session
-from tracker.core.machine.steering import aimed_at
+from tracker.core.machine.geometry import MachineAngles
+from tracker.core.machine.kinds.table import machine_kind
 from tracker.core.safety.faults import FAULTS
 from tracker.core.session import SessionTrigger
 from tracker.core.target.error_region import radius95_mm
@@ -69,6 +70,8 @@ class Picture:
         """``roles`` names the device of each section that has a wire."""
         controller = configuration.controller
         self._controller = controller
+        kind = machine_kind(controller.actuator.kind)
+        self._axes = kind.axes(controller.session.orientation, MachineAngles())
         self._run_id = run_id
         self._stale_ns = round(controller.fusion.stale_ms * 1e6)
         self._sequence = 0
@@ -248,11 +251,10 @@ class Picture:
         )
 
     def _aim(self, seen: tuple[int, Triple] | None, now_ns: int) -> Triple | None:
-        """What the beam meets, in the patient frame, with couch or robot there."""
+        """Return the point of the patient that the beam meets with the machine there."""
         if seen is None or now_ns - seen[0] > GONE_NS:
             return None
-        kind = self._controller.actuator.kind
-        return aimed_at(kind, seen[1], self._controller.session.orientation)
+        return self._axes.to_patient(seen[1])
 
     def _where(self, seen: TargetEstimate | TargetPrediction | None, now_ns: int) -> Place | None:
         if seen is None:

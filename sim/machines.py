@@ -1,0 +1,40 @@
+"""What each kind of treatment machine moves in the simulated room.
+
+The simulator keeps its own geometry on purpose: it must not share a sign error with the controller
+it tests. A test holds the names of this table against those of the controller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from sim.scenario import ROBOT, RoomActuator
+
+
+class SimulatedMachine(NamedTuple):
+    """What a treatment machine carries along its own position, in the fixed frame."""
+
+    moves_patient: bool
+    """The patient, and with the patient the target, the markers and the fiducials."""
+    moves_beam: bool
+    """The beam; where it is not moved it aims at the isocentre."""
+    typical: RoomActuator
+    """Settings of a machine of this kind, for rooms that do not describe theirs."""
+
+
+MACHINES: Final[Mapping[str, SimulatedMachine]] = MappingProxyType(
+    {
+        "couch": SimulatedMachine(moves_patient=True, moves_beam=False, typical=RoomActuator()),
+        "robot": SimulatedMachine(moves_patient=False, moves_beam=True, typical=ROBOT),
+    }
+)
+
+
+def simulated_machine(kind: str) -> SimulatedMachine:
+    """Return the row of this kind; raises ``ValueError`` that lists the known kinds."""
+    if kind not in MACHINES:
+        known = ", ".join(MACHINES)
+        raise ValueError(f'room.actuator.kind: "{kind}" is not one of {known}; choose one of them')
+    return MACHINES[kind]

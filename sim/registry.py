@@ -1,0 +1,31 @@
+"""Every twin there is: one row each, and every driver of `hal.registry` has one."""
+
+from __future__ import annotations
+
+from sim.bitalino import BITALINO
+from sim.dicom import DICOM_XRAY
+from sim.gcs import GCS
+from sim.lsl import LSL
+from sim.marker_cameras import GIGE_MARKERS, VIDEO_MARKERS
+from sim.modbus import MODBUS
+from sim.openigtlink import OPENIGTLINK
+from sim.polaris import POLARIS
+from sim.rsi import RSI
+from sim.twin import TwinTable
+from sim.xray_panels import GIGE_XRAY
+
+TWINS = TwinTable(
+    (
+        POLARIS,
+        OPENIGTLINK,
+        GIGE_MARKERS,
+        VIDEO_MARKERS,
+        BITALINO,
+        LSL,
+        GIGE_XRAY,
+        DICOM_XRAY,
+        RSI,
+        GCS,
+        MODBUS,
+    )
+)

@@ -1,0 +1,71 @@
+"""The kinds of treatment machine: what each moves, follows and may do, and the table of them."""
+
+import pytest
+
+from tracker.core.machine.geometry import ALL_AXES, MachineAngles
+from tracker.core.machine.kinds.couch import COUCH
+from tracker.core.machine.kinds.robot import ROBOT
+from tracker.core.machine.kinds.table import MACHINE_KINDS, machine_kind, words_for
+from tracker.core.settings import Actuator, Guard
+
+TARGET = (1.0, 2.0, 3.0)
+TURNED = MachineAngles(gantry_deg=90.0, collimator_deg=45.0, table_deg=10.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "orientation", "wanted"),
+    [
+        (COUCH, "HFS", (-1.0, -2.0, -3.0)),  # against the target
+        (ROBOT, "HFS", (1.0, 2.0, 3.0)),  # with the target
+        (COUCH, "HFP", (1.0, -2.0, 3.0)),
+        (COUCH, "FFS", (1.0, 2.0, -3.0)),
+        (ROBOT, "FFP", (1.0, -2.0, -3.0)),
+    ],
+)
+def test_a_couch_moves_against_the_target_and_a_robot_with_it(kind, orientation, wanted):
+    for angles in (MachineAngles(), TURNED):
+        axes = kind.axes(orientation, angles)
+        assert axes.wanted(TARGET) == wanted
+        assert axes.to_patient(wanted) == TARGET
+        assert axes.follows == ALL_AXES
+
+
+def test_a_couch_moves_the_patient_and_a_robot_does_not():
+    assert (COUCH.name, COUCH.words, COUCH.moves_patient) == ("couch", "couch", True)
+    assert (ROBOT.name, ROBOT.words, ROBOT.moves_patient) == ("robot", "robot", False)
+
+
+def test_the_limits_a_kind_starts_from():
+    assert COUCH.actuator == Actuator(speed_mm_s=20.0, acceleration_mm_s2=200.0)
+    assert COUCH.guard == Guard(speed_mm_s=25.0, acceleration_mm_s2=500.0, step_mm=2.0)
+    assert ROBOT.actuator == Actuator(
+        kind="robot", device="robot", speed_mm_s=200.0, acceleration_mm_s2=2000.0
+    )
+    assert ROBOT.guard == Guard(speed_mm_s=250.0, acceleration_mm_s2=5000.0, step_mm=20.0)
+
+
+def test_the_defaults_of_the_settings_are_those_of_a_couch():
+    assert (Actuator(), Guard()) == (COUCH.actuator, COUCH.guard)
+    assert machine_kind(Actuator().kind) is COUCH
+
+
+def test_a_row_is_found_by_its_name_and_its_settings_name_it():
+    assert list(MACHINE_KINDS) == ["couch", "robot"]
+    for name, kind in MACHINE_KINDS.items():
+        assert name == kind.name == kind.actuator.kind
+        assert machine_kind(name) is kind
+
+
+def test_a_kind_that_is_not_in_the_table_is_refused_with_those_that_are():
+    words = '^actuator.kind: "sledge" is not one of couch, robot; choose one of them$'
+    with pytest.raises(ValueError, match=words):
+        machine_kind("sledge")
+    other = COUCH._replace(name="sledge")
+    assert machine_kind("sledge", {"sledge": other}) is other
+
+
+def test_a_kind_that_is_not_in_the_table_is_called_by_its_name():
+    sledge = COUCH._replace(name="sledge", words="patient sledge")
+    assert words_for("sledge", {"sledge": sledge}) == "patient sledge"
+    assert words_for("sledge") == "sledge"
+    assert words_for("robot") == "robot"

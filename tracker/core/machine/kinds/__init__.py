@@ -1,0 +1,1 @@
+"""The kinds of treatment machine: one file a kind, and `table` with one row a kind."""
