@@ -13,14 +13,19 @@ from tracker.core.machine.steering import Steering
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.registry import make_predictor
 from tracker.core.settings import Controller
+from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
 from tracker.core.target.forecast import Foresight
 
 
-def build_engine(settings: Controller, machines: MachineKinds = MACHINE_KINDS) -> Engine:
+def build_engine(
+    settings: Controller,
+    machines: MachineKinds = MACHINE_KINDS,
+    source_kinds: SourceKinds = SOURCE_KINDS,
+) -> Engine:
     """Build the controller of one room.
 
     Raises ``ValueError`` for parameters that do not fit the predictor, and for a kind of machine
-    that is not in ``machines``.
+    that is not in ``machines``; `LookupError` for a source that is not of ``source_kinds``.
     """
 
     def predictor(channels: int, horizon_ns: int) -> Predictor:
@@ -43,6 +48,7 @@ def build_engine(settings: Controller, machines: MachineKinds = MACHINE_KINDS) -
                 guard.position_mm, guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm
             )
         ),
+        source_kinds,
     )
 
 

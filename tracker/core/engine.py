@@ -46,6 +46,7 @@ from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.settings import Controller
 from tracker.core.surrogate.breathing import BreathingState
 from tracker.core.surrogate.signal import SurrogateSignal
+from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
 from tracker.core.target.correlation import TargetState
 from tracker.core.target.exposure import Imaging
 from tracker.core.target.forecast import Foresight
@@ -88,10 +89,11 @@ class Engine:
         foresight: Foresight,
         steering: Steering,
         guard: DemandGuard,
+        source_kinds: SourceKinds = SOURCE_KINDS,
     ) -> None:
         """Put the parts together; the session is IDLE and the beam held."""
         self._settings = settings
-        self._surrogate = SurrogateSignal(settings)
+        self._surrogate = SurrogateSignal(settings, source_kinds)
         self._modelling = Modelling(settings)
         self._sight = Sight(settings, foresight)
         self._motion = Motion(steering, guard, KeepOutVolumes(settings.keepout))

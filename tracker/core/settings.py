@@ -233,7 +233,9 @@ class Controller(Settings, frozen=True, kw_only=True):
     prediction: Prediction = Prediction()
     gating: Gating = Gating()
     keepout: KeepOut = KeepOut()
+    sources: dict[str, SourceSettings] = {}
+    """Further surrogate sources by name; each is of a kind in the table of source kinds."""
 
     def surrogate_sources(self) -> dict[str, SourceSettings]:
         """Return the settings of every surrogate source by name, camera and belt first."""
-        return {"camera": self.camera, "belt": self.belt}
+        return {"camera": self.camera, "belt": self.belt, **self.sources}

@@ -7,7 +7,7 @@ to the filter (`fusion`). States that no late sample can change are remembered (
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
@@ -21,8 +21,8 @@ from tracker.core.surrogate.history import SETTLED_NS, SettledStates
 from tracker.core.surrogate.learning import Learning
 from tracker.core.surrogate.novelty import Novelty
 from tracker.core.surrogate.report import SourceReport, SurrogateReport
-from tracker.core.surrogate.sources.source import Source, SourceKind, SourceLimits
-from tracker.core.surrogate.sources.table import SOURCE_KINDS, kind_of
+from tracker.core.surrogate.sources.source import Source, SourceLimits
+from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds, kind_of
 
 _REPLAY = 30
 """Readings of each source from the learning phase that the new filter is started with."""
@@ -32,7 +32,7 @@ _LEFT_OUT = -1
 class SurrogateSignal:
     """Routes samples to their sources, learns, fuses and remembers."""
 
-    def __init__(self, settings: Controller, kinds: Sequence[SourceKind] = SOURCE_KINDS) -> None:
+    def __init__(self, settings: Controller, kinds: SourceKinds = SOURCE_KINDS) -> None:
         """Make every source that is enabled; raises `LookupError` for settings of no kind."""
         limits = SourceLimits(
             settings.session.orientation,

@@ -8,10 +8,12 @@ from tracker.core.surrogate.sources.belt import BELT
 from tracker.core.surrogate.sources.markers import MARKERS
 from tracker.core.surrogate.sources.source import SourceKind, SourceSettings
 
-SOURCE_KINDS: tuple[SourceKind, ...] = (MARKERS, BELT)
+SourceKinds = Sequence[SourceKind]
+
+SOURCE_KINDS: SourceKinds = (MARKERS, BELT)
 
 
-def kind_of(settings: SourceSettings, kinds: Sequence[SourceKind] = SOURCE_KINDS) -> SourceKind:
+def kind_of(settings: SourceSettings, kinds: SourceKinds = SOURCE_KINDS) -> SourceKind:
     """Return the row that a source's settings belong to; raises `LookupError` when none does."""
     for kind in kinds:
         if type(settings) is kind.settings:
