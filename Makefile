@@ -3,6 +3,8 @@
 #   make test   all checks and tests                    make lock   renew locks/ after pyproject.toml
 #   make safety the safety case: every requirement has its tests, and they pass
 #   make coverage  the tests again, slower, and which lines they reach
+#   make docs   the documentation site                  make docs-serve  the same while you write
+#   make release VERSION=0.2.0  build it, try it in an empty environment; CUT=yes commits and tags
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -12,23 +14,24 @@ PIP     = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation --use-pep517
 LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --no-strip-extras
 
-.PHONY: demo test coverage check safety lock clean
+.PHONY: demo test coverage check safety lock docs docs-serve release clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/runtime.stamp
 	$(BIN)/tidetrack demo
 
-# What keeps real time has the machine to itself; all else shares two cores.
-SHARED = -m "not realtime" -n 2 --dist worksteal
-ALONE  = -m realtime
+# What computes shares two cores. What keeps real time mostly waits for other processes and for
+# time to pass, so three of these share the two cores; those of one xdist_group share a room.
+SHARED   = -m "not realtime" -n 2 --dist worksteal
+REALTIME = -m realtime -n 3 --dist loadgroup --no-loadscope-reorder
 
 test: check $(VENV)/peers.stamp
 	$(BIN)/python -m pytest $(SHARED)
-	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest $(REALTIME)
 
 coverage: $(VENV)/peers.stamp
 	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=
-	$(BIN)/python -m pytest $(ALONE) --cov --cov-append --cov-report=term
+	$(BIN)/python -m pytest $(REALTIME) --cov --cov-append --cov-report=term
 
 safety: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.safety.case
@@ -69,6 +72,11 @@ $(VENV)/peers.stamp: locks/peers.lock tests/peers/setup.sh $(VENV)/dev.stamp
 	@if $(INSTALL) -r locks/peers.lock; then touch $@; else \
 	  echo "peers: not installed; the tests that need them will skip"; fi
 
+$(VENV)/docs.stamp: locks/docs.lock $(VENV)/dev.stamp
+	@echo "installing what locks/docs.lock names into $(VENV), once"
+	$(INSTALL) -r locks/docs.lock
+	@touch $@
+
 lock: $(VENV)/dev.stamp
 	$(LOCK) -o locks/build.lock locks/build.in
 	$(LOCK) -c locks/build.lock -o locks/runtime.lock pyproject.toml
@@ -76,8 +84,22 @@ lock: $(VENV)/dev.stamp
 	@mkdir -p build && sed 's/\[[a-z]*\]==/==/' locks/dev.lock >build/dev.constraints
 	$(LOCK) -c build/dev.constraints --extra peers --extra dicom --extra lsl -o locks/peers.lock \
 	  pyproject.toml
+	$(LOCK) -c build/dev.constraints --extra docs -o locks/docs.lock pyproject.toml
 	sed -i -e '/^--/d' -e '/./,$$!d' locks/*.lock  # where packages were looked up is nobody's affair
 
+# Every warning of the site's builder is an error. The pages are in build/docs/site.
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m tools.site build
+
+docs-serve: $(VENV)/docs.stamp
+	$(BIN)/python -m tools.site serve
+
+# make release VERSION=0.2.0 shows what would be done and leaves the checkout as it is; with CUT=yes
+# it commits and tags. Without VERSION it is the present one.
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+release: $(VENV)/runtime.stamp
+	$(BIN)/python -m tools.release $(VERSION) --python $(PYTHON) $(if $(filter yes,$(CUT)),--cut)
+
 clean:
-	rm -rf $(VENV) out build *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache
-	find hal sim tracker tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf $(VENV) out build dist *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache
+	find hal sim tracker tools tests -name __pycache__ -prune -exec rm -rf {} +

@@ -43,9 +43,9 @@ class SimulatedCamera:
         seen[:, :, 2] += trouble.summed(mishaps, name, "bias", times)[:, None]
         for mishap in trouble.of(mishaps, name, "marker_swap"):
             rows, second = trouble.active(mishap, times), (mishap.which + 1) % seen.shape[1]
-            numbers = np.arange(seen.shape[1])
-            numbers[[mishap.which, second]] = second, mishap.which
-            seen[rows] = seen[rows][:, numbers]
+            shown = list(range(seen.shape[1]))
+            shown[mishap.which], shown[second] = second, mishap.which
+            seen[rows] = seen[rows][:, shown]
         exchanged = trouble.during(mishaps, name, "frame_error", times)
         seen[exchanged] = seen[exchanged][:, :, (1, 0, 2)]
         self._exchanged = frozenset(np.flatnonzero(exchanged).tolist())

@@ -61,4 +61,5 @@ class SlowNoise(NamedTuple):
     def at(self, times_s: Floats) -> Floats:
         """Return the noise at these times, shape (len(times_s), axes)."""
         grid = np.arange(len(self.knots)) * SLOW_STEP_S
-        return np.stack([np.interp(times_s, grid, column) for column in self.knots.T], axis=1)
+        columns: list[Floats] = [np.interp(times_s, grid, column) for column in self.knots.T]
+        return np.stack(columns, axis=1)

@@ -96,6 +96,10 @@ def description() -> bytes:
     return "".join(parts).encode()
 
 
+def _lose_nothing(block: int, number: int) -> bool:
+    return False
+
+
 class GigeTwin:
     """The camera's side of the conversation.
 
@@ -111,8 +115,8 @@ class GigeTwin:
         lose: Callable[[int, int], bool] | None = None,
         resends: bool = True,
     ) -> None:
-        self.scene = scene
-        self.lose = lose if lose is not None else (lambda block, number: False)
+        self.scene: Scene = scene
+        self.lose: Callable[[int, int], bool] = _lose_nothing if lose is None else lose
         self.resends = resends
         self.silent = False
         self.refuse: set[int] = set()
@@ -347,13 +351,13 @@ class FedCamera(GigeTwin):
         serial: str,
         triggered: Callable[[int], None] = lambda now_ns: None,
     ) -> None:
-        super().__init__(self._nothing, size_px, serial)
+        super().__init__(self._developed_picture, size_px, serial)
+        self._newest: Picture = np.zeros((1, 1), dtype=np.uint16)
         self._triggered = triggered
         self._developed: deque[tuple[Picture, int, int | None]] = deque()
 
-    @staticmethod
-    def _nothing(now_ns: int) -> Picture:
-        return np.zeros((1, 1), dtype=np.uint16)
+    def _developed_picture(self, now_ns: int) -> Picture:
+        return self._newest
 
     def take_picture(self, now_ns: int) -> None:
         """Pass the trigger on."""
@@ -377,6 +381,6 @@ class FedCamera(GigeTwin):
             pixels, ticks, number = self._developed.popleft()
             if number is not None:
                 self._block = (number - 1) % 65_535
-            self.scene = lambda _, pixels=pixels: pixels
+            self._newest = pixels
             super().take_picture(ticks)
         super().wake(now_ns)

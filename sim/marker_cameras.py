@@ -181,8 +181,11 @@ def _page_of(outlet: VideoOutlet) -> type[BaseHTTPRequestHandler]:
             except OSError:
                 return  # the watcher has gone
 
-        def log_message(self, *args: object) -> None:
-            """Say nothing of requests."""
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Write nothing about a request to the terminal."""
+
+        def log_error(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+            """Write nothing about a refused request; the client reads its status code."""
 
     return Page
 

@@ -6,6 +6,7 @@ It shows the marker frame it was last given; the frame number on the wire is tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from hal.errors import ProtocolError
@@ -39,6 +40,17 @@ class _Port:
             | (codec.PORT_INITIALISED if self.initialised else 0)
             | (codec.PORT_ENABLED if self.enabled else 0)
         )
+
+
+_PORTS_ASKED_FOR: dict[str, Callable[[_Port], bool]] = {
+    "": lambda port: True,
+    "00": lambda port: True,
+    "01": lambda port: False,
+    "02": lambda port: not port.initialised,
+    "03": lambda port: port.initialised and not port.enabled,
+    "04": lambda port: port.enabled,
+}
+"""Which port handles each reply option of PHSR lists."""
 
 
 class PolarisTwin:
@@ -166,14 +178,7 @@ class PolarisTwin:
         return codec.text_reply("Features.Firmware.Version=009.000.001;3;1;1;0;16;;")
 
     def _phsr(self, parameters: str) -> bytes:
-        wanted = {
-            "": lambda port: True,
-            "00": lambda port: True,
-            "01": lambda port: False,
-            "02": lambda port: not port.initialised,
-            "03": lambda port: port.initialised and not port.enabled,
-            "04": lambda port: port.enabled,
-        }.get(parameters)
+        wanted = _PORTS_ASKED_FOR.get(parameters)
         if wanted is None:
             return codec.refusal(0x07)
         return codec.handles_reply([(h, p.status) for h, p in self.ports.items() if wanted(p)])

@@ -55,7 +55,7 @@ class Seed:
 def anatomy(shape: tuple[int, int], exposure: Exposure, rng: np.random.Generator) -> Field:
     """The attenuation of a body without seeds, ``shape`` rows by columns."""
     rows, columns = shape
-    field = np.full(shape, exposure.tissue, dtype=np.float32)
+    field: Field = np.full(shape, exposure.tissue, dtype=np.float32)
     for cells, weight in ((4, 1.0), (9, 0.5), (24, 0.22), (60, 0.07)):
         grid = rng.standard_normal((cells, cells)).astype(np.float32)
         smooth = cv2.resize(grid, (columns, rows), interpolation=cv2.INTER_CUBIC)
@@ -73,7 +73,7 @@ def anatomy(shape: tuple[int, int], exposure: Exposure, rng: np.random.Generator
         field += exposure.bone * (np.sqrt(inside) - 0.6 * np.sqrt(hollow))
     centre = columns * rng.uniform(0.3, 0.7)
     spine = np.clip(1.0 - ((x - centre) / rng.uniform(35, 55)) ** 2, 0.0, None)
-    discs = 1.0 + 0.25 * np.sign(np.sin(y / rng.uniform(14, 20) + rng.uniform(0, 6)))
+    discs: Field = 1.0 + 0.25 * np.sign(np.sin(y / rng.uniform(14, 20) + rng.uniform(0, 6)))
     field += exposure.bone * 1.5 * np.sqrt(spine) * cv2.GaussianBlur(discs, (0, 0), 2.0)
     return np.maximum(field, 0.3)
 

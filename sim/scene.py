@@ -78,8 +78,9 @@ def disc_cover(
     width, height = high - low
     fine = np.zeros((height * _SUB * 2, width * _SUB * 2), dtype=np.uint8)
     # Pixel centres are whole numbers; a fine pixel is an eighth, drawn to a sixteenth of it.
-    points = ((outline - low + 0.5) * _SUB * 2 - 0.5) * 16.0
-    cv2.fillPoly(fine, [np.round(points).astype(np.int32)], 255, shift=4)
+    points: Array = ((outline - low + 0.5) * _SUB * 2 - 0.5) * 16.0
+    corners: NDArray[np.int32] = np.rint(points).astype(np.int32)
+    cv2.fillPoly(fine, [corners], 255, shift=4)
     coarse = cv2.resize(fine, (int(width), int(height)), interpolation=cv2.INTER_AREA)
     return int(low[0]), int(low[1]), coarse.astype(np.float32) / np.float32(255.0)
 

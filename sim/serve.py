@@ -16,7 +16,7 @@ import os
 import pty
 import socket
 import tty
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -181,7 +181,7 @@ async def serve(
     address: str | Memory,
     clock: Callable[[], int],
     obeyed: Callable[[Command], None] | None = None,
-) -> AsyncIterator[Served]:
+) -> AsyncGenerator[Served]:
     """Put a twin on a wire for as long as the context lasts."""
     served = Served(twin, clock, obeyed)
     async with contextlib.AsyncExitStack() as stack:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -117,7 +117,7 @@ class WiredRoom:
 @contextlib.asynccontextmanager
 async def wired_room(
     room: SimulatedRoom, twins: Mapping[str, RoomTwin], clock: Callable[[], int]
-) -> AsyncIterator[WiredRoom]:
+) -> AsyncGenerator[WiredRoom]:
     """Put the room's twins on their wires for as long as the context lasts."""
     wired = WiredRoom(room, clock)
     async with contextlib.AsyncExitStack() as stack:

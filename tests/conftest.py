@@ -20,34 +20,14 @@ hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
-REAL_TIME = ("tests/live/", "tests/peers/", "tests/safety/")
-"""Where tests talk to other processes on the wall's clock."""
-VIRTUAL_TIME = frozenset(
-    {
-        "test_calibrations.py",
-        "test_case.py",
-        "test_conditions.py",
-        "test_demands.py",
-        "test_measures.py",
-        "test_mutants.py",
-        "test_past.py",
-        "test_picture.py",
-        "test_seals.py",
-        "test_self_test.py",
-        "test_service_roles.py",
-        "test_tokens.py",
-        "test_wires.py",
-    }
-)
-"""What does not, of these folders."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the machine to itself."""
-    for item in items:
-        place = item.path.relative_to(REPOSITORY).as_posix()
-        if place.startswith(REAL_TIME) and item.path.name not in VIRTUAL_TIME:
-            item.add_marker(pytest.mark.realtime)
+    """Put the slow real-time tests first, so that the short ones fill the gaps at the end."""
+    items.sort(key=lambda item: not _slow_in_real_time(item))
+
+
+def _slow_in_real_time(item: pytest.Item) -> bool:
+    return all(item.get_closest_marker(name) for name in ("slow", "realtime"))
 
 
 @pytest.fixture(scope="session")

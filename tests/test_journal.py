@@ -287,13 +287,23 @@ def test_a_full_disk_stops_the_run() -> None:
         JournalWriter(Path("/dev/full"), make_header("", 1), overwrite=True)
 
 
-def test_not_finite_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "session.mcap"
-    with JournalWriter(path, make_header("", 1)) as journal:
+def test_not_finite_is_refused_at_once_in_a_treatment_and_when_closed_at_the_latest(
+    tmp_path: Path,
+) -> None:
+    bad = [SendDemand(1, "couch", (0.0, math.nan, 0.0))]
+    with JournalWriter(tmp_path / "a", make_header("", 1), durability="process") as journal:
         journal.event(Tick(1, 1))
         with pytest.raises(JournalError, match="position_mm\\[1\\] is nan"):
-            journal.outputs([SendDemand(1, "couch", (0.0, math.nan, 0.0))])
-    assert [entry.kind for entry in read_journal(path).entries()] == ["event", "seal"]
+            journal.outputs(bad)
+    journal = JournalWriter(tmp_path / "b", make_header("", 1))
+    journal.event(Tick(1, 1))
+    journal.outputs(bad)
+    with pytest.raises(JournalError, match="is nan"):
+        journal.close({"end": "refused"})
+    for name in ("a", "b"):
+        whole = read_journal(tmp_path / name)
+        assert whole.torn is None
+        assert [entry.kind for entry in whole.entries()] == ["event", "seal"]
 
 
 def test_digest_is_over_outputs_only_and_needs_no_journal(tmp_path: Path) -> None:
@@ -306,7 +316,7 @@ def test_digest_is_over_outputs_only_and_needs_no_journal(tmp_path: Path) -> Non
     again = Digest()
     for entry in read_journal(tmp_path / "a.mcap").entries():
         if entry.kind == "output":
-            again.add_encoded(entry.data)
+            again.add_encoded((entry.data,))
     assert again.hexdigest() == written
     assert Digest().hexdigest() != written
 

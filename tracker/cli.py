@@ -131,7 +131,7 @@ COMMANDS: dict[str, CommandRow] = {
     "bench": CommandRow(
         "tracker.offline.bench.command",
         "score predictors on recorded traces, each knowing only the past",
-        "tidetrack bench recordings/ --horizons-ms 200 400 --json bench.json",
+        "tidetrack bench recordings/ --horizons-ms 200,400 --json bench.json",
     ),
     "tune": CommandRow(
         "tracker.offline.tuning.command",

@@ -181,9 +181,10 @@ class Client:
             while True:
                 if not subscriber.poll(None if silence_s is None else silence_s * 1e3):
                     raise ClientError(f"{self._side.requests}: silent for {silence_s:g} s")
+                data = subscriber.recv_multipart()[1]
                 while subscriber.poll(0):
                     data = subscriber.recv_multipart()[1]
-                state = _published(data)  # pyright: ignore[reportPossiblyUnbound]
+                state = _published(data)
                 assert isinstance(state, State)
                 yield state
 
@@ -218,7 +219,7 @@ class AsyncClient:
     def __init__(self, requests: str, key: ClientKey | Path | str) -> None:
         self._side = _Side(requests, key)
         self._plain = zmq.Context()
-        self._context = zmq.asyncio.Context.shadow(self._plain)
+        self._context = zmq.asyncio.Context(self._plain)
         self._turn = asyncio.Lock()
         self._subscribers: set[zmq.asyncio.Socket] = set()
         try:

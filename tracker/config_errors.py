@@ -98,7 +98,7 @@ def _value_problems(
     kinds = [part for part in _alternatives(kind) if not isinstance(part, inspect.NoneType)]
     records = [part for part in kinds if isinstance(part, inspect.StructType)]
     tagged = len(records) > 1 or any(record.tag_field is not None for record in records)
-    if isinstance(value, dict) and tagged:
+    if tagged and isinstance(value, dict):
         yield from _tagged_problems(cast(dict[str, object], value), records, path, known)
         return
     fitting = [part for part in kinds if _is_of_type(value, part)]

@@ -9,9 +9,8 @@ are relative to the configuration's folder. A device without a section is not co
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -51,7 +50,7 @@ class DeviceWire(NamedTuple):
 class Wires:
     """The wires of a room: the devices by section, and what is shown to other programs."""
 
-    devices: Mapping[str, DeviceWire] = field(default_factory=dict)
+    devices: Mapping[str, DeviceWire]
     gateway: IgtlGatewaySettings | None = None
     latency_file: str = ""
     """What ``tidetrack latency --out`` wrote; a start is refused where it disagrees."""
@@ -103,9 +102,11 @@ def wires_record(roles: SectionRoles, drivers: DriverTable) -> type[msgspec.Stru
     """
     fields: list[tuple[str, Any, Any]] = []
     for section, role in roles:
-        records = [row.settings for row in drivers.with_role(role)]
-        if records:
-            fields.append((section, functools.reduce(operator.or_, records, None), None))
+        settings: Any = None
+        for row in drivers.with_role(role):
+            settings = row.settings if settings is None else settings | row.settings
+        if settings is not None:
+            fields.append((section, settings | None, None))
     fields.append(("gateway", IgtlGatewaySettings | None, None))
     fields.append(("latency_file", str, ""))
     return msgspec.defstruct(

@@ -31,7 +31,7 @@ from tracker.offline.campaign.ledger import CampaignIdentity, Head, Ledger, Made
 from tracker.offline.campaign.patients import CampaignPatient, patient_of
 from tracker.offline.campaign.record import Kept, RunRecord, judge
 from tracker.offline.campaign.run import Single
-from tracker.offline.campaign.work import split
+from tracker.offline.campaign.run_farm import parse_run_name
 
 SEEDS = Path(__file__).parent.parent / "seeds"
 COUCH = load_configuration(SHIPPED / "couch.toml")
@@ -132,7 +132,7 @@ def test_no_kind_leaves_the_beam_unsafe_for_long(kind: str, single: Single) -> N
 def test_a_run_that_failed_once_keeps_its_limit(name: str) -> None:
     kept = CORPUS[name]
     configuration = load_configuration(SHIPPED / kept["config"])
-    fault, seed = split(kept["run"])
+    fault, seed = parse_run_name(kept["run"])
     record = Single(configuration, (), kept["minutes"] * 60.0).run(fault, seed)
     breach = breach_of(record, configuration.controller.imager.interval_s)
     assert breach is None, f"{breach}; it once had {kept['was']:g} ms: {kept['why']}"

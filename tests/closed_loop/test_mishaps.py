@@ -12,7 +12,7 @@ from hal.events import SendHold, SendPermit
 from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
 from tracker.build.scripted_operator import PATIENCE_NS
 from tracker.config import SHIPPED, load_configuration
-from tracker.core.safety.faults import FAULTS, Ends, Reaction
+from tracker.core.safety.fault_table import FAULTS, Ends, Reaction
 from tracker.core.types import FaultChanged, SessionChanged
 from tracker.report.errors import errors_of
 

@@ -8,7 +8,6 @@ from hal.messages import FiducialShot
 from tracker.core.settings import Controller
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.target.modelling import Modelling
-from tracker.core.target.observation import LocatedTarget, locate
 from tracker.core.types import Observation
 
 S = 1_000_000_000
@@ -153,49 +152,6 @@ def test_two_shots_with_moved_fiducials_are_a_fault():
     assert not first.judged
     second = modelling.take(shot_at(31, 43.1, moved=1), REST, breathing(43.1), SPAN)
     assert "2 shots" in second.fiducials_moved
-
-
-def located(fiducials, **limits):
-    shot = FiducialShot("imager", 1, 1, 1, tuple(fiducials))
-    return locate(
-        shot,
-        REST,
-        PLAN,
-        "HFS",
-        limits.get("residual_mm", 2.0),
-        limits.get("turn_deg", 15.0),
-    )
-
-
-def turned(angle_deg):
-    c, s = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
-    return [(c * x - s * y, s * x + c * y, z) for x, y, z in PLAN]
-
-
-def test_a_turned_tumour_is_found_at_its_reference_point():
-    found = located(turned(10.0))
-    assert isinstance(found, LocatedTarget)
-    assert found.position_mm == pytest.approx((0.0, 0.0, 0.0), abs=1e-9)
-    assert found.residual_mm == pytest.approx(0.0, abs=1e-9)
-
-
-def test_two_fiducials_are_enough_and_one_is_not():
-    assert isinstance(located([PLAN[0], None, PLAN[2]]), LocatedTarget)
-    assert "1 of 3" in str(located([None, PLAN[1], None]))
-
-
-@pytest.mark.parametrize(
-    ("fiducials", "word"),
-    [
-        (turned(20.0), "20 degrees"),
-        ([PLAN[1], PLAN[0], PLAN[2]], "limit"),  # two swapped
-        ([(PLAN[0][0] + 5.0, PLAN[0][1], PLAN[0][2]), PLAN[1], PLAN[2]], "limit"),
-        ([*PLAN, PLAN[0]], "4 fiducials"),
-        ([PLAN[0], PLAN[1], (math.nan, 0.0, 0.0)], "fiducial 3"),
-    ],
-)
-def test_what_does_not_fit_the_plan_is_refused_in_words(fiducials, word):
-    assert word in str(located(fiducials))
 
 
 def test_what_shots_find_too_small_is_made_larger():

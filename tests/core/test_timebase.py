@@ -1,4 +1,4 @@
-"""Timebase: jitter drops out, drift is found, late packets and jumps do no harm."""
+"""Timebase: jitter averages out, drift is found, late packets and jumps do no harm."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,63 @@ import pytest
 from tracker.core.surrogate.timebase import JUMP_AFTER, Timebase
 
 PERIOD_NS = 1e9 / 60
+TICK_NS = 10_000_000
+GATE_NS = 10_000_000
+"""Five times the default jitter of 2 ms."""
+START_NS = 5_000_000_000
 
 
 def arrivals(count, *, drift_ppm=0.0, delay_ns=20_000_000, jitter_ns=1_000_000, seed=0):
     noise = np.random.default_rng(seed).normal(0.0, jitter_ns, count)
     ticks = np.arange(count)
-    exposures = 5_000_000_000 + ticks * PERIOD_NS * (1 + drift_ppm * 1e-6)
+    exposures = START_NS + ticks * PERIOD_NS * (1 + drift_ppm * 1e-6)
     return ticks.tolist(), exposures, (exposures + delay_ns + noise).astype(np.int64).tolist()
+
+
+class KalmanFilter:
+    """The two-state filter in matrices, as in any textbook; offset and tick length in ns."""
+
+    def __init__(self, tick_ns, arrival_ns, jitter_ns):
+        self.base_ns = arrival_ns
+        self.x = np.array([0.0, tick_ns])
+        self.P = np.diag([jitter_ns**2, (tick_ns * 200e-6) ** 2])  # crystals: 200 ppm
+        self.wander = np.diag([1000.0**2, (tick_ns * 1e-8) ** 2])  # per tick: 1 us and 0.01 ppm
+        self.R = np.array([[jitter_ns**2]])
+
+    def step(self, steps, arrival_ns):
+        F, H = np.array([[1.0, steps], [0.0, 1.0]]), np.array([[1.0, 0.0]])
+        self.x = F @ self.x
+        self.P = F @ self.P @ F.T + steps * self.wander
+        K = self.P @ H.T @ np.linalg.inv(H @ self.P @ H.T + self.R)
+        self.x = self.x + K @ (np.array([arrival_ns - self.base_ns]) - H @ self.x)
+        self.P = (np.eye(2) - K @ H) @ self.P
+        return self.base_ns + self.x[0]
+
+
+@pytest.mark.parametrize(
+    ("jitter_ns", "gaps"),
+    [
+        (1000.0, [1, 1, 3, 2, 1, 7, 1, 1]),
+        (2e6, [1, 1, 3, 2, 1, 7, 1, 1]),
+        (1e6, [1, 2_000_000, 1, 5, 1, 400_000, 2, 3]),  # so long that the tick's wander counts
+    ],
+)
+def test_the_stamps_are_those_of_a_kalman_filter(jitter_ns, gaps):
+    delay_ns, tick_ns = 20_000_000, 1_000_000.0
+    clock = Timebase(tick_ns, delay_ns, jitter_ns)
+    reference = KalmanFilter(tick_ns, START_NS, jitter_ns)
+    assert clock.stamp(40, START_NS).t_ns == START_NS - delay_ns
+    offsets = [0.4, -1.1, 0.7, 1.9, -0.2, -1.6, 1.3, 0.5]
+    ticks = 40
+    for gap, offset in zip(gaps, offsets, strict=True):
+        ticks += gap
+        predicted = reference.base_ns + reference.x[0] + gap * reference.x[1]
+        arrival = round(predicted + offset * jitter_ns)
+        ours = clock.stamp(ticks, arrival)
+        assert ours.jumped is False
+        assert ours.t_ns == pytest.approx(reference.step(gap, arrival) - delay_ns, abs=1)
+        drift = (reference.x[1] / tick_ns - 1.0) * 1e6
+        assert clock.drift_ppm == pytest.approx(drift, rel=1e-7, abs=1e-9)
 
 
 def test_jitter_is_averaged_away_and_delay_taken_off():
@@ -27,6 +77,7 @@ def test_jitter_is_averaged_away_and_delay_taken_off():
 def test_drift_is_found(drift_ppm):
     ticks, exposures, at = arrivals(6000, drift_ppm=drift_ppm)
     clock = Timebase(PERIOD_NS, 20_000_000)
+    assert clock.drift_ppm == 0.0
     stamps = [clock.stamp(k, t).t_ns for k, t in zip(ticks, at, strict=True)]
     assert clock.drift_ppm == pytest.approx(drift_ppm, abs=10.0)
     assert abs(stamps[-1] - exposures[-1]) < 300_000
@@ -40,6 +91,62 @@ def test_one_late_packet_does_not_bend_the_line():
     assert not any(s.jumped for s in stamps)
     assert abs(stamps[900].t_ns - exposures[900]) < 500_000
     assert abs(stamps[901].t_ns - exposures[901]) < 500_000
+
+
+def stamps_of(residuals, delay_ns=0):
+    """Stamp a first tick in time, then one tick for each residual."""
+    clock = Timebase(float(TICK_NS), delay_ns)
+    clock.stamp(0, START_NS)
+    return [
+        clock.stamp(k, START_NS + k * TICK_NS + residual) for k, residual in enumerate(residuals, 1)
+    ]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_arrival_is_off_the_line_from_five_times_the_jitter_on(sign):
+    on, off = stamps_of([sign * GATE_NS]), stamps_of([sign * (GATE_NS + 1)])
+    expected = START_NS + TICK_NS
+    assert abs(on[0].t_ns - expected) > 1_000_000  # it pulls the line
+    # One that is off does not; and no sample is stamped after its arrival.
+    assert off[0].t_ns == expected + min(0, sign * (GATE_NS + 1))
+
+
+def jumps_at(residuals):
+    return [k for k, stamp in enumerate(stamps_of(residuals), 1) if stamp.jumped]
+
+
+def test_a_clock_has_jumped_after_eight_arrivals_that_agree():
+    away = GATE_NS + 1
+    assert jumps_at([away] * 8) == [8]
+    assert jumps_at([-away] * 8) == [8]
+    assert jumps_at([away] * 7 + [0] + [away] * 7) == []
+
+
+def test_arrivals_agree_with_the_first_of_them_within_five_times_the_jitter():
+    away = GATE_NS + 1
+    assert jumps_at([away] + [away + GATE_NS] * 7) == [8]
+    assert jumps_at([away + GATE_NS] + [away] * 7) == [8]
+    assert jumps_at([away] + [away + GATE_NS + 1] * 8) == [9]
+    assert jumps_at([away + GATE_NS + 1] + [away] * 8) == [9]
+    assert jumps_at([away + GATE_NS] * 7 + [-away] * 8) == [15]
+
+
+def test_after_a_jump_the_clock_is_as_new():
+    """The line starts again at the arrival that showed the jump, with the nominal tick."""
+    clock, new = Timebase(float(TICK_NS), 3_000_000), Timebase(float(TICK_NS), 3_000_000)
+    for k in range(200):  # 150 ppm slow
+        clock.stamp(k, START_NS + k * (TICK_NS + 1500))
+    at = START_NS + 50_000_000
+    for k in range(200, 200 + JUMP_AFTER):
+        stamp = clock.stamp(k, at + k * TICK_NS)
+    assert stamp == (at + (200 + JUMP_AFTER - 1) * TICK_NS - 3_000_000, True)
+    assert clock.drift_ppm == 0.0
+    assert new.stamp(207, at + 207 * TICK_NS) == (stamp.t_ns, False)
+    late = [50_000_000] * 7  # as far off as before the jump, but not often enough for another
+    for k, residual in enumerate([*late, 700_000, -400_000, 1_100_000], 208):
+        arrival = at + k * TICK_NS + residual
+        assert clock.stamp(k, arrival) == new.stamp(k, arrival)
+        assert clock.drift_ppm == new.drift_ppm
 
 
 def test_a_jump_is_told_and_followed():
@@ -56,7 +163,7 @@ def test_a_jump_is_told_and_followed():
 def test_a_backlog_read_at_once_after_a_stall_is_no_jump(stall_s, rate_hz):
     period_ns = 1e9 / rate_hz
     ticks = range(1200)
-    exposures = [5_000_000_000 + round(k * period_ns) for k in ticks]
+    exposures = [START_NS + round(k * period_ns) for k in ticks]
     until = exposures[600] + round(stall_s * 1e9)
     at = [
         max(t + 20_000_000, until) if k >= 600 else t + 20_000_000 for k, t in enumerate(exposures)
@@ -80,7 +187,7 @@ def test_a_counter_that_does_not_advance_is_refused_and_changes_nothing():
     clock = Timebase(PERIOD_NS, 0)
     clock.stamp(5, 100)
     for ticks in (5, 4):
-        with pytest.raises(ValueError, match="must advance"):
+        with pytest.raises(ValueError, match=f"from 5 to {ticks}; it must advance"):
             clock.stamp(ticks, 200_000_000)
     assert clock.stamp(6, 100 + round(PERIOD_NS)).t_ns == pytest.approx(100 + PERIOD_NS, abs=2)
 

@@ -27,6 +27,7 @@ from typing import Any
 import aiohttp
 import zmq
 
+from tests.live.machine_load import MachineLoad
 from tracker.api.keys import ClientKey, client_key
 from tracker.client import Client
 
@@ -81,17 +82,22 @@ def ended_event() -> asyncio.Event:
     return event
 
 
-def told(counts: list[int], began_s: float) -> dict[str, float]:
-    """How many states a second each was shown."""
-    seconds = time.monotonic() - began_s
-    rates = [count / seconds for count in counts]
-    return {"clients": len(counts), "least_hz": min(rates), "median_hz": statistics.median(rates)}
+def told(counts: list[int], began_ns: int, load: MachineLoad) -> dict[str, float]:
+    """How many states a second each was shown, and the share of the time the machine took."""
+    ended_ns = time.monotonic_ns()
+    rates = [count / ((ended_ns - began_ns) / 1e9) for count in counts]
+    return {
+        "clients": len(counts),
+        "least_hz": min(rates),
+        "median_hz": statistics.median(rates),
+        "taken_share": load.taken_share(began_ns, ended_ns),
+    }
 
 
 # Subscribers -----------------------------------------------------------------------------------
 
 
-def subscribers(requests: str, key: Path, count: int) -> dict[str, Any]:
+def subscribers(requests: str, key: Path, count: int, load: MachineLoad) -> dict[str, Any]:
     """Everybody hears everything."""
     address, _ = published_at(requests, key)
     known = client_key(key)
@@ -104,7 +110,7 @@ def subscribers(requests: str, key: Path, count: int) -> dict[str, Any]:
             made.subscribe(b"")
             poller.register(made, zmq.POLLIN)
             counts[made] = 0
-        ready, began_s = False, 0.0
+        ready, began_ns = False, 0
         while not over():
             for made, _ in poller.poll(100):
                 with contextlib.suppress(zmq.Again):
@@ -112,10 +118,10 @@ def subscribers(requests: str, key: Path, count: int) -> dict[str, Any]:
                         topic = made.recv_multipart(zmq.NOBLOCK)[0]
                         counts[made] += topic == b"state"
             if not ready and all(counts.values()):
-                ready, began_s = True, time.monotonic()
+                ready, began_ns = True, time.monotonic_ns()
                 counts = dict.fromkeys(counts, 0)
                 print("ready", flush=True)
-        return told(list(counts.values()), began_s)
+        return told(list(counts.values()), began_ns, load)
 
 
 # Pages -----------------------------------------------------------------------------------------
@@ -162,7 +168,7 @@ class OpenPage:
             await ws.send_str(str(round(time.monotonic() * 1e6)))
 
 
-async def pages(address: str, token: str, count: int) -> dict[str, Any]:
+async def pages(address: str, token: str, count: int, load: MachineLoad) -> dict[str, Any]:
     """As many pages as may be open in a department."""
     over = ended_event()
     connector = aiohttp.TCPConnector(limit=0)
@@ -173,12 +179,12 @@ async def pages(address: str, token: str, count: int) -> dict[str, Any]:
         tasks = [asyncio.create_task(page.live(session, address)) for page in opened]
         await asyncio.gather(*(page.shown.wait() for page in opened))
         print("ready", flush=True)
-        began_s = time.monotonic()
+        began_ns = time.monotonic_ns()
         for page in opened:
             page.states, page.longest_answer_s = 0, 0.0
         await over.wait()
         dropped = sum(task.done() for task in tasks)
-        seen = told([page.states for page in opened], began_s)
+        seen = told([page.states for page in opened], began_ns, load)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -305,12 +311,14 @@ async def nuisances(requests: str, key: Path, address: str, token: str) -> dict[
 
 def main(kind: str, *arguments: str) -> int:
     """Be of one kind."""
-    if kind == "subscribers":
-        seen = subscribers(arguments[0], Path(arguments[1]), int(arguments[2]))
-    elif kind == "pages":
-        seen = asyncio.run(pages(arguments[0], arguments[1], int(arguments[2])))
-    else:
-        seen = asyncio.run(nuisances(arguments[0], Path(arguments[1]), arguments[2], arguments[3]))
+    at, who = arguments[:2]
+    with MachineLoad() as load:
+        if kind == "subscribers":
+            seen = subscribers(at, Path(who), int(arguments[2]), load)
+        elif kind == "pages":
+            seen = asyncio.run(pages(at, who, int(arguments[2]), load))
+        else:
+            seen = asyncio.run(nuisances(at, Path(who), arguments[2], arguments[3]))
     print(json.dumps(seen), flush=True)
     return 0
 

@@ -1,11 +1,16 @@
-"""The command in processes of its own: started, read line by line, ended by SIGTERM."""
+"""The command in processes of its own: started, waited for, read line by line, ended by SIGTERM."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,9 +19,13 @@ from typing import Any
 
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.core.session import SessionState
+from tracker.live.ready_file import ReadyProgram, read_ready
 
 ROOT = Path(__file__).parent.parent.parent
-LIMIT_S = 150.0
+LIMIT_S = 180.0
+"""How long anything is waited for: a first start compiles, and a busy machine is slow."""
+BEAM_ON = f"{SessionState.TRACKING.value}   beam on"
+"""In the line a run writes each second."""
 
 SOON: dict[str, dict[str, Any]] = {
     "fusion": {"learning_s": 4.0},
@@ -33,15 +42,23 @@ SOON: dict[str, dict[str, Any]] = {
 """A session that is soon ready."""
 
 
+_FIRST_PORT, _LAST_PORT = 20_000, 32_000
+"""Below the ports that systems give to outgoing connections."""
+_next_port = itertools.count(os.getpid() * 97)
+
+
 def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
-    held = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
+    """Ports that nobody has; each call gives others, and so does each process."""
+    found: list[int] = []
+    while len(found) < count:
+        port = _FIRST_PORT + next(_next_port) % (_LAST_PORT - _FIRST_PORT)
+        with socket.socket(socket.AF_INET, kind) as held:
+            try:
+                held.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    return found
 
 
 def written(
@@ -68,18 +85,6 @@ def written(
     return file
 
 
-def beam_seconds(enough: int) -> Callable[[str], bool]:
-    """Tells from a run's lines when the beam has been on for so many seconds."""
-    seconds = 0
-
-    def enough_now(line: str) -> bool:
-        nonlocal seconds
-        seconds += f"{SessionState.TRACKING.value}   beam on" in line
-        return seconds >= enough
-
-    return enough_now
-
-
 def children_of(pid: int) -> set[int]:
     """The processes that any thread of another has started and not yet taken leave of."""
     found: set[int] = set()
@@ -89,32 +94,117 @@ def children_of(pid: int) -> set[int]:
     return found
 
 
-@contextmanager
-def tidetrack(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tracker", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-    )
-    with process:  # which waits for its end, so it must come to one also when a test fails
+class Process:
+    """A `tidetrack` command in a process of its own, what it has said so far, and its ready file.
+
+    Its lines are read all the time, so that its pipe is never full.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        self.lines: list[str] = []
+        self.began_ns = time.monotonic_ns()
+        self._folder = Path(tempfile.mkdtemp(prefix="ready-"))
+        self.ready_file = self._folder / "ready.json"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tracker", *map(str, arguments)]
+            + ["--ready-file", str(self.ready_file)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+        )
+        self._new = threading.Condition()
+        self._reader = threading.Thread(target=self._read, name="lines of a process")
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.poll()
+
+    def ready(self, within_s: float = LIMIT_S) -> ReadyProgram:
+        """Wait for its ready file and return what that says."""
+        end_s = time.monotonic() + within_s
+        while not self.ready_file.exists():
+            self._expect_alive(end_s, f"not ready within {within_s:g} s")
+            time.sleep(0.02)
+        return read_ready(self.ready_file)
+
+    def until(
+        self, enough: str | Callable[[str], bool], count: int = 1, within_s: float = LIMIT_S
+    ) -> None:
+        """Wait for ``count`` lines that are enough; fails with what was said instead."""
+        matches = (lambda line: enough in line) if isinstance(enough, str) else enough
+        end_s = time.monotonic() + within_s
+        with self._new:
+            while sum(map(matches, self.lines)) < count:
+                self._expect_alive(end_s, f"not said within {within_s:g} s")
+                self._new.wait(0.5)
+
+    def send(self, number: signal.Signals) -> int:
+        """Send a signal; the moment it was sent, on the system's monotonic clock."""
+        at_ns = time.monotonic_ns()
+        self._process.send_signal(number)
+        return at_ns
+
+    def wait(self, within_s: float = 20.0) -> int:
+        """Wait for its end and give its exit code."""
         try:
-            yield process
-            process.send_signal(signal.SIGTERM)
-            process.wait(15.0)
+            return self._process.wait(within_s)
         finally:
-            process.kill()
+            self._reader.join(within_s)
+
+    def stop(self) -> int:
+        """Have it end in order, as SIGTERM does; gives its exit code."""
+        self.send(signal.SIGTERM)
+        return self.wait()
+
+    def end(self) -> None:
+        """Whatever state it is in, it is gone afterwards."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            try:
+                self._process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._reader.join(10.0)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        shutil.rmtree(self._folder)
+
+    def _expect_alive(self, end_s: float, otherwise: str) -> None:
+        said = "\n".join(self.lines[-40:])
+        assert self._process.poll() is None or self._reader.is_alive(), f"ended:\n{said}"
+        assert time.monotonic() < end_s, f"{otherwise}:\n{said}"
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._new:
+                self.lines.append(line.rstrip())
+                self._new.notify_all()
 
 
-def follow(process: subprocess.Popen[str], enough: Callable[[str], bool]) -> list[str]:
-    """Its lines, up to the first that is enough."""
-    lines: list[str] = []
-    until = time.monotonic() + LIMIT_S
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line.rstrip())
-        if enough(line):
-            return lines
-        assert time.monotonic() < until, "\n".join(lines[-30:])
-    raise AssertionError("ended:\n" + "\n".join(lines[-30:]))
+@contextmanager
+def tidetrack(*arguments: object) -> Iterator[Process]:
+    """A command for as long as the context lasts; if all went well, it must stop with code 0."""
+    started = Process(*arguments)
+    try:
+        yield started
+        if started.returncode is None:
+            assert started.stop() == 0, "\n".join(started.lines[-40:])
+    finally:
+        started.end()
+
+
+@contextmanager
+def serving_room(file: Path, truth: Path, *options: object) -> Iterator[Process]:
+    """The simulated room of a configuration, ready on its wires."""
+    with tidetrack("room", file, "--truth", truth, "--priority", 10, *options) as room:
+        room.ready()
+        yield room

@@ -21,7 +21,7 @@ from tracker.client import Client
 from tracker.config import SHIPPED, Configuration, altered, load_configuration
 from tracker.core.engine import Engine
 from tracker.core.session import SessionState
-from tracker.live.service.published_state import Picture
+from tracker.live.service.published_state import PublishedState
 from tracker.live.service.service import RequestService, new_run_id
 
 ROLES = {"camera": "camera", "belt": "belt", "actuator": "robot", "gate": "gate"}
@@ -78,9 +78,15 @@ class ServiceStand:
         return self.service.requests_at
 
     @property
-    def picture(self) -> Picture:
+    def shown(self) -> PublishedState:
         assert self.service is not None
-        return self.service._picture
+        return self.service._shown
+
+    @property
+    def refused(self) -> int:
+        """Messages that were refused so far."""
+        assert self.service is not None
+        return sum(self.service._refused.values())
 
     def clock(self) -> int:
         return (time.monotonic_ns() - self._start_ns) * self._hurry
@@ -92,7 +98,7 @@ class ServiceStand:
             self.engine._faults.clear(0)
             self.engine._conditions = {}
             self.engine._state = state
-            self.picture.session = state
+            self.shown.session = state
 
         self.do(do)
 
@@ -100,14 +106,14 @@ class ServiceStand:
         """Have the service's own thread do something, and wait for it."""
         done = threading.Event()
         self._calls.put(lambda: (call(), done.set()))
-        assert done.wait(5.0)
+        assert done.wait(60.0)
 
     def client(self, name: str) -> Client:
         return Client(self.at, self.keys[name])
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._opened.wait(5.0), "the service did not open"
+        assert self._opened.wait(60.0), "the service did not open"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,7 +123,7 @@ class ServiceStand:
     def _request(self, request: Request) -> None:
         assert self.service is not None
         self.asked.append(request)
-        self.service.take(request, self.engine.handle(request))
+        self.service.observe(request, self.engine.handle(request))
 
     def _end(self) -> None:
         self.ended += 1
@@ -127,7 +133,7 @@ class ServiceStand:
             self.configuration, self.run_id, ROLES, self.clock, self.said.append
         ) as service:
             self.service = service
-            service.serves(
+            service.serve(
                 self._request, self._end, lambda trigger: self.engine.blocking(trigger, 0)
             )
             self._opened.set()
@@ -136,8 +142,8 @@ class ServiceStand:
                     self._calls.get()()
                 began = time.perf_counter()
                 now_ns = self.clock()
-                service.take(Tick(now_ns, now_ns), [])
-                service.turn(now_ns)
+                service.observe(Tick(now_ns, now_ns), [])
+                service.on_tick_end(now_ns)
                 self.longest_turn_s = max(self.longest_turn_s, time.perf_counter() - began)
                 if self._pause_s:
                     time.sleep(self._pause_s)
@@ -158,12 +164,12 @@ class Raw:
     def send(self, *parts: bytes) -> None:
         self.socket.send_multipart(parts)
 
-    def answer(self, within_s: float = 2.0) -> dict[str, Any] | None:
+    def answer(self, within_s: float = 30.0) -> dict[str, Any] | None:
         if not self.socket.poll(round(within_s * 1e3)):
             return None
         return json.loads(self.socket.recv())
 
-    def exchange(self, words: dict[str, Any], within_s: float = 2.0) -> dict[str, Any] | None:
+    def exchange(self, words: dict[str, Any], within_s: float = 30.0) -> dict[str, Any] | None:
         self.send(json.dumps(words).encode())
         return self.answer(within_s)
 

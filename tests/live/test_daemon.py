@@ -23,6 +23,8 @@ from tracker.live.devices.device import DeviceFigures, HandOver
 from tracker.live.operators import Nobody, Scripted
 from tracker.offline.replay import engine_from_configuration, replay
 
+pytestmark = pytest.mark.realtime
+
 CONFIGURATION = load_configuration(SHIPPED / "room-twin.toml")
 ROLES = {"camera": "camera", "belt": "belt", "actuator": "robot", "gate": "gate"}
 
@@ -54,7 +56,9 @@ class FakeDevice:
 class Stand:
     """A daemon, its fake devices, its journal and what it said."""
 
-    def __init__(self, folder: Path, operator: Any = None) -> None:
+    def __init__(self, folder: Path, operator: Any = None, ends_at: str = "") -> None:
+        """``ends_at``: words of a line after which the run is ended."""
+        self._ends_at = ends_at
         self.path = folder / "live.mcap"
         self.said: list[str] = []
         self.devices: dict[str, FakeDevice] = {}
@@ -74,10 +78,15 @@ class Stand:
             ROLES,
             make,
             operator or Nobody(),
-            self.said.append,
+            self._say,
         )
 
-    def run(self, *acts: tuple[float, Callable[[], object]], seconds: float = 5.0) -> None:
+    def _say(self, line: str) -> None:
+        self.said.append(line)
+        if self._ends_at and self._ends_at in line:
+            self.daemon.end()
+
+    def run(self, *acts: tuple[float, Callable[[], object]], seconds: float = 60.0) -> None:
         """Run it and do each act at its time."""
 
         async def together() -> None:
@@ -203,8 +212,8 @@ def test_what_arrives_is_recorded_in_the_order_it_was_handled(tmp_path: Path) ->
 
 
 def test_the_scripted_operator_waits_for_every_device(tmp_path: Path) -> None:
-    stand = Stand(tmp_path, Scripted(settle_ns=100_000_000))
-    stand.run((0.0, lambda: None), seconds=1.2)
+    stand = Stand(tmp_path, Scripted(settle_ns=100_000_000), "session: IDLE to MODELLING")
+    stand.run()
     names = [request.name for request in stand.recorded(Request)]
     assert names == ["model", "stop"]
     absent = Scripted()

@@ -10,7 +10,7 @@ from tests.live.failures import FAILURES, Failure
 from tests.live.memory_room import MemoryRoom
 from tests.live.processes import SOON
 from tracker.config import SHIPPED, Configuration, altered, parse_configuration
-from tracker.core.safety.faults import FAULTS, Reaction
+from tracker.core.safety.fault_table import FAULTS, Reaction
 
 GATE_S = 0.03
 """What the gate itself takes from permit gone to beam off, and the slice the beam is looked at."""

@@ -26,6 +26,8 @@ from tracker.core.types import (
 )
 from tracker.live.service.gateway import IgtlGateway, beside, gateway_of
 
+pytestmark = pytest.mark.realtime
+
 CONTROLLER = load_configuration(SHIPPED / "couch.toml").controller
 NO_COVARIANCE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 MS = 1_000_000
@@ -52,12 +54,12 @@ def seen(*each: tuple[Event, Sequence[Output]], first: int = 0) -> list[IgtlPack
         )
         async with gateway.open():
             for event, outputs in each[:first]:
-                gateway.take(event, outputs)
+                gateway.observe(event, outputs)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             packets = await heard(reader, 2)  # the state it finds
             for event, outputs in each[first:]:
-                gateway.take(event, outputs)
-            gateway.take(BeamStatus("gate", 10**12, True), [])  # the last one told, always
+                gateway.observe(event, outputs)
+            gateway.observe(BeamStatus("gate", 10**12, True), [])  # the last one told, always
             while packets[-1].device_name != "Beam":
                 packets += await heard(reader, 1)
             writer.close()
@@ -119,11 +121,11 @@ def test_a_gateway_that_breaks_says_so_once_and_the_run_goes_on() -> None:
         async with gateway.open():
             nonsense = ActuatorStatus("couch", 0, (float("nan"), 0.0, 0.0))
             for _ in range(3):
-                gateway.take(nonsense, [])
+                gateway.observe(nonsense, [])
 
     asyncio.run(together())
     assert len(said) == 2
-    assert said[1].startswith("warning: gateway shows nothing more: ProtocolError")
+    assert said[1].startswith("warning: gateway sends nothing more: ProtocolError")
 
 
 def test_a_port_that_is_taken_is_named() -> None:

@@ -9,6 +9,8 @@ import pytest
 from tests.live.long_run import measure
 from tests.live.web.walk import CHROMIUM
 
+pytestmark = pytest.mark.realtime
+
 pytest.importorskip("playwright", reason="no playwright: install the dev extra")
 SECONDS = 20.0
 SETTLING = 0.1
@@ -20,5 +22,5 @@ SETTLING = 0.1
 def test_a_while_with_the_page_open(tmp_path: Path) -> None:
     run = measure(tmp_path, SECONDS, ("--priority", 20), soon=True)
     assert run.wrong(growth=SETTLING) == [], run.describe()
-    assert run.journal.tracked_s > 0.6 * SECONDS
+    assert run.journal.tracked_s > 0.6 * SECONDS - run.taken_ms / 1e3
     assert set(run.growth) >= {"run", "page server", "recorder", "monitor", "page's heap"}

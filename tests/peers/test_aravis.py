@@ -25,7 +25,7 @@ from hal.messages import BadSample
 from sim.scene import Light, discs, stereo_camera
 from tests.peers.peer_process import CLIENTS
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.realtime, pytest.mark.peer]
 PROGRAM = "arv-fake-gv-camera-0.8"
 SYSTEM_PYTHON = "/usr/bin/python3"
 

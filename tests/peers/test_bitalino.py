@@ -17,6 +17,7 @@ from sim.serve import serve
 from tests.peers.peer_process import client
 
 pytestmark = [
+    pytest.mark.realtime,
     pytest.mark.peer,
     pytest.mark.skipif(
         importlib.util.find_spec("bitalino") is None, reason="the bitalino client is not installed"

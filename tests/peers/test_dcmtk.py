@@ -21,7 +21,7 @@ from sim.radiograph import Exposure, Seed, expose_pair
 from tests.hal.dicom.radiograph_file import radiograph, save
 from tests.peers.peer_process import output_of
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.realtime, pytest.mark.peer]
 VIEWS = nominal_pair(XrayGeometry(width_px=400, height_px=400))
 PLANNED = ((0.0, 12.0, 4.0), (9.0, -6.0, -3.0), (-8.0, -5.0, 6.0))
 

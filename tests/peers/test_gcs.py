@@ -15,6 +15,7 @@ from sim.serve import serve
 from tests.peers.peer_process import client
 
 pytestmark = [
+    pytest.mark.realtime,
     pytest.mark.peer,
     pytest.mark.skipif(
         importlib.util.find_spec("pipython") is None, reason="pipython is not installed"

@@ -22,6 +22,7 @@ from hal.lsl.session import LslSettings
 from hal.messages import BeltSample, Sample
 
 pytestmark = [
+    pytest.mark.realtime,
     pytest.mark.peer,
     pytest.mark.skipif(
         importlib.util.find_spec("pylsl") is None,

@@ -23,7 +23,7 @@ from sim.modbus import ModbusTwin
 from sim.serve import serve
 from tests.peers.peer_process import client, output_of
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.realtime, pytest.mark.peer]
 
 SOURCE = Path(__file__).parent / "modbus" / "gate_server.c"
 MS = 1_000_000

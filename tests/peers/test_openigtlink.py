@@ -44,7 +44,7 @@ from hal.openigtlink.server import serve
 from hal.openigtlink.session import IgtlSession, IgtlSettings
 from sim.openigtlink import IgtlTwin
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.realtime, pytest.mark.peer]
 
 SOURCES = Path(__file__).parent / "openigtlink"
 BUILT = Path(__file__).parent.parent.parent / "build" / "peers" / "openigtlink"

@@ -22,7 +22,7 @@ from tests.peers.peer_process import client
 pytest.importorskip("sksurgerynditracker", reason="scikit-surgerynditracker is not installed")
 pytest.importorskip("ndicapy", reason="ndicapi is not installed")
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.realtime, pytest.mark.peer]
 
 BX, TX = "Polaris Vega 009", "Polaris Vega 008"
 """Freeze tags by which the client picks its command."""

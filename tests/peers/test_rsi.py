@@ -30,6 +30,7 @@ from hal.rsi.session import RsiSession, RsiSettings
 from sim.rsi import ControllerSettings, RobotTwin
 
 pytestmark = [
+    pytest.mark.realtime,
     pytest.mark.peer,
     pytest.mark.skipif(
         importlib.util.find_spec("RSIPI") is None,

@@ -1,8 +1,8 @@
 """Write docs/safety/campaign.md and .toml out of the figures of a long campaign.
 
-    tidetrack campaign ... --json out/long/campaign.json --report out/long
+    tidetrack campaign --faults all --json out/long/campaign.json --report out/long
     python -m tests.safety.campaign_page out/long/campaign.json out/long/campaign.md \\
-        --command "tidetrack campaign ..."
+        --command "tidetrack campaign --faults all"
 
 What a person wrote under "What it found" stays; all else is made anew. The safety case takes its
 figures from campaign.toml: `make safety` afterwards.

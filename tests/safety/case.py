@@ -22,14 +22,15 @@ from typing import Any
 import msgspec
 
 from sim.mishaps import EFFECTS
-from tracker.core.safety.faults import FAULTS, Fault
+from tracker.core.safety.fault_table import FAULTS, Fault
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SAFETY = REPOSITORY / "docs" / "safety"
 TESTS = REPOSITORY / "tests"
 HAZARDS = (*(f"H{number:02d}" for number in range(1, 29)), "P1", "P2")
 SAFETY_FILES = (
-    "core/test_faults.py",
+    "core/test_fault_book.py",
+    "core/test_fault_table.py",
     "core/test_fault_checks.py",
     "core/test_guard.py",
     "core/test_session.py",
@@ -43,12 +44,14 @@ SAFETY_FILES = (
 """Files whose every test must be named by a requirement."""
 OF_THE_TESTS = frozenset(
     {
+        "core/test_fault_table.py::test_every_name_has_a_row_and_every_row_a_name",
         "core/test_guard.py::test_a_refusal_says_value_with_its_sign_limit_and_axis",
         "core/test_session.py::test_a_missing_row_raises",
         "core/test_session.py::test_allowed_names_the_requests_of_a_state",
         "closed_loop/test_mishaps.py::test_every_kind_is_met",
         "safety/test_mutants.py::test_a_mutant_is_named_by_scope_and_number_not_by_line",
         "safety/test_mutants.py::test_files_and_their_tests_are_found_by_name",
+        "safety/test_mutants.py::test_the_mutator_leaves_out_what_changes_nothing",
         "safety/test_mutants.py::test_the_mutator_makes_each_kind_of_change",
         "safety/test_mutants.py::test_the_page_names_mutants_that_exist",
         "safety/test_mutants.py::test_the_page_shows_every_file_of_which_the_suite_runs_all",
@@ -57,7 +60,7 @@ OF_THE_TESTS = frozenset(
 """Tests in them that look after tables, words and tests, not after a hazard."""
 
 SHARED = ("-m", "not realtime", "-n", "2", "--dist", "worksteal")
-ALONE = ("-m", "realtime")
+REALTIME = ("-m", "realtime", "-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
 """What keeps real time has the machine to itself."""
 
 _ABOUT = """\
@@ -174,7 +177,7 @@ def _orphans(case: Case) -> list[str]:
     kinds = {kind for r in case.requirement for kind in r.mishaps}
     tests = {test for r in case.requirement for test in r.tests} | OF_THE_TESTS
     return [
-        *(f"fault {name!r}: no requirement names it" for name in FAULTS if name not in faults),
+        *(f"fault '{name}': no requirement names it" for name in FAULTS if name not in faults),
         *(f"mishap {kind}: no requirement names it" for kind in EFFECTS if kind not in kinds),
         *(
             f"test {test}: no requirement names it"
@@ -259,7 +262,7 @@ def run_tests(case: Case) -> int:
     print(f"running {len(named)} tests and all their cases", flush=True)
     pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *named]
     shared = subprocess.run([*pytest, *SHARED], cwd=REPOSITORY, check=False).returncode
-    alone = subprocess.run([*pytest, *ALONE], cwd=REPOSITORY, check=False).returncode
+    alone = subprocess.run([*pytest, *REALTIME], cwd=REPOSITORY, check=False).returncode
     return shared or alone
 
 

@@ -10,7 +10,8 @@ that docs/safety/mutants.md does not name with a reason. It returns 1 when too f
 
 The tests of ``machine/guard`` are tests/core/test_guard.py, and any test_guard_*.py beside it.
 They may also stand in a folder of the same name (tests/core/machine/test_guard.py). Where two
-files have the same name, the folder comes before it: test_checks_target.py. The tests run in this
+files have the same name, the folder comes before it: test_checks_target.py. A test file with the
+name of a folder belongs to every file in it that has none of its own. The tests run in this
 process, without fixtures, on the changed module; a warning is an error, as in the suite. Compiled
 functions of the changed module run as plain Python. A mutant that never ends counts as killed.
 """
@@ -95,7 +96,8 @@ def _fit(name: str, path: Path) -> int:
     if folder != "." and not name.startswith(f"{folder}/"):
         return 0
     parts, file = name.split("/"), f"{path.stem.removeprefix('test_')}_"
-    stems = ["_".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+    ends = itertools.combinations(range(len(parts) + 1), 2)  # the module, its folder, ...
+    stems = ["_".join(parts[start:end]) for start, end in ends]
     return max(len(stem) if file.startswith(f"{stem}_") else 0 for stem in stems)
 
 
@@ -229,9 +231,9 @@ class Killers:
 _killers = cache(Killers)
 
 
-def _try(job: tuple[str, Mutant]) -> bool:
-    name, mutant = job
-    return _killers(name).survives(mutant.text)
+def _try(job: tuple[str, int]) -> bool:
+    name, number = job
+    return _killers(name).survives(mutants_of(name)[number].text)
 
 
 # Results -------------------------------------------------------------------------------------
@@ -277,6 +279,12 @@ def source_of(name: str) -> str:
     return modules()[name].read_text(encoding="utf-8")
 
 
+@cache
+def mutants_of(name: str) -> list[Mutant]:
+    """Return the mutants of a file."""
+    return mutants(source_of(name))
+
+
 def excused(name: str) -> frozenset[str]:
     """Return the mutants of a file that the page names with the reason why they may live."""
     rows = re.findall(rf"^\| {name} \| `(.*?)` \|", PAGE.read_text(encoding="utf-8"), re.M)
@@ -291,7 +299,8 @@ def shown() -> list[str]:
 
 def result(name: str, *, every: int = 1, workers: int = 1) -> Result:
     """Run the tests of a file on each ``every``-th of its mutants."""
-    jobs = [(name, mutant) for mutant in mutants(source_of(name))][::every]
+    tried = mutants_of(name)[::every]
+    jobs = [(name, number) for number in range(0, len(mutants_of(name)), every)]
     if not unit_tests_of(name):
         alive = [True] * len(jobs)
     elif workers == 1:
@@ -299,8 +308,8 @@ def result(name: str, *, every: int = 1, workers: int = 1) -> Result:
     else:
         with multiprocessing.get_context("fork").Pool(workers) as pool:
             alive = pool.map(_try, jobs, chunksize=4)
-    left = [mutant for (_, mutant), lives in zip(jobs, alive, strict=True) if lives]
-    return Result(name, len(jobs), left, excused(name))
+    left = [mutant for mutant, lives in zip(tried, alive, strict=True) if lives]
+    return Result(name, len(tried), left, excused(name))
 
 
 def write(results: list[Result]) -> None:

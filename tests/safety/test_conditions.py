@@ -71,8 +71,8 @@ def test_each_row_is_false_at_its_limit_and_true_behind_it(
 
 
 def test_a_demand_outside_is_a_row() -> None:
-    assert found(GOOD, outside_mm=math.ulp(0.0)) == conditions.ASTRAY
-    assert {row for row, *_ in ROWS} | {conditions.ASTRAY} == set(CONDITIONS)
+    assert found(GOOD, outside_mm=math.ulp(0.0)) == conditions.OUTSIDE
+    assert {row for row, *_ in ROWS} | {conditions.OUTSIDE} == set(CONDITIONS)
 
 
 def test_without_beam_and_permit_there_is_nothing_to_take() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .mutants import REPOSITORY, excused, modules, named, result, shown, source_of, unit_tests_of
+from .mutants import REPOSITORY, excused, modules, mutants_of, named, result, shown, unit_tests_of
 from .mutations import mutants
 
 WHOLE = ("frames", "session", "machine/guard")
@@ -19,7 +19,7 @@ OF_EACH = 24
 
 
 def _every(name: str) -> int:
-    return 1 if name in WHOLE else max(1, len(mutants(source_of(name))) // OF_EACH)
+    return 1 if name in WHOLE else max(1, len(mutants_of(name)) // OF_EACH)
 
 
 @pytest.mark.parametrize("name", shown())
@@ -31,7 +31,7 @@ def test_every_mutant_is_killed_or_named_with_a_reason(name: str) -> None:
 
 @pytest.mark.parametrize("name", shown())
 def test_the_page_names_mutants_that_exist(name: str) -> None:
-    assert excused(name) <= {mutant.name for mutant in mutants(source_of(name))}
+    assert excused(name) <= {mutant.name for mutant in mutants_of(name)}
 
 
 def test_the_page_shows_every_file_of_which_the_suite_runs_all() -> None:
@@ -66,6 +66,16 @@ def test_the_mutator_makes_each_kind_of_change() -> None:
         "math.sin(x[0] * m) -> math.cos(x[0] * m)",
     ):
         assert f"f(): {expected}" in made
+
+
+def test_the_mutator_leaves_out_what_changes_nothing() -> None:
+    source = "def f(a, b):\n    return abs(a) + (a * b) ** 2 + math.cos(b) + max(a, b)\n"
+    made = {mutant.name for mutant in mutants(source)}
+    assert "f(): abs(a) -> float(a)" in made
+    assert "f(): a * b -> a / b" in made
+    for name in ("a * b -> -(a * b)", "a -> -a #3", "b -> -b #3", "max(a, b) -> max(b, a)"):
+        assert f"f(): {name}" not in made
+    assert {"f(): a -> -a", "f(): b -> -b"} <= made  # only those of max
 
 
 def test_a_mutant_is_named_by_scope_and_number_not_by_line() -> None:

@@ -18,7 +18,7 @@ from hal.messages import (
     FiducialShot,
     MarkerFrame,
 )
-from sim.desk import Desk
+from sim.announcements import RoomAnnouncements
 from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
 from sim.patient import SimulatedPatient
 from sim.room import SimulatedRoom
@@ -418,13 +418,15 @@ def test_swaps_and_wrong_frames_exchange_what_they_say(run):
 
 
 def test_the_desk_announces_ids_and_the_recorder():
-    desk = Desk("P", "Q", [mishap("wrong_patient", "plan"), mishap("no_disk", "recorder")])
-    assert desk.collect(0) == [Identity(0, "P", "Q")]
-    told = desk.collect(20 * SECOND)
+    announcements = RoomAnnouncements(
+        "P", "Q", [mishap("wrong_patient", "plan"), mishap("no_disk", "recorder")]
+    )
+    assert announcements.collect(0) == [Identity(0, "P", "Q")]
+    told = announcements.collect(20 * SECOND)
     assert [type(event) for event in told] == [Identity, RecordingState, Identity, RecordingState]
     assert [event.t_ns for event in told] == sorted(event.t_ns for event in told)
     assert told[2] == Identity(round(END_S * SECOND), "P", "Q")
-    assert desk.due_ns == NEVER_NS
+    assert announcements.due_ns == NEVER_NS
 
 
 def turns_of(*befall: Mishap) -> list[Turn]:

@@ -122,6 +122,9 @@ def _notes(record: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
             yield field.target.id, text
 
 
+_JSON_WORDS = ((str, "string"), (float, "number"), (int, "integer"), (bool, "boolean"))
+
+
 def _kind(hint: Any) -> str:
     """A type in the words of JSON."""
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
@@ -140,7 +143,7 @@ def _kind(hint: Any) -> str:
         return " \\| ".join(f"`{member.value}`" for member in hint)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
-    return {str: "string", float: "number", int: "integer", bool: "boolean"}.get(hint, "null")
+    return next((word for plain, word in _JSON_WORDS if plain is hint), "null")
 
 
 def _bounds(meta: Any) -> str:

@@ -147,6 +147,8 @@ class State(Record, frozen=True, kw_only=True):
     faults: tuple[ActiveFault, ...] = ()
     devices: tuple[DeviceHealth, ...] = ()
     health: Health
+    page: str = ""
+    """Address of the console page that the run itself serves; empty: it serves none."""
 
 
 class ModelShot(msgspec.Struct, frozen=True, kw_only=True):

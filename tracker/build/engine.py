@@ -14,7 +14,7 @@ from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.registry import make_predictor
 from tracker.core.settings import Controller
 from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
-from tracker.core.target.forecast import Foresight
+from tracker.core.target.forecast import Forecast
 
 
 def build_engine(
@@ -41,14 +41,14 @@ def build_engine(
     return Engine(
         settings,
         machine_kind(settings.actuator.kind, machines),
-        Foresight(settings.prediction, round(settings.timing.latency_ms * 1e6), predictor),
+        Forecast(settings.prediction, round(settings.timing.latency_ms * 1e6), predictor),
         Steering(settings.actuator),
         DemandGuard(
             GuardLimits(
                 guard.position_mm, guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm
             )
         ),
-        source_kinds,
+        source_kinds=source_kinds,
     )
 
 

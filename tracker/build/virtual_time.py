@@ -14,7 +14,7 @@ import msgspec
 
 from hal.events import Event
 from sim import mishaps
-from sim.desk import Desk
+from sim.announcements import RoomAnnouncements
 from sim.room import SimulatedRoom
 from tracker.core.settings import Controller
 
@@ -33,7 +33,9 @@ def turns(room: SimulatedRoom, controller: Controller) -> Iterator[Turn]:
     """Give turn after turn to the end of the room; commands are to be obeyed in between."""
     tick_ns = round(1e9 / controller.timing.tick_hz)
     befall = room.settings.mishaps
-    desk = Desk(controller.session.patient_id, controller.session.plan_id, befall)
+    announcements = RoomAnnouncements(
+        controller.session.patient_id, controller.session.plan_id, befall
+    )
     stalls = mishaps.of(befall, "controller", "stalled_loop")
     deaths_s = [death.at_s for death in mishaps.of(befall, "controller", "killed")]
     end_ns = min(room.duration_ns, *(round(at_s * 1e9) for at_s in deaths_s), 1 << 62)
@@ -48,7 +50,7 @@ def turns(room: SimulatedRoom, controller: Controller) -> Iterator[Turn]:
                 msgspec.structs.replace(event, t_ns=now_ns) if event.t_ns > due_ns else event
                 for event in events
             ]
-        if desk.due_ns <= now_ns:
-            events = [*desk.collect(now_ns), *events]
+        if announcements.due_ns <= now_ns:
+            events = [*announcements.collect(now_ns), *events]
         yield Turn(now_ns, now_ns if due_ns < 0 else due_ns, events)
         due_ns = -1

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from operator import attrgetter
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -119,14 +119,14 @@ encode_record: Callable[[Any], bytes] = _ENCODER.encode
 def refuse_not_finite(record: msgspec.Struct) -> None:
     """Raise `JournalError` when a number in ``record`` is NaN or infinite: JSON has neither."""
 
-    def search(value: Any, name: str) -> None:
+    def search(value: object, name: str) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise JournalError(
                 f"journal: {type(record).__name__}.{name} is {value}, and a journal holds only"
                 " finite numbers; the part that made it must be mended"
             )
         if isinstance(value, tuple):
-            for index, part in enumerate(value):  # pyright: ignore[reportUnknownVariableType]
+            for index, part in enumerate(cast(tuple[object, ...], value)):
                 search(part, f"{name}[{index}]")
 
     for name in record.__struct_fields__:
@@ -138,27 +138,27 @@ class Digest:
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
-        self._waiting: list[bytes] = []
+        self._waiting: list[Output] = []
 
     def add(self, outputs: Iterable[Output]) -> None:
-        """Add the outputs one event brought forth."""
-        for output in outputs:
-            self.add_encoded(encode_record(output))
-
-    def add_encoded(self, data: bytes) -> None:
-        """Add one output that is JSON already."""
-        self._waiting.append(data)
+        """Add the outputs that the engine returned for an event."""
+        self._waiting.extend(outputs)
         if len(self._waiting) >= 256:
-            self._settle()
+            self._hash_waiting()
 
-    def _settle(self) -> None:
+    def add_encoded(self, outputs: Iterable[bytes]) -> None:
+        """Add outputs that are JSON already."""
+        self._hash_waiting()
+        self._sha256.update(b"".join([data + b"\n" for data in outputs]))
+
+    def _hash_waiting(self) -> None:
         if self._waiting:
-            self._sha256.update(b"\n".join(self._waiting) + b"\n")
+            self._sha256.update(_ENCODER.encode_lines(self._waiting))
             self._waiting.clear()
 
     def hexdigest(self) -> str:
-        """The digest of what was added so far; more may follow."""
-        self._settle()
+        """Return the digest of what was added so far; more may follow."""
+        self._hash_waiting()
         return self._sha256.hexdigest()
 
 

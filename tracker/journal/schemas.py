@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -36,13 +36,14 @@ def schema_of(record_type: type[Any]) -> bytes:
 def _flatten(schema: Any, definitions: dict[str, Any]) -> Any:
     """Put what references point to in their place, and tuples as arrays of one item type."""
     if isinstance(schema, list):
-        return [_flatten(part, definitions) for part in schema]  # pyright: ignore
+        return [_flatten(part, definitions) for part in cast(list[Any], schema)]
     if not isinstance(schema, dict):
         return schema
-    reference = schema.get("$ref")  # pyright: ignore
+    schema = cast(Schema, schema)
+    reference = schema.get("$ref")
     if isinstance(reference, str):
         return _flatten(definitions[reference.rsplit("/", 1)[1]], definitions)
-    flat: Schema = {key: _flatten(value, definitions) for key, value in schema.items()}  # pyright: ignore
+    flat: Schema = {key: _flatten(value, definitions) for key, value in schema.items()}
     prefix = flat.get("prefixItems")
     if prefix and all(item == prefix[0] for item in prefix):
         del flat["prefixItems"]

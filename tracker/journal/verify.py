@@ -10,13 +10,21 @@ import hashlib
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 from mcap.opcode import Opcode
 
 from tracker.journal.contents import JournalError, Seal, sha256_of_text
 from tracker.journal.framing import HEAD, open_mcap, read_footer, size_of
 from tracker.journal.reader import TornTail, read_journal
+
+
+class RunningHash(Protocol):
+    """A hash that takes more bytes, as `hashlib` makes them."""
+
+    def update(self, data: bytes, /) -> None:
+        """Add bytes."""
+        ...
 
 
 class Verification(NamedTuple):
@@ -59,7 +67,7 @@ def verify(path: Path) -> Verification:
     return Verification(records, seals, records - sealed, journal.torn)
 
 
-def _hash_range(file: BinaryIO, running: hashlib._Hash, start: int, stop: int) -> None:
+def _hash_range(file: BinaryIO, running: RunningHash, start: int, stop: int) -> None:
     file.seek(start)
     while start < stop:
         block = file.read(min(1 << 20, stop - start))

@@ -1,9 +1,10 @@
-"""Writing a journal: one small append per record, safe against a kill at any byte.
+"""Write a journal that stays readable when the process is killed at any byte.
 
 The file is plain MCAP without chunks or compression, so that whatever reached the file reads back
-up to the last whole record. Messages are packed by hand, for their bytes are also hashed, and this
-way a record costs about two microseconds with its seal and digest, half of what the ``mcap``
-package takes without; everything else is written with that package.
+up to the last whole record. Records wait until they are written: in a simulation up to the next
+seal, in a treatment not at all. Those that waited are encoded together, which takes a third of
+the time of one after the other. This module packs MCAP's messages itself, because it also hashes
+their bytes; it writes everything else with the ``mcap`` package.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from tracker.journal.contents import (
     Digest,
     Header,
     JournalError,
+    Kind,
     Seal,
     Truth,
     encode_record,
@@ -58,6 +60,8 @@ Durability = Literal["buffered", "process", "power"]
 """What a kill can cost: the last thousand records; nothing; nothing, and a power cut one second."""
 
 SEAL_EVERY = 1000
+_MESSAGE_BODY_BYTES = MESSAGE_BODY.size
+_NEVER_NS = 1 << 64
 
 
 class Sink(Protocol):
@@ -69,7 +73,7 @@ class Sink(Protocol):
         ...
 
     def write(self, data: memoryview, /) -> int | None:
-        """Take bytes; tell how many."""
+        """Write some of the bytes, and return how many."""
         ...
 
     def fileno(self) -> int:
@@ -86,7 +90,9 @@ class JournalWriter:
 
     An existing file is refused unless ``overwrite``; ``file``, where one is given, is what
     `open_journal` opened or a recorder behind it, and is closed with the journal. Every method
-    raises `JournalError` when the record cannot be written, and the run must not go on then.
+    raises `JournalError` when a record cannot be written, and the run must not go on then. Unless
+    ``durability`` is ``buffered``, that is a record which the method was given; else it can be one
+    of those that waited.
     """
 
     def __init__(
@@ -102,13 +108,17 @@ class JournalWriter:
         self._path = path
         self._durability: Durability = durability
         self._seal_every = seal_every
-        self._next_seal = seal_every
-        self._rows: dict[type[Any], tuple[int, Callable[[Any], int]]] = {
-            content.type: (channel, content.time_of) for channel, content in enumerate(CONTENTS, 1)
+        self._buffered = durability == "buffered"
+        self._rows: dict[type, tuple[int, Kind, Callable[[Any], int]]] = {
+            content.type: (channel, content.kind, content.time_of)
+            for channel, content in enumerate(CONTENTS, 1)
         }
+        self._waiting: list[Any] = []
+        """Records in their order, not yet encoded; never more than fit before the next seal."""
+        self._room = seal_every
         self._counts = [0] * (len(CONTENTS) + 1)
         self._records = 0
-        self._first_ns: int | None = None
+        self._first_ns = _NEVER_NS
         self._last_ns = 0
         self._now_ns = 0
         self._pending: list[bytes] = []
@@ -131,24 +141,29 @@ class JournalWriter:
 
     def event(self, event: Event) -> None:
         """Append an event; call it before the event is handled."""
-        if event.t_ns > self._now_ns:
-            self._now_ns = event.t_ns
-        self._append(event)
-        if self._durability != "buffered":
+        waiting = self._waiting
+        waiting.append(event)
+        if not self._buffered:
             self._drain()
+        elif len(waiting) >= self._room:
+            self._encode()
 
     def outputs(self, outputs: Iterable[Output]) -> None:
         """Append what the engine returned for the event appended last, in its order."""
-        for output in outputs:
-            self._digest.add_encoded(self._append(output))
-        if self._durability != "buffered":
+        waiting = self._waiting
+        waiting.extend(outputs)
+        if not self._buffered:
             self._drain()
+        elif len(waiting) >= self._room:
+            self._encode()
 
     def truth(self, record: msgspec.Struct) -> None:
         """Append what the simulator knows: a record named and shaped like `Truth`."""
         if type(record) not in self._rows:
             self._admit_truth(record)
-        self._append(record)
+        self._waiting.append(record)
+        if len(self._waiting) >= self._room:
+            self._encode()
 
     def flush(self) -> None:
         """Hand everything appended so far to the operating system."""
@@ -159,21 +174,26 @@ class JournalWriter:
         if self._file.closed:
             return
         try:
-            if self._failed:
-                return
-            if closing:
-                self._drain()
-                self._put_metadata(CLOSING_NAME, closing)
-            self._seal()
-            self._drain()
-            self._pending.append(_bytes_of([DataEnd(data_section_crc=self._crc)]))
-            self._drain()
-            self._pending.append(self._summary())
-            self._drain()
-            if self._durability == "power":
-                os.fsync(self._file.fileno())
+            if not self._failed:
+                self._finish(closing)
         finally:
             self._close_file()
+
+    def _finish(self, closing: dict[str, str] | None) -> None:
+        try:
+            self._encode()
+        finally:  # also when a record is refused: those before it make a whole journal
+            self._write_out()
+            if closing:
+                self._put_metadata(CLOSING_NAME, closing)
+            self._seal()
+            self._write_out()
+            self._pending.append(_bytes_of([DataEnd(data_section_crc=self._crc)]))
+            self._write_out()
+            self._pending.append(self._summary())
+            self._write_out()
+        if self._durability == "power":
+            os.fsync(self._file.fileno())
 
     def _close_file(self) -> None:
         try:
@@ -185,12 +205,13 @@ class JournalWriter:
     @property
     def digest(self) -> str:
         """SHA-256 over the outputs so far, in hexadecimal."""
+        self._encode()
         return self._digest.hexdigest()
 
     @property
     def records(self) -> int:
         """How many records (events, outputs, truth, seals) were appended."""
-        return self._records
+        return self._records + len(self._waiting)
 
     def __enter__(self) -> Self:
         return self
@@ -207,42 +228,63 @@ class JournalWriter:
             if value is None:  # else the run has failed already, most likely for the same reason
                 raise
 
-    def _append(self, record: Any) -> bytes:
-        data = encode_record(record)
-        if b"null" in data:
-            refuse_not_finite(record)
-        channel, time_of = self._rows[type(record)]
-        log_ns = time_of(record)
-        if log_ns < 0:
-            log_ns = 0  # MCAP's times are unsigned; the record itself keeps the true one
-        if log_ns > self._last_ns:
-            self._last_ns = log_ns
-        if self._first_ns is None or log_ns < self._first_ns:
-            self._first_ns = log_ns
-        head = MESSAGE.pack(
-            MESSAGE_CODE,
-            MESSAGE_BODY.size + len(data),
-            channel,
-            self._records & 0xFFFFFFFF,
-            log_ns,
-            self._now_ns,
-        )
-        self._pending.append(head)
-        self._pending.append(data)
-        self._records += 1
-        self._counts[channel] += 1
-        if self._records >= self._next_seal:
+    def _encode(self) -> None:
+        """Encode the records that wait, with a seal after every ``seal_every`` of them."""
+        waiting = self._waiting
+        while len(waiting) >= self._room:
+            batch = waiting[: self._room]
+            del waiting[: self._room]
+            self._pack(batch)
             self._seal()
-        return data
+        if waiting:
+            self._waiting = []
+            self._pack(waiting)
+            self._room -= len(waiting)
+
+    def _pack(self, records: list[Any]) -> None:
+        """Append the messages of records to the bytes that wait, and outputs to the digest."""
+        rows, counts, pending, outputs = self._rows, self._counts, self._pending, list[bytes]()
+        number, first_ns, last_ns, now_ns = (
+            self._records, self._first_ns, self._last_ns, self._now_ns,
+        )  # fmt: skip
+        try:
+            for record in records:
+                data = encode_record(record)
+                if b"null" in data:
+                    refuse_not_finite(record)
+                channel, kind, time_of = rows[type(record)]
+                log_ns = time_of(record)
+                if kind == "event":
+                    if log_ns > now_ns:
+                        now_ns = log_ns
+                elif kind == "output":
+                    outputs.append(data)
+                if log_ns < 0:
+                    log_ns = 0  # MCAP's times are unsigned; the record itself keeps the true one
+                if log_ns > last_ns:
+                    last_ns = log_ns
+                if log_ns < first_ns:
+                    first_ns = log_ns
+                size = _MESSAGE_BODY_BYTES + len(data)
+                pending.append(
+                    MESSAGE.pack(MESSAGE_CODE, size, channel, number & 0xFFFFFFFF, log_ns, now_ns)
+                )
+                pending.append(data)
+                number += 1
+                counts[channel] += 1
+        finally:  # also after a record that is refused: those before it are in the journal
+            self._records, self._first_ns, self._last_ns, self._now_ns = (
+                number, first_ns, last_ns, now_ns,
+            )  # fmt: skip
+            self._digest.add_encoded(outputs)
 
     def _seal(self) -> None:
-        self._drain()
-        self._next_seal = self._records + 1 + self._seal_every
-        self._append(
-            Seal(t_ns=self._now_ns, records=self._records, sha256=self._sha256.hexdigest())
-        )
+        self._write_out()
+        self._room = self._seal_every
+        seal = Seal(t_ns=self._now_ns, records=self._records, sha256=self._sha256.hexdigest())
+        self._pack([seal])
         if self._durability == "power":
-            self._drain()
+            self._write_out()
             os.fsync(self._file.fileno())
 
     def _admit_truth(self, record: msgspec.Struct) -> None:
@@ -261,7 +303,13 @@ class JournalWriter:
         self._pending.append(data)
 
     def _drain(self) -> None:
-        """Write what is pending, and take it into the running checks."""
+        """Encode the records that wait, and write them."""
+        if self._waiting:
+            self._encode()
+        self._write_out()
+
+    def _write_out(self) -> None:
+        """Write the bytes that wait, and add them to the running checks."""
         if not self._pending:
             return
         if self._failed:
@@ -296,7 +344,7 @@ class JournalWriter:
             chunk_count=0,
             message_count=self._records,
             message_end_time=self._last_ns,
-            message_start_time=self._first_ns or 0,
+            message_start_time=self._first_ns if self._records else 0,
             metadata_count=len(self._metadata),
             schema_count=len(CONTENTS),
         )

@@ -1,4 +1,4 @@
-"""How long things took: counts in buckets, so that hours of ticks cost no memory."""
+"""Histogram of durations: counts in buckets, so that hours of ticks need no more memory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 
 BUCKET_NS = 10_000
 BUCKETS = 20_000
-"""Up to 200 ms; what takes longer is counted in the last bucket, and the longest is kept."""
+"""Up to 200 ms; longer durations count in the last bucket, and the longest is kept exactly."""
 
 
 class DurationFigures(msgspec.Struct, frozen=True, gc=False):
-    """How many, and quantiles in microseconds (upper edges of buckets, the maximum exact)."""
+    """Number and quantiles of durations in microseconds: upper edges of buckets, exact maximum."""
 
     count: int = 0
     p50_us: float = 0.0
@@ -22,7 +22,7 @@ class DurationFigures(msgspec.Struct, frozen=True, gc=False):
     max_us: float = 0.0
 
     def describe(self) -> str:
-        """One line for people, in milliseconds."""
+        """Return one line for people, in milliseconds."""
         if not self.count:
             return "none"
         return (
@@ -32,7 +32,7 @@ class DurationFigures(msgspec.Struct, frozen=True, gc=False):
 
 
 class Durations:
-    """Counts durations; adding one costs a fraction of a microsecond."""
+    """Counts durations; adding one takes a fraction of a microsecond."""
 
     def __init__(self) -> None:
         self._counts = array("Q", bytes(8 * BUCKETS))
@@ -40,14 +40,14 @@ class Durations:
         self._max_ns = 0
 
     def add(self, duration_ns: int) -> None:
-        """Count one."""
+        """Count a duration."""
         bucket = duration_ns // BUCKET_NS
         self._counts[bucket if 0 <= bucket < BUCKETS else (BUCKETS - 1 if bucket > 0 else 0)] += 1
         self._count += 1
         self._max_ns = max(self._max_ns, duration_ns)
 
     def figures(self) -> DurationFigures:
-        """Where the counted ones lie."""
+        """Return number and quantiles of the durations counted so far."""
         if not self._count:
             return DurationFigures()
         p50, p90, p99, p999 = map(self._quantile, (0.5, 0.9, 0.99, 0.999))

@@ -1,6 +1,7 @@
-"""The daemon's event loop: the fastest there is.
+"""The event loop of the daemon: uvloop, where it is installed.
 
-Apart from `tracker.live.scheduling`, which the monitor shares: it must not bring asyncio along.
+This is not part of `tracker.live.scheduling`, because the monitor imports that and must not import
+asyncio.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Give uvloop's loop where it is installed, which it is not everywhere; else asyncio's own."""
+    """Return uvloop's loop where it is installed; ``None``: asyncio's own."""
     try:
         import uvloop
     except ImportError:
@@ -20,6 +21,6 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def run_in_loop(coroutine: Coroutine[Any, Any, None]) -> None:
-    """As `asyncio.run`, in the fastest loop there is."""
+    """Run a coroutine as `asyncio.run` does, in the loop of `loop_factory`."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(coroutine)

@@ -1,4 +1,4 @@
-"""Who asks for model, start and resume: nobody, or a script once all devices are up."""
+"""Automatic requests for model, start and resume: none, or those of a script."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from tracker.core.session import SessionState
 
 
 class Asks(Protocol):
-    """Looked at once a tick."""
+    """Asked once a tick whether it has a request."""
 
     def wish(self, now_ns: int, state: SessionState, all_up: bool) -> str | None:
-        """The request to make now, or ``None``."""
+        """Return the request to make now, or ``None``; ``all_up``: every device is connected."""
         ...
 
 
 class Nobody:
-    """Nobody at the console: the session stays as it is."""
+    """Makes no requests."""
 
     def wish(self, now_ns: int, state: SessionState, all_up: bool) -> str | None:
-        """Nothing."""
+        """Return ``None``."""
         return None
 
 
 class Scripted:
-    """The closed loop's operator; comes in once every device has been up for a second."""
+    """Asks as the operator of the closed loop does, once every device has been up for a second."""
 
     def __init__(self, settle_ns: int = 1_000_000_000) -> None:
         self._operator = Operator()
@@ -34,7 +34,7 @@ class Scripted:
         self._began_ns: int | None = None
 
     def wish(self, now_ns: int, state: SessionState, all_up: bool) -> str | None:
-        """What the closed loop's operator would ask for."""
+        """Return what the operator of the closed loop would ask for."""
         if self._began_ns is None:
             if not all_up:
                 self._up_since_ns = None

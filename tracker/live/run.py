@@ -13,7 +13,7 @@ from hal.clock import HostClock
 from tracker.catalogue import CataloguedRecording
 from tracker.config import Configuration, ConfigurationError, load_configuration
 from tracker.journal import Header, JournalError, make_header
-from tracker.live.daemon import Daemon, RunFigures
+from tracker.live.daemon import Daemon
 from tracker.live.dead_man.heartbeat import DeadMan
 from tracker.live.devices.device import Device, HandOver
 from tracker.live.devices.device_builder import build_device
@@ -23,7 +23,9 @@ from tracker.live.devices.process_link import connected_device
 from tracker.live.devices.self_test import self_test
 from tracker.live.event_loop import run_in_loop
 from tracker.live.operators import Nobody, Scripted
-from tracker.live.recording_watch import recorded
+from tracker.live.ready_file import ReadyFile, add_ready_file
+from tracker.live.recording_progress import recorded
+from tracker.live.run_figures import describe
 from tracker.live.scheduling import SWITCH_S, Processor, prefer
 from tracker.live.service.gateway import beside, gateway_of
 from tracker.live.service.service import RequestService, new_run_id
@@ -62,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--priority", type=int, default=0, metavar="N", help="SCHED_FIFO priority, where allowed"
     )
     parser.add_argument("--cpu", type=int, metavar="N", help="keep the loop on this processor")
+    add_ready_file(parser)
     log = parser.add_mutually_exclusive_group()
     log.add_argument(
         "--log-format",
@@ -76,24 +79,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, test, warm up, run, stop in order; 0: told to stop, 1: refused by the self-test."""
-    configuration, orders = _checked(args)
+    configuration, plans = _checked(args)
     processor = Processor(args.cpu)
     if not processor.known:
         raise ConfigurationError([f"--cpu {args.cpu}: allowed are {processor.numbers()}"])
     with contextlib.ExitStack() as stack:
         console = stack.enter_context(_console(args, stack))
+        ready = stack.enter_context(
+            ReadyFile(args.ready_file, "run", _waited_for(configuration), console.say)
+        )
         notifier = stack.enter_context(contextlib.closing(Notifier()))
         journal, recording = _journal(args, configuration, console, stack)
-        if not args.no_self_test and not _fit(configuration, orders, journal.parent, console):
+        if not args.no_self_test and not _passes_self_test(
+            configuration, plans, journal.parent, console
+        ):
             return 1
         console.say("warming up")
-        from tracker.build.warm_up import warm  # with it come numpy and the compiler
+        from tracker.build.warm_up import warm  # it imports numpy and the compiler
 
         warm(configuration)
         clock = HostClock()
-        roles = {role: order.device for role, order in orders.items()}
+        roles = {role: plan.device for role, plan in plans.items()}
         run_id = console.run_id = new_run_id()
-        service = _service(args, configuration, run_id, roles, clock, console, stack)
+        service = _service(args, configuration, run_id, roles, clock, console, ready, stack)
         header = _header(args, configuration, clock, run_id)
         if recording is not None:
             recording.begin(journal, header)
@@ -101,11 +109,13 @@ def run(args: argparse.Namespace) -> int:
         prefer(args.priority)
 
         def make(role: str, hand_over: HandOver) -> Device:
-            plan = starting(orders[role], clock)
+            plan = starting(plans[role], clock)
             return connected_device(plan, clock, hand_over, processor.elsewhere)
 
-        watched = configuration.operation.monitor.start != "off"
-        dead_man = DeadMan(configuration, clock.start_ns, processor.elsewhere) if watched else None
+        monitored = configuration.operation.monitor.start != "off"
+        dead_man = (
+            DeadMan(configuration, clock.start_ns, processor.elsewhere) if monitored else None
+        )
         with (
             dead_man or contextlib.nullcontext(),
             recorded(journal, header, configuration.operation.records) as (writer, disk),
@@ -119,19 +129,22 @@ def run(args: argparse.Namespace) -> int:
                 make,
                 Scripted() if args.operator == "auto" else Nobody(),
                 console.say,
-                after_tick=(notifier.alive, *(() if service is None else (service.turn,))),
+                after_tick=(notifier.alive, *(() if service is None else (service.on_tick_end,))),
                 when_stopping=(notifier.stopping,),
                 dead_man=dead_man,
                 disk=disk,
-                onlookers=[each.take for each in (gateway, service) if each is not None],
+                onlookers=[each.observe for each in (gateway, service) if each is not None],
             )
             if service is not None:
-                service.serves(daemon.request, daemon.end, daemon.blocking, disk)
+                service.serve(daemon.request, daemon.end, daemon.blocking, disk)
             console.say(f"ready, recording to {journal}")
+            ready.add(run_id=run_id, journal=str(journal.absolute()))
             notifier.ready()
             notifier.status(f"recording to {journal}")
             processor.stay()
-            run_in_loop(beside(gateway, daemon.run(args.duration_s)))
+            run_in_loop(
+                beside(gateway, daemon.run(args.duration_s), lambda at: ready.add(gateway=at))
+            )
             figures = daemon.figures()
         console.say(describe(figures))
         console.say(str(journal))
@@ -140,31 +153,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def describe(figures: RunFigures) -> str:
-    """What was measured, for the terminal."""
-    lines = [
-        f"ticks {figures.ticks}, skipped {figures.skipped_ticks}",
-        f"{'tick lateness':<24}{figures.lateness.describe()}",
-        f"{'tick':<24}{figures.tick.describe()}",
-        f"{'sample to demand':<24}{figures.sample_to_demand.describe()}",
-        f"{'journal, an event':<24}{figures.journal.describe()}",
-    ]
-    for device in figures.devices:
-        counts = device.counts
-        lines.append(
-            f"{device.device}: {counts.samples} samples, {counts.bad_samples} bad, "
-            f"{counts.openings} openings {device.identity}".rstrip()
-        )
-        lines.append(f"  {'bytes in to done':<22}{device.arrival.describe()}")
-        if device.hop.count:
-            lines.append(f"  {'controller to driver':<22}{device.hop.describe()}")
-        if device.late_replies is not None:
-            lines.append(f"  late replies {device.late_replies} of {device.cycles}")
-    return "\n".join(lines)
+def _waited_for(configuration: Configuration) -> list[str]:
+    """Return the fields of the ready file that must be known before it is written."""
+    operation, wires = configuration.operation, configuration.wires
+    names = ["journal"]
+    if operation.service.enabled:
+        names += ["requests", "state"]
+        names += ["page"] * (operation.console.start == "child")
+    if wires is not None and wires.gateway is not None:
+        names.append("gateway")
+    return names
 
 
 def _console(args: argparse.Namespace, stack: contextlib.ExitStack) -> Console:
-    """Where lines go: the terminal, and a log of JSON lines if one is wanted."""
+    """Return where lines go: to the terminal, and to a log of JSON lines if one is wanted."""
     if args.log_file is not None:
         log = stack.enter_context(args.log_file.open("a", encoding="utf-8"))
         return Console(sys.stdout, log)
@@ -172,21 +174,21 @@ def _console(args: argparse.Namespace, stack: contextlib.ExitStack) -> Console:
 
 
 def _checked(args: argparse.Namespace) -> tuple[Configuration, dict[str, DevicePlan]]:
-    """The configuration and its devices, once everything in them is right."""
+    """Return the configuration and the plan of each device; raise if anything is wrong."""
     configuration = load_configuration(args.config)
     if args.parameters is not None:
         from tracker.build.engine import with_artefact
 
         configuration = with_artefact(configuration, args.parameters)
-    orders = device_plans(configuration)
+    plans = device_plans(configuration)
     refuse_other_latency(configuration)
     needed = ("camera", "imager", "actuator", "gate")
-    missing = [f"{args.config}: wires.{r}: missing; add it" for r in needed if r not in orders]
+    missing = [f"{args.config}: wires.{r}: missing; add it" for r in needed if r not in plans]
     if missing:
         raise ConfigurationError(missing)
-    for order in orders.values():
-        build_device(order, lambda: 0, lambda event: None)  # what is wrong with one is said now
-    return configuration, orders
+    for plan in plans.values():
+        build_device(plan, lambda: 0, lambda event: None)  # a wrong setting is told now
+    return configuration, plans
 
 
 def _journal(
@@ -195,7 +197,7 @@ def _journal(
     console: Console,
     stack: contextlib.ExitStack,
 ) -> tuple[Path, CataloguedRecording | None]:
-    """Where to record, and the folder's catalogue unless a file of its own was named."""
+    """Return where to record, and the catalogue of the folder unless a file was named."""
     journal: Path | None = args.journal
     recording: CataloguedRecording | None = None
     if journal is None:
@@ -210,11 +212,11 @@ def _journal(
     return journal, recording
 
 
-def _fit(
-    configuration: Configuration, orders: dict[str, DevicePlan], folder: Path, console: Console
+def _passes_self_test(
+    configuration: Configuration, plans: dict[str, DevicePlan], folder: Path, console: Console
 ) -> bool:
-    """Whether the self-test passes; every finding is said."""
-    findings = self_test(configuration, orders, folder)
+    """Run the self-test, say every finding, and tell whether all passed."""
+    findings = self_test(configuration, plans, folder)
     for finding in findings:
         console.say(finding.line())
     passed = all(finding.passed for finding in findings)
@@ -230,17 +232,24 @@ def _service(
     roles: dict[str, str],
     clock: HostClock,
     console: Console,
+    ready: ReadyFile,
     stack: contextlib.ExitStack,
 ) -> RequestService | None:
-    """Requests and published state, and the page's server beside them, as configured."""
+    """Open the service and start the page server, as configured."""
     page = configuration.operation.console.start == "child"
     if page:
         console_key(configuration)
     if not configuration.operation.service.enabled:
         return None
     service = stack.enter_context(RequestService(configuration, run_id, roles, clock, console.say))
+    ready.add(requests=service.requests_at, state=service.state_at)
+
+    def page_is_at(address: str) -> None:
+        service.page_is_at(address)
+        ready.add(page=address)
+
     if page:
-        stack.enter_context(PageServer(args.config, service.requests_at, console.say))
+        stack.enter_context(PageServer(args.config, service.requests_at, console.say, page_is_at))
     return service
 
 

@@ -1,19 +1,19 @@
-"""How a process asks the system to be run in time; the system may refuse, and then it is not."""
+"""Priority and processor of a process; a system that refuses these leaves it as it is."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 SWITCH_S = 0.001
-"""How long another thread may keep the interpreter from the loop."""
+"""How long another thread may hold the interpreter while the loop waits for it."""
 
 
 def prefer(priority: int) -> None:
-    """Run before everything of lower SCHED_FIFO ``priority``; 0: as everybody.
+    """Give the calling thread SCHED_FIFO ``priority``; 0 changes nothing.
 
-    Of the calling thread alone: what it starts later asks for itself.
+    Processes and threads that it starts later do not inherit the priority.
     """
     if priority:
         policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
@@ -22,36 +22,36 @@ def prefer(priority: int) -> None:
 
 
 def give_way() -> None:
-    """Let everybody else run first: work that nobody waits for within milliseconds."""
+    """Lower the priority of this process (nice 5), for work that is not urgent."""
     with contextlib.suppress(OSError):
         os.nice(5)
 
 
 Elsewhere = Callable[[], contextlib.AbstractContextManager[None]]
-"""Entered around the start of another process."""
+"""A context entered around the start of another process."""
 
 
 class Processor:
-    """The processor the calling thread is kept on, while what it starts may run on any."""
+    """The processor that the calling thread stays on; processes it starts may run on any."""
 
     def __init__(self, number: int | None) -> None:
-        """``None``: the system chooses."""
+        """``number``: of the processor; ``None``: the system chooses."""
         self._all = os.sched_getaffinity(0)
         self._number = number
 
     @property
     def known(self) -> bool:
-        """Whether there is such a processor for us."""
+        """Whether this process may use that processor."""
         return self._number is None or self._number in self._all
 
     def stay(self) -> None:
-        """Run there from now on."""
+        """Keep the calling thread on that processor from now on."""
         if self._number is not None:
             os.sched_setaffinity(0, {self._number})
 
     @contextlib.contextmanager
-    def elsewhere(self) -> Iterator[None]:
-        """Give the calling thread every processor for a moment, for what it starts now."""
+    def elsewhere(self) -> Generator[None, None, None]:
+        """Allow every processor while the context lasts, for the processes started in it."""
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, self._all)
         try:
@@ -60,5 +60,5 @@ class Processor:
             os.sched_setaffinity(0, before)
 
     def numbers(self) -> str:
-        """Those there are, for people."""
+        """Return the allowed processors as text."""
         return ", ".join(map(str, sorted(self._all)))

@@ -1,7 +1,7 @@
-"""`tidetrack score`: a live session's journal beside the truth of the room it was tracked in.
+"""`tidetrack score`: compare the journal of a live session with the truth its room recorded.
 
-Both were recorded by processes of one machine, each in its own time from its own start on the
-same monotonic clock; the journals' headers say where those starts lie.
+Run and room are processes of one machine. Each counts time from its own start on the same
+monotonic clock; the headers of both journals give these starts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Put both together, print the summary and write what was asked for."""
+    """Compare both, print the summary and write the files that were asked for."""
     session = read_journal(args.session)
     records, digest = with_truth(session, read_journal(args.truth))
     summary = summary_of(records, about_of(session, digest)._replace(realtime_factor=1.0))
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def with_truth(session: Journal, truth: Journal) -> tuple[Records, str]:
-    """The session's records with the truth on the session's time, and their digest."""
+    """Return the records of the session, with the truth in the session's time, and their digest."""
     ahead_ns = start_of(session) - start_of(truth)
     collector, digest = Collector(), Digest()
     last_ns = 0
@@ -56,7 +56,7 @@ def with_truth(session: Journal, truth: Journal) -> tuple[Records, str]:
             last_ns = max(last_ns, record.t_ns)
         elif entry.kind == "output":
             collector.outputs((record,))
-            digest.add_encoded(entry.data)
+            digest.add_encoded((entry.data,))
     for entry in truth.entries():
         if isinstance(entry.record, Truth) and 0 <= entry.record.t_ns - ahead_ns <= last_ns:
             collector.truth(
@@ -66,7 +66,7 @@ def with_truth(session: Journal, truth: Journal) -> tuple[Records, str]:
 
 
 def start_of(journal: Journal) -> int:
-    """The moment of the system's monotonic clock a live recording counts from."""
+    """Return the start of a live recording on the system's monotonic clock, in nanoseconds."""
     try:
         return int(journal.header.further[START])
     except (KeyError, ValueError):

@@ -1,7 +1,7 @@
-"""Lines for a person at the terminal and for a log, written by a thread: no tick waits for them.
+"""Lines for the terminal and for a log; a thread writes them, so that no tick waits.
 
-A log has one JSON object a line: when (``wall``, UTC), ``level`` (info, warning, alarm), ``kind``
-(what the line begins with: session, fault, request, …), ``run_id`` and the ``text``.
+The log has one JSON object per line: the time (``wall``, UTC), ``level`` (info, warning, alarm),
+``kind`` (the first word of the line: session, fault, request, …), ``run_id`` and the ``text``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 MOST_WAITING = 500
 LEVELS = {"alarm": "alarm", "warning": "warning", "fault": "warning"}
-"""Level of a line that begins so; any other is info."""
+"""First word of a line -> its level; any other line is info."""
 KINDS = (*LEVELS, "session", "request", "recording", "service", "gateway", "console", "self-test")
 
 
@@ -27,10 +27,10 @@ class _Line(NamedTuple):
 
 
 class Console:
-    """Use as a context manager; lines beyond what the terminal takes are dropped and counted."""
+    """Writes lines; a context manager. Lines the terminal cannot take are dropped and counted."""
 
     def __init__(self, stream: TextIO | None = None, log: TextIO | None = None) -> None:
-        """``stream`` gets words, ``log`` the same as JSON; without either: the terminal words."""
+        """``stream`` gets text, ``log`` the same as JSON; with neither, the terminal gets text."""
         self.dropped = 0
         self.run_id = ""
         self._stream = sys.stdout if stream is None and log is None else stream
@@ -39,7 +39,7 @@ class Console:
         self._thread = threading.Thread(target=self._write, name="console", daemon=True)
 
     def say(self, line: str) -> None:
-        """Have a line written, soon."""
+        """Queue a line; returns at once."""
         if self._lines.qsize() >= MOST_WAITING:
             self.dropped += 1
         else:
@@ -66,7 +66,7 @@ class Console:
 
 
 def as_json(at_s: float, text: str, run_id: str) -> str:
-    """One line of a log."""
+    """Return a line of the log: one JSON object."""
     begin = text.partition(":")[0]
     kind = begin if begin in KINDS else ""
     over = kind == "fault" and ": over" in text
@@ -82,7 +82,7 @@ def as_json(at_s: float, text: str, run_id: str) -> str:
 
 
 def _written(stream: TextIO, text: str, flush: bool) -> TextIO | None:
-    """Write a line; a stream that nobody reads any more is written no more."""
+    """Write a line; return the stream, or ``None`` once it cannot be written any more."""
     try:
         print(text, file=stream, flush=flush)
     except OSError:

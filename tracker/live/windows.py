@@ -1,4 +1,4 @@
-"""The last seconds of a run: how often something came, and how long it took."""
+"""Rates and durations over the last seconds of a run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import deque
 
 SECONDS = 5.0
 MOST = 3000
-"""Values kept: of a robot at 250 Hz, five seconds and more."""
+"""Values kept: more than five seconds of a robot at 250 Hz."""
 
 
 class Rate:
-    """Counts arrivals of the last `SECONDS`."""
+    """Counts the arrivals of the last `SECONDS`."""
 
     __slots__ = ("_since_ns", "_times", "newest_ns")
 
@@ -20,19 +20,19 @@ class Rate:
         self._since_ns = -1
 
     def add(self, t_ns: int) -> None:
-        """One came."""
+        """Count an arrival at ``t_ns``."""
         if self._since_ns < 0:
             self._since_ns = t_ns
         self.newest_ns = t_ns
         self._times.append(t_ns)
 
     def forget(self) -> None:
-        """What came before a link was lost says nothing of the next one."""
+        """Start counting anew, after a link was lost."""
         self._times.clear()
         self._since_ns = -1
 
     def per_s(self, now_ns: int) -> float:
-        """How many a second."""
+        """Return the number of arrivals per second."""
         times, oldest_ns = self._times, now_ns - round(SECONDS * 1e9)
         while times and times[0] < oldest_ns:
             times.popleft()
@@ -43,7 +43,7 @@ class Rate:
 
 
 class Lengths:
-    """Keeps durations of the last `SECONDS`, with the moment each was seen."""
+    """Keeps the durations of the last `SECONDS`, each with the moment it was measured."""
 
     __slots__ = ("_seen",)
 
@@ -51,11 +51,14 @@ class Lengths:
         self._seen: deque[tuple[int, int]] = deque(maxlen=MOST)
 
     def add(self, t_ns: int, length_ns: int) -> None:
-        """One was seen."""
+        """Keep a duration that was measured at ``t_ns``."""
         self._seen.append((t_ns, length_ns))
 
     def quantiles_ms(self, now_ns: int, *shares: float) -> list[float]:
-        """The values that such shares of the durations do not exceed; 0 where there is none."""
+        """Return quantiles of the durations in milliseconds; 0 if there are no durations.
+
+        ``shares``: 0.5 for the median, 1.0 for the longest.
+        """
         seen, oldest_ns = self._seen, now_ns - round(SECONDS * 1e9)
         while seen and seen[0][0] < oldest_ns:
             seen.popleft()

@@ -1,15 +1,16 @@
-"""The closed loop: engine and simulated room on virtual time, moved by each other.
+"""Run the engine and a simulated room against each other on virtual time.
 
-Every tick the room hands over what arrived since, in order; the engine handles it and then the
-tick; what it commands, the room obeys. A scripted operator asks for model, start and stop, and
-resumes a latched hold. Journal, summary and report see events and outputs exactly as they came.
+At every tick the room returns the messages that arrived since the last one, in order. The engine
+handles them and then the tick, and the room obeys the engine's commands. A scripted operator asks
+for the model, start and stop, and resumes a latched hold. Journal, summary and report get events
+and outputs exactly as they came.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast, get_args
 
 from hal.events import Command, Event, Request, Tick
 from sim.room import RoomTruth, SimulatedRoom
@@ -23,13 +24,14 @@ from tracker.journal import Digest
 from tracker.report.records import Collector, Records
 
 _TRUTH_BLOCK_NS = 1_000_000_000
+_COMMANDS = frozenset(get_args(Command))
 
 Progress = Callable[[float], None]
 """Told the share of the run that is done."""
 
 
 class JournalSink(Protocol):
-    """What of a journal a closed loop needs."""
+    """What a closed loop needs of a journal."""
 
     @property
     def digest(self) -> str:
@@ -47,6 +49,25 @@ class JournalSink(Protocol):
     def truth(self, record: RoomTruth) -> None:
         """Keep what the simulator knows."""
         ...
+
+
+class DigestOnly:
+    """A journal that keeps nothing but the digest of the outputs."""
+
+    def __init__(self) -> None:
+        self._digest = Digest()
+        self.outputs = self._digest.add
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all outputs so far."""
+        return self._digest.hexdigest()
+
+    def event(self, event: Event) -> None:
+        """Keep nothing of an event."""
+
+    def truth(self, record: RoomTruth) -> None:
+        """Keep nothing of the truth."""
 
 
 class Finished(NamedTuple):
@@ -71,8 +92,7 @@ class ClosedLoop:
         self._tick_ns = round(1e9 / configuration.controller.timing.tick_hz)
         self._operator = Operator()
         self._collector = Collector()
-        self._journal = journal
-        self._digest = Digest()
+        self._journal: JournalSink = DigestOnly() if journal is None else journal
 
     def run(self, progress: Progress | None = None) -> Finished:
         """Run to the end of the patient and stop the session."""
@@ -97,31 +117,21 @@ class ClosedLoop:
                     progress(now / last_ns)
         self._keep_truth(truth_ns, end_ns)
         factor = end_ns * 1e-9 / (time.perf_counter() - began)
-        digest = self._digest.hexdigest() if self._journal is None else self._journal.digest
-        return Finished(self._collector.records(), digest, factor, self._engine.state)
+        return Finished(self._collector.records(), self._journal.digest, factor, self._engine.state)
 
     def _handle(self, event: Event) -> None:
-        journal = self._journal
-        if journal is not None:
-            journal.event(event)
+        self._journal.event(event)
         self._collector.event(event)
         outputs = self._engine.handle(event)
         if not outputs:
             return
-        if journal is not None:
-            journal.outputs(outputs)
+        self._journal.outputs(outputs)
         self._collector.outputs(outputs)
-        self._obey(outputs)
-
-    def _obey(self, outputs: list[Output]) -> None:
-        if self._journal is None:
-            self._digest.add(outputs)
         for output in outputs:
-            if isinstance(output, Command):
-                self._room.obey(output)
+            if type(output) in _COMMANDS:
+                self._room.obey(cast(Command, output))
 
     def _keep_truth(self, from_ns: int, to_ns: int) -> None:
         for record in self._room.truth_between(from_ns, to_ns):
             self._collector.truth(record)
-            if self._journal is not None:
-                self._journal.truth(record)
+            self._journal.truth(record)

@@ -98,7 +98,7 @@ class DaskFarm(Generic[Result]):
         self._counted_s = -_COUNT_S
         self._lost_s: float | None = None
         _check_answers(address)
-        self._client = Client(address, timeout=PATIENCE_S, set_as_default=False)
+        self._client: Any = Client(address, timeout=PATIENCE_S, set_as_default=False)
         try:
             self._prepare(job)
         except BaseException:
@@ -164,7 +164,7 @@ class DaskFarm(Generic[Result]):
         self._watch()
         return [outcome for future in done for outcome in self._settle(future)]
 
-    def _settle(self, future: Future[Any]) -> Iterator[Outcome[Result]]:
+    def _settle(self, future: Any) -> Iterator[Outcome[Result]]:
         """The outcome of a future that is done, or another attempt at its task."""
         task, count = self._out.pop(str(future.key))
         del self._futures[str(future.key)]

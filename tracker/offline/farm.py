@@ -11,7 +11,7 @@ import contextlib
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -201,7 +201,7 @@ def _start(job: Job[Result]) -> _Worker:
 
 
 @contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
+def _interrupts_ignored() -> Generator[None]:
     """Start processes that Ctrl-C does not reach: the tuner ends them itself."""
     try:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 
@@ -206,9 +206,13 @@ def _unequal_fields(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _unequal_leaves(name: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
-        for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            yield from _unequal_leaves(f"{name}[{index}]", left, right)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        left, right = cast(tuple[Any, ...], one), cast(tuple[Any, ...], other)
+        if len(left) != len(right):
+            yield name, left, right
+            return
+        for index, (a, b) in enumerate(zip(left, right, strict=True)):
+            yield from _unequal_leaves(f"{name}[{index}]", a, b)
     elif not _same(one, other):
         yield name, one, other
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
+def stop_signals() -> Generator[list[int]]:
     """Collect Ctrl-C and termination in a list, to be heeded between two outcomes.
 
     An exception in the midst of keeping an outcome would leave it kept and not counted. The second

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -175,7 +175,7 @@ def carry_out(wanted: Wanted) -> tuple[Finished, dict[str, Any]]:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[float], None] | None]:
+def progress_bar(what: str) -> Generator[Callable[[float], None] | None]:
     """Show a bar while a person looks on; nothing where the output is no terminal."""
     if not sys.stderr.isatty():
         yield None

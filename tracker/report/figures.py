@@ -183,7 +183,8 @@ def correlation(records: Records, axis: int) -> str:
     shot_x = [shot.amplitude_mm for shot in shots]
     shot_y = [shot.position_mm[axis] for shot in shots]
     curves = [*model.curve_inhale_mm, *model.curve_exhale_mm] if model else []
-    xs = [*cloud_x, *shot_x, *(model.curve_amplitude_mm if model else [])] or [0.0]
+    amplitudes: tuple[float, ...] = model.curve_amplitude_mm if model else ()
+    xs = [*cloud_x, *shot_x, *amplitudes] or [0.0]
     ys = [*cloud_y, *shot_y, *(point[axis] for point in curves)] or [0.0]
     frame = svg.PlotFrame(
         svg.padded(min(xs), max(xs)), svg.padded(min(ys), max(ys)), width=350, height=290

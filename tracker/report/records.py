@@ -1,4 +1,4 @@
-"""What of a session a summary and a report are made of, gathered record by record.
+"""Gather from a session's records what its summary and its report are made of.
 
 Numbers go into flat columns, so that an hour of records is some ten megabytes; the few records
 that are read one by one (shots, models, changes of state) are kept as they are.
@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hal.events import SendDemand, SendHold, SendPermit
+from hal.events import Event, SendDemand, SendHold, SendPermit
 from hal.messages import ActuatorStatus, BeamStatus
 from tracker.core.types import (
     FaultChanged,
     ModelRefitted,
     Notice,
     Observation,
+    Output,
     SessionChanged,
     SurrogateState,
     TargetEstimate,
@@ -33,6 +34,7 @@ Table = NDArray[np.float64]
 
 TRACKING = "TRACKING"
 STOPPED = "STOPPED"
+_TOGETHER = 4096
 
 
 class Columns:
@@ -89,7 +91,10 @@ class Records(NamedTuple):
 
 
 class Collector:
-    """Takes a session's events, outputs and truth as they come about; keeps what matters."""
+    """Gathers a session's events, outputs and truth as they come about; keeps what matters.
+
+    Records wait and are sorted by kind a few thousand together, which is faster than one by one.
+    """
 
     def __init__(self) -> None:
         self._truth = Columns(16)
@@ -107,17 +112,17 @@ class Collector:
         self._end_ns = 0
         self._events = 0
         self._outputs = 0
-        self._keep: dict[type[Any], Callable[[Any], None]] = {
-            ActuatorStatus: lambda r: self._status.append((r.t_ns, *r.position_mm)),
-            BeamStatus: lambda r: self._beam.append((r.t_ns, r.on)),
-            SurrogateState: lambda r: self._surrogate.append(
+        self._new_events: list[Event] = []
+        self._new_outputs: list[Output] = []
+        surrogate, estimate = self._surrogate.append, self._estimate.append
+        prediction, demand = self._prediction.append, self._demand.append
+        self._keep: dict[type, Callable[[Any], None]] = {
+            SurrogateState: lambda r: surrogate(
                 (r.t_ns, r.amplitude_mm, r.velocity_mm_s, r.sigma_mm)
             ),
-            TargetEstimate: lambda r: self._estimate.append((r.t_ns, *r.position_mm)),
-            TargetPrediction: lambda r: self._prediction.append(
-                (r.made_ns, r.at_ns, *r.position_mm)
-            ),
-            SendDemand: lambda r: self._demand.append((r.t_ns, *r.position_mm)),
+            TargetEstimate: lambda r: estimate((r.t_ns, *r.position_mm)),
+            TargetPrediction: lambda r: prediction((r.made_ns, r.at_ns, *r.position_mm)),
+            SendDemand: lambda r: demand((r.t_ns, *r.position_mm)),
             SendPermit: self._holds.permit,
             SendHold: self._holds.hold,
             Observation: self._observations.append,
@@ -127,25 +132,20 @@ class Collector:
             Notice: self._log.append,
         }
 
-    def event(self, event: Any) -> None:
-        """Take an event."""
-        self._events += 1
-        if event.t_ns > self._end_ns:
-            self._end_ns = event.t_ns
-        keep = self._keep.get(type(event))
-        if keep is not None:
-            keep(event)
+    def event(self, event: Event) -> None:
+        """Add an event."""
+        self._new_events.append(event)
+        if len(self._new_events) >= _TOGETHER:
+            self._sort()
 
-    def outputs(self, outputs: Iterable[Any]) -> None:
-        """Take what the engine returned for an event."""
-        for output in outputs:
-            self._outputs += 1
-            keep = self._keep.get(type(output))
-            if keep is not None:
-                keep(output)
+    def outputs(self, outputs: Iterable[Output]) -> None:
+        """Add what the engine returned for an event."""
+        self._new_outputs.extend(outputs)
+        if len(self._new_outputs) >= _TOGETHER:
+            self._sort()
 
     def truth(self, r: Any) -> None:
-        """Take what the simulator knows: the fields of `tracker.journal.Truth`."""
+        """Add what the simulator knows: the fields of `tracker.journal.Truth`."""
         if r.t_ns > self._end_ns:
             self._end_ns = r.t_ns
         self._truth.append(
@@ -161,8 +161,31 @@ class Collector:
             )
         )
 
+    def _sort(self) -> None:
+        """Put the new records where their kind is kept."""
+        self._events += len(self._new_events)
+        self._outputs += len(self._new_outputs)
+        end_ns, status, beam = self._end_ns, self._status.append, self._beam.append
+        for event in self._new_events:
+            if event.t_ns > end_ns:
+                end_ns = event.t_ns
+            kind = type(event)
+            if kind is ActuatorStatus:
+                status((event.t_ns, *event.position_mm))
+            elif kind is BeamStatus:
+                beam((event.t_ns, event.on))
+        self._end_ns = end_ns
+        self._new_events.clear()
+        keep_of = self._keep.get
+        for output in self._new_outputs:
+            keep = keep_of(type(output))
+            if keep is not None:
+                keep(output)
+        self._new_outputs.clear()
+
     def records(self) -> Records:
-        """Everything taken so far."""
+        """Return everything that was added so far."""
+        self._sort()
         return Records(
             truth=self._truth.table(),
             surrogate=self._surrogate.table(),
@@ -198,7 +221,7 @@ def collect(journal: Journal) -> tuple[Records, str]:
     for entry in journal.entries():
         if entry.kind == "output":
             collector.outputs((entry.record,))
-            digest.add_encoded(entry.data)
+            digest.add_encoded((entry.data,))
         elif entry.kind == "event":
             collector.event(entry.record)
         elif entry.kind == "truth":

@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -144,7 +145,7 @@ def _flat(table: dict[str, object], prefix: str = "") -> list[tuple[str, object]
     rows: list[tuple[str, object]] = []
     for name, value in table.items():
         if isinstance(value, dict):
-            rows += _flat(value, f"{prefix}{name}.")
+            rows += _flat(cast(dict[str, object], value), f"{prefix}{name}.")
         else:
             rows.append((prefix + name, value))
     return rows

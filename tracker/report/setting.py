@@ -7,7 +7,7 @@ text is read for these keys alone, and a key that is not there has today's defau
 from __future__ import annotations
 
 import tomllib
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -46,5 +46,5 @@ def setting_of(configuration: str) -> Setting:
 
 def _text(table: dict[str, Any], section: str, key: str, default: str) -> str:
     part = table.get(section)
-    value = part.get(key) if isinstance(part, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    value = cast(dict[str, Any], part).get(key) if isinstance(part, dict) else None
     return value if isinstance(value, str) else default

@@ -140,7 +140,7 @@ def _column(rows: Table, column: int, t_ns: Vector) -> Vector:
         return np.full(len(t_ns), np.nan)
     order = np.argsort(rows[:, 0], kind="stable")
     times, values = rows[order, 0], rows[order, column]
-    found = np.interp(t_ns, times, values, left=np.nan, right=np.nan)
+    found = np.asarray(np.interp(t_ns, times, values, left=np.nan, right=np.nan), dtype=np.float64)
     after = np.clip(np.searchsorted(times, t_ns), 1, len(times) - 1)
     found[times[after] - times[after - 1] > _LONGEST_GAP_NS] = np.nan
     return found

@@ -17,8 +17,8 @@ from tracker.build.room import furnish
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.core.session import SessionState
 from tracker.core.types import Output
-from tracker.live.service.published_state import Picture
-from tracker.live.web.feed import Take
+from tracker.live.service.published_state import PublishedState
+from tracker.live.web.feed import Receive
 from tracker.offline.closed_loop import ClosedLoop
 
 PERIOD_NS = 50_000_000
@@ -38,14 +38,14 @@ class _Watched:
 
     digest = ""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: PublishedState) -> None:
         self.picture = picture
         self.published: list[Published] = []
         self._event: Event | None = None
 
     def event(self, event: Event) -> None:
         self._event = event
-        self.picture.take(event, ())
+        self.picture.observe(event, ())
         if event.t_ns % PERIOD_NS == 0:
             state = self.picture.state(event.t_ns, lambda trigger: (), HEALTHY)
             if not self.published or self.published[-1] != state:
@@ -53,7 +53,7 @@ class _Watched:
 
     def outputs(self, outputs: Sequence[Output]) -> None:
         assert self._event is not None
-        self.picture.take(self._event, outputs)
+        self.picture.observe(self._event, outputs)
         while self.picture.said:
             self.published.append(self.picture.said.popleft())
 
@@ -68,7 +68,7 @@ def published() -> tuple[Published, ...]:
     configuration = altered(load_configuration(SHIPPED / "couch.toml"), changes)
     names = ("camera", "belt", "imager", "actuator", "gate")
     roles_of = {name: getattr(configuration.controller, name).device for name in names}
-    watched = _Watched(Picture(configuration, RUN_ID, roles_of))
+    watched = _Watched(PublishedState(configuration, RUN_ID, roles_of))
     ClosedLoop(configuration, furnish(configuration, None, 1), watched).run()
     model = watched.picture.model(0)
     assert model is not None
@@ -84,7 +84,7 @@ class FeederTwin:
         self.silent = False
         self._period_s = period_s
 
-    async def listen(self, take: Take) -> None:
+    async def listen(self, receive: Receive) -> None:
         records = published()
         start = next(
             i for i, r in enumerate(records) if isinstance(r, State) and r.session == "TRACKING"
@@ -92,7 +92,7 @@ class FeederTwin:
         loop = asyncio.get_running_loop()
         due_s, sequence = loop.time(), 0
         for each in (r for r in records if isinstance(r, Model | Said)):
-            take(each)
+            receive(each)
         while True:
             for record in records[start:]:
                 if not isinstance(record, State):
@@ -101,7 +101,7 @@ class FeederTwin:
                 await asyncio.sleep(due_s - loop.time())
                 sequence += 1
                 if not self.silent:
-                    take(msgspec.structs.replace(record, sequence=sequence))
+                    receive(msgspec.structs.replace(record, sequence=sequence))
                     self.said = sequence
 
     async def ask(self, name: str, role: Role, who: str, run_id: str) -> Answer:

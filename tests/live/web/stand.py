@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import subprocess
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.live.processes import SOON, children_of, follow, free_ports, tidetrack, written
+from tests.live.processes import (
+    SOON,
+    Process,
+    children_of,
+    serving_room,
+    tidetrack,
+    written,
+)
 from tracker.api.schema import Role
 from tracker.config import altered, load_configuration
+from tracker.live.ready_file import ReadyProgram
 from tracker.live.web.tokens import new_token
 
 TRUTH, FIGURES = "truth.mcap", "figures.json"
@@ -26,15 +31,11 @@ class Stand(NamedTuple):
 
     folder: Path
     file: Path
-    address: str
-    """Of the page."""
-    requests: str
-    """Of the run's requests."""
     token: str
     """An operator's."""
-    run: subprocess.Popen[str]
-    lines: list[str]
-    """What the run has said so far."""
+    run: Process
+    ready: ReadyProgram
+    """Where page and requests are, as the run's ready file says."""
 
     @property
     def page_server(self) -> int:
@@ -47,8 +48,7 @@ class Stand(NamedTuple):
     @property
     def journal(self) -> Path:
         """Where the run is recorded."""
-        (found,) = (self.folder / "sessions").glob("*.mcap")
-        return found
+        return Path(self.ready.journal)
 
 
 def configured(folder: Path, changes: Changes | None = None, *, soon: bool = True) -> Path:
@@ -57,18 +57,17 @@ def configured(folder: Path, changes: Changes | None = None, *, soon: bool = Tru
     ``soon``: a session that is soon ready; else all else is as it is shipped.
     """
     file = written(folder, SOON if soon else {"service": {"enabled": False}})
-    requests, publish, port = free_ports(3)
     ours: dict[str, dict[str, Any]] = {
         "records": {"folder": str(folder / "sessions")},
         "service": {
             "enabled": True,
-            "requests": f"tcp://127.0.0.1:{requests}",
-            "publish": f"tcp://127.0.0.1:{publish}",
+            "requests": "tcp://127.0.0.1:*",
+            "publish": "tcp://127.0.0.1:*",
             "keys_folder": str(folder / "keys"),
         },
         "console": {
             "start": "child",
-            "port": port,
+            "port": 0,
             "key": str(folder / "keys" / "console.key"),
             "tokens": str(folder / "tokens"),
         },
@@ -89,29 +88,9 @@ def stand(
     """Start everything, with so many options for the run; ended by SIGTERM, in order."""
     file = configured(folder, changes, soon=soon)
     token = new_token(folder / "tokens", PERSON, Role.OPERATOR, 1)
-    requests = load_configuration(file).operation.service.requests
     figures = ("--figures", folder / FIGURES)
-    with tidetrack("room", file, "--truth", folder / TRUTH, "--priority", 10) as room:
-        follow(room, lambda line: line.startswith("ready"))
-        with tidetrack("run", file, "--no-self-test", *figures, *options) as run:
-            lines = follow(run, lambda line: line.startswith("console: http"))
-            address = lines[-1].removeprefix("console: ")
-            with read(room, []), read(run, lines):
-                yield Stand(folder, file, address, requests, token, run, lines)
-
-
-@contextlib.contextmanager
-def read(process: subprocess.Popen[str], lines: list[str]) -> Iterator[None]:
-    """Take a process's lines meanwhile, or its pipe is full; then have it end."""
-    stdout = process.stdout
-    assert stdout is not None
-    thread = threading.Thread(
-        target=lambda: lines.extend(line.rstrip() for line in stdout), daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(15.0)
-        thread.join(5.0)
+    with (
+        serving_room(file, folder / TRUTH),
+        tidetrack("run", file, "--no-self-test", *figures, *options) as run,
+    ):
+        yield Stand(folder, file, token, run, run.ready())

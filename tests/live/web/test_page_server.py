@@ -18,17 +18,20 @@ import aiohttp
 import msgspec
 import pytest
 
+from tests.live.machine_load import MachineLoad
 from tests.live.web.feeder import RUN_ID, FeederTwin, published
 from tracker.api import roles
 from tracker.api.schema import Role
 from tracker.daemon_settings import ConsolePage
 from tracker.live.service.metrics import render
-from tracker.live.web.context import ConsoleContext, ConsoleError
+from tracker.live.web.context import LINK_S, SILENT_S, ConsoleContext, ConsoleError
 from tracker.live.web.logins import TRIES_OF_ONE
 from tracker.live.web.review import Review
 from tracker.live.web.routes import ASKED_BY_PAGE, FAST, PAGES, ROUTES
 from tracker.live.web.server import serving
 from tracker.live.web.tokens import new_token, revoke_token
+
+pytestmark = pytest.mark.realtime
 
 
 class Served:
@@ -79,7 +82,7 @@ class Browser:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(60.0):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -162,8 +165,8 @@ async def test_a_token_revoked_ends_its_pages(tmp_path: Path) -> None:
         async with browser.live() as socket_:
             await socket_.receive()
             revoke_token(at.tokens, "operator")
-            at.context.look_at_people()
-            async with asyncio.timeout(2.0):
+            at.context.read_people()
+            async with asyncio.timeout(60.0):
                 async for _ in socket_:
                     pass
         async with browser.ask("hold") as reply:
@@ -280,7 +283,7 @@ async def test_an_observer_follows_but_sees_no_past_and_no_console(tmp_path: Pat
 @pytest.mark.parametrize("message", ["x", "-1", "9" * 300, '{"name":"start"}', b"\x00"])
 async def test_a_page_sends_pings_only(tmp_path: Path, message: str | bytes) -> None:
     async with served(tmp_path) as at, at.browser(Role.OPERATOR) as browser:
-        async with browser.live() as socket_, asyncio.timeout(3.0):
+        async with browser.live() as socket_, asyncio.timeout(60.0):
             if isinstance(message, bytes):
                 await socket_.send_bytes(message)
             else:
@@ -297,7 +300,7 @@ async def test_a_page_that_floods_is_closed(tmp_path: Path) -> None:
         served(tmp_path) as at,
         at.browser(Role.OPERATOR) as browser,
         browser.live() as socket_,
-        asyncio.timeout(3.0),
+        asyncio.timeout(60.0),
     ):
         for number in range(3 * FAST):
             with contextlib.suppress(ConnectionError):
@@ -309,11 +312,16 @@ async def test_a_page_that_floods_is_closed(tmp_path: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_pings_are_answered_and_silence_of_the_daemon_is_told(tmp_path: Path) -> None:
+    with MachineLoad() as load:
+        await _silence_is_told(tmp_path, load)
+
+
+async def _silence_is_told(folder: Path, load: MachineLoad) -> None:
     async with (
-        served(tmp_path) as at,
+        served(folder) as at,
         at.browser(Role.OPERATOR) as browser,
         browser.live() as socket_,
-        asyncio.timeout(5.0),
+        asyncio.timeout(60.0),
     ):
         await socket_.send_str("7")
         while (await socket_.receive_json()) != {"type": "Pong", "ping": 7}:
@@ -321,12 +329,13 @@ async def test_pings_are_answered_and_silence_of_the_daemon_is_told(tmp_path: Pa
         while (await socket_.receive_json())["type"] != "State":
             pass
         at.feeder.silent = True
-        began = time.monotonic()
         while True:
             told = await socket_.receive_json()
             if told["type"] == "Link" and not told["up"]:
                 break
-        assert time.monotonic() - began < 1.0
+        # It is told every LINK_S: the first to tell it has not let many pass.
+        late_s = told["silent_s"] - SILENT_S
+        assert 0.0 <= late_s < 2 * LINK_S + load.taken_ms(0, time.monotonic_ns()) / 1e3
 
 
 @pytest.mark.asyncio
@@ -343,10 +352,10 @@ async def test_fifty_pages_get_20_states_a_second_and_nothing_piles_up(tmp_path:
         tasks = [asyncio.create_task(follow(number)) for number in range(len(counts))]
         await until(lambda: min(counts) > 0)
         before, said = list(counts), at.feeder.said
-        await asyncio.sleep(seconds)
+        while at.feeder.said - said < 20 * seconds:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         got = [now - then for now, then in zip(counts, before, strict=True)]
         wanted = at.feeder.said - said
-        assert wanted >= 0.8 * 20 * seconds, "the feeder itself was late"
         assert min(got) >= 0.9 * wanted - 2
         assert max(page.waiting for page in at.context.hub.pages) <= 3
         for task in tasks:
@@ -373,10 +382,10 @@ async def test_a_page_that_takes_nothing_is_closed_and_delays_nobody(tmp_path: P
                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             ]
             idle.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-            async with browser.live() as page, asyncio.timeout(20.0):
+            async with browser.live() as page, asyncio.timeout(60.0):
                 seen = 0
                 await until(lambda: len(at.context.hub) == 2)
-                at.context.hub.say('{"type":"Padding","text":"' + "x" * 3_000_000 + '"}')
+                at.context.hub.publish('{"type":"Padding","text":"' + "x" * 3_000_000 + '"}')
                 while len(at.context.hub) > 1:
                     message = await page.receive()
                     if message.type is not aiohttp.WSMsgType.TEXT:

@@ -33,7 +33,7 @@ ARGUMENTS = [
 LARGE, SMALL = (1920, 1080), (1366, 768)
 NOBODY_SEEN_AT_S = (40.0, 70.0, 100.0, 130.0)
 """When camera and belt fall silent, by the room's clock: whichever comes first while tracking."""
-LONG_MS = 60_000.0
+LONG_MS = 180_000.0
 GO = "#dialog:visible .go"
 
 
@@ -77,7 +77,7 @@ def stages(page: Any, at: Stand, look_s: float = 2.0) -> Iterator[str]:
 
     ``look_s``: how long tracking is looked at before a picture is taken of it.
     """
-    page.goto(at.address)
+    page.goto(at.ready.page)
     seen(page, "#token")
     yield "login"
     page.fill("#token", at.token)
@@ -119,10 +119,10 @@ def stages(page: Any, at: Stand, look_s: float = 2.0) -> Iterator[str]:
     page.click("#report")
     seen(page, "h1")
     yield "report"
-    page.goto(f"{at.address}/follow")
+    page.goto(f"{at.ready.page}/follow")
     seen(page, "body:not(.stale)")
     yield "follow"
-    page.goto(f"{at.address}/review")
+    page.goto(f"{at.ready.page}/review")
     seen(page, "#sessions a")
     yield "review-list"
     page.click("#sessions tbody a >> nth=0")
@@ -206,7 +206,7 @@ def main(folder: Path) -> int:
             if stage == "idle":
                 follow = page.context.new_page()
                 follow.set_viewport_size({"width": SMALL[0], "height": SMALL[1]})
-                follow.goto(f"{at.address}/follow")
+                follow.goto(f"{at.ready.page}/follow")
                 page.bring_to_front()
             elif stage == "tracking":
                 _picture(follow, folder, "follow")

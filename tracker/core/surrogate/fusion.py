@@ -19,15 +19,20 @@ from tracker.core.surrogate.breathing import BreathingState
 _SMALLEST_SPREAD_MM = 0.5
 _ANYWHERE = 400.0
 """Variance a displacement (mm^2) and a velocity (mm^2/s^2) start with."""
+_HIDDEN_NS = 100_000_000
+"""Time without a sample after which a source of points is hidden."""
+_HIDDEN_SAMPLES = 3.0
+"""The same in its own samples, for a slow source."""
 _FEWEST = 16
 """Samples that the buffer holds at least."""
 
 
 class Points(NamedTuple):
-    """A source of points in the filter: how many, and the standard deviation of one (mm)."""
+    """A source of points in the filter: how many, the noise of one (mm), samples a second."""
 
     points: int
     noise_mm: float
+    rate_hz: float = 60.0
 
 
 class Value(NamedTuple):
@@ -112,6 +117,16 @@ class SurrogateFilter:
         times[0] = start_ns
         self._ints[kernel.COUNT] = 1
         self._newest_ns = [-1] * len(model.sources)
+        self._amplitudes = np.array(model.amplitudes)
+        self._weights = self._floats[kernel.FIXED + channels : kernel.FIXED + 2 * channels]
+        self._hidden_after_ns = {
+            number: max(_HIDDEN_NS, round(_HIDDEN_SAMPLES * 1e9 / source.rate_hz))
+            for number, source in enumerate(model.sources)
+            if isinstance(source, Points) and source.points
+        }
+        self._visible = set(self._hidden_after_ns)
+        self._hidden: list[tuple[int, float]] = []
+        """Number and relative amplitude of each point that nobody sees."""
 
     @property
     def applied(self) -> int:
@@ -136,7 +151,31 @@ class SurrogateFilter:
             return False
         if t_ns > self._newest_ns[source] and self._ints[kernel.APPLIED]:
             self._newest_ns[source] = t_ns
+            if len(self._hidden_after_ns) > 1:
+                self._weigh_visible(t_ns)
         return True
+
+    def _weigh_visible(self, t_ns: int) -> None:
+        """Let the common amplitude rest on the sources of points that are seen at ``t_ns``.
+
+        A point that nobody sees soon is anywhere. With every source hidden nothing changes.
+        """
+        visible = {
+            number
+            for number, after_ns in self._hidden_after_ns.items()
+            if t_ns - self._newest_ns[number] <= after_ns
+        }
+        if not visible or visible == self._visible:
+            return
+        self._visible = visible
+        layout = kernel.views(self._ints, self._floats)[0]
+        shares = np.zeros_like(self._amplitudes)
+        for number in visible:
+            _, first, points = layout[number].tolist()
+            shares[first : first + points] = self._amplitudes[first : first + points]
+        self._weights[:] = shares / float(np.sum(shares**2))
+        unseen = np.flatnonzero(shares == 0.0).tolist()
+        self._hidden = [(point, float(self._amplitudes[point])) for point in unseen]
 
     def newest_of(self, source: int) -> int:
         """Return the exposure time of the newest sample of a source; -1 before the first."""
@@ -153,7 +192,10 @@ class SurrogateFilter:
             return None
         found: list[float] = self._out.tolist()
         y, v, yy, vv, yv = found[:5]
-        return BreathingState(t_ns, y, v, yy, vv, yv, tuple(found[5:]))
+        points = found[5:]
+        for point, amplitude in self._hidden:  # it is taken to move with the others
+            points[point] = amplitude * y
+        return BreathingState(t_ns, y, v, yy, vv, yv, tuple(points))
 
     def gain_of(self, value: int) -> float:
         """Return the present gain (au/mm) of the value with this number, from 0."""

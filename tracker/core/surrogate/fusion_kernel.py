@@ -252,6 +252,7 @@ def insert(ints: Ints, floats: Floats, t_ns: int, source: int) -> bool:
 def read(ints: Ints, floats: Floats, t_ns: int) -> bool:
     """Write the state at ``t_ns`` (propagated from the last measurement not after it) to ``out``.
 
+    The weights are those of the points that are seen now; `fusion` sets them.
     out = y, dy/dt, var y, var dy/dt, cov(y, dy/dt), s_1..s_M. False when ``t_ns`` lies before the
     buffer.
     """

@@ -131,11 +131,11 @@ class Learning:
                 filtered.append(_value(traits, readings, reference.times, y))
                 directions.append(())
             elif points is None:
-                filtered.append(Points(0, traits.noise))
+                filtered.append(Points(0, traits.noise, traits.rate_hz))
                 directions.append(None)
                 readings = []
             else:
-                filtered.append(Points(len(points.rests), traits.noise))
+                filtered.append(Points(len(points.rests), traits.noise, traits.rate_hz))
                 directions.append(_as_directions(points))
                 readings = points.readings
             used.append(readings)

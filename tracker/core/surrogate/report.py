@@ -5,9 +5,14 @@ The checks read these records and nothing else of the surrogate. Times are nanos
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
+
+SourceForm = Literal["markers", "belt"]
+"""What a source measures: "markers" are points in mm, "belt" one value in a unit of its own."""
 
 Finding = tuple[int, str]
 """When something was found wrong with a sample (arrival, ns), and what it was."""
@@ -17,8 +22,7 @@ class SourceReport(msgspec.Struct, frozen=True, gc=False):
     """What one source of the surrogate (a camera, a belt) has shown so far."""
 
     device: str
-    kind: str
-    """What it measures: "markers" for points in mm, "belt" for one value in a unit of its own."""
+    kind: SourceForm
     frozen: int = 0
     """How many samples in a row repeated the one before."""
     jumped_ns: int = -1

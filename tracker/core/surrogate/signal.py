@@ -100,11 +100,13 @@ class SurrogateSignal:
             f"the device's name"
         )
 
-    def add_bad_sample(self, sample: BadSample) -> None:
-        """Note that something arrived from a sensor that is no sample."""
+    def add_bad_sample(self, sample: BadSample) -> bool:
+        """Note an unreadable message of a source; ``False``: the device is none of the sources."""
         found = self._by_device.get(sample.device)
-        if found is not None:
-            found[1].record.reject(sample)
+        if found is None:
+            return False
+        found[1].record.reject(sample)
+        return True
 
     def restarted(self, device: str) -> None:
         """Learn a sensor's clock anew: it was connected again and may count from anywhere."""

@@ -1,10 +1,12 @@
-"""A device's own counter mapped to host time by regression, so that transport jitter drops out.
+"""Map a device's own counter to host time by regression, so that transport jitter averages out.
 
-A two-state Kalman filter (host time at the current tick, length of a tick) follows the arrivals;
-an arrival far from where the line says is late, or the clock jumped. Late ones do not bend the
-line; after `JUMP_AFTER` in a row that agree with each other, the line is started again there.
-A backlog, read all at once after the host was busy, agrees on nothing: it leaves the line as it is.
-Ideas: Klipper's clock synchronisation (secondary clock by regression), Mills' NTP filters.
+A Kalman filter with two states (host time at the current tick, length of a tick) follows the
+arrivals. An arrival that is far from the predicted time is late, or the clock jumped. Late arrivals
+do not change the filter. After `JUMP_AFTER` of them in a row that agree with each other, the filter
+starts again from the last one. When the host was busy and reads a backlog at once, the arrivals do
+not agree with each other, and the filter stays as it is.
+Sources of the idea: Klipper's clock synchronisation (a secondary clock by regression), Mills' NTP
+filters.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from __future__ import annotations
 import msgspec
 
 JUMP_AFTER = 8
-"""Consecutive arrivals off the line before it is believed that the clock jumped."""
+"""Consecutive arrivals off the line after which the clock is taken to have jumped."""
+_OFFSET_WANDER_NS2 = 1e6
+"""Growth of the offset's variance per tick (ns^2): the device's clock is not perfectly even."""
 
 
 class TickTime(msgspec.Struct, frozen=True, gc=False):
@@ -23,24 +27,30 @@ class TickTime(msgspec.Struct, frozen=True, gc=False):
 
 
 class Timebase:
-    """One device's clock: nominal tick length, constant delay, and the line fitted so far."""
+    """The clock of one device: nominal tick length, constant delay, and the line fitted so far."""
+
+    _base_ns: int
+    _offset: float
+    """Filtered host time of the last tick, from ``_base_ns`` (ns)."""
+    _p00: float
+    _p01: float
+    _p11: float
+    """Covariance of offset and tick length (ns^2)."""
+    _off_line: int
+    """Arrivals in a row that were off the line and agree with each other."""
 
     def __init__(self, tick_ns: float, delay_ns: int, jitter_ns: float = 2e6) -> None:
-        """Start with the nominal tick length; ``delay_ns`` lies between a tick and its arrival."""
+        """Start with the nominal tick length and the delay between a tick and its arrival.
+
+        ``jitter_ns`` is the standard deviation of the arrivals; five of it are off the line.
+        """
         self._nominal_ns = tick_ns
         self._delay_ns = delay_ns
         self._variance = jitter_ns * jitter_ns
         self._gate_ns = 5.0 * jitter_ns
         self._ticks: int | None = None
-        self._base_ns = 0
-        self._offset: float = 0.0
         self._tick_ns: float = tick_ns
-        self._p00: float = 0.0
-        self._p01: float = 0.0
-        self._p11: float = 0.0
-        self._off_line = 0
         self._off_line_ns: float = 0.0
-        self.last_residual_ns: float = 0.0
 
     @property
     def drift_ppm(self) -> float:
@@ -58,7 +68,10 @@ class Timebase:
         self._off_line = 0
 
     def stamp(self, ticks: int, arrival_ns: int) -> TickTime:
-        """Say when ``ticks`` happened; raises ``ValueError`` when the counter does not advance."""
+        """Return when ``ticks`` happened, never later than its arrival.
+
+        Raises ``ValueError`` when the counter does not advance; the filter then stays as it is.
+        """
         if self._ticks is None:
             self._start(ticks, arrival_ns)
             return TickTime(arrival_ns - self._delay_ns, jumped=False)
@@ -69,12 +82,10 @@ class Timebase:
             )
         self._ticks = ticks
         offset = self._offset + steps * self._tick_ns
-        p00 = self._p00 + steps * (2.0 * self._p01 + steps * self._p11) + steps * 1e6
+        p00 = self._p00 + steps * (2.0 * self._p01 + steps * self._p11) + steps * _OFFSET_WANDER_NS2
         p01 = self._p01 + steps * self._p11
         p11 = self._p11 + steps * (self._nominal_ns * 1e-8) ** 2
         residual = (arrival_ns - self._base_ns) - offset
-        self.last_residual_ns = residual
-        jumped = False
         if abs(residual) > self._gate_ns:
             if abs(residual - self._off_line_ns) > self._gate_ns:
                 self._off_line, self._off_line_ns = 0, residual
@@ -91,4 +102,4 @@ class Timebase:
             p00, p01, p11 = (1.0 - k0) * p00, (1.0 - k0) * p01, p11 - k1 * p01
         self._offset, self._p00, self._p01, self._p11 = offset, p00, p01, p11
         t_ns = self._base_ns + round(offset) - self._delay_ns
-        return TickTime(t_ns if t_ns < arrival_ns else arrival_ns, jumped)
+        return TickTime(min(t_ns, arrival_ns), jumped=False)

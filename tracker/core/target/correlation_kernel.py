@@ -1,10 +1,10 @@
 # pyright: basic
-"""The arithmetic of the correlation model, compiled: its features and their evaluation.
+"""Compute the features of the correlation model and its position and variance, compiled.
 
-All kinds of model draw on the same eight features of amplitude y and velocity v, scaled to
+All kinds of model use the same eight features of amplitude y and velocity v, scaled to
 u = (y - middle) / half range and w = v / speed:  1, u, u^2, w, s, s u  with  s = tanh(2 w), which
 goes from -1 (exhaling) to +1 (inhaling) over slow velocities; and two latent variables of the
-markers (`latent`): what u and w lead to expect plus what they are apart from it.
+markers (`latent`): what u and w lead to expect, plus how far the markers are from that.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from numba import njit
 FEATURES = 8
 AMPLITUDE = 1
 """Index of u among the features."""
-
-
 LATENT = 6
 """Index of the first latent variable among the features."""
 
@@ -27,7 +25,7 @@ LATENT = 6
 def features(y, v, middle, half_range, speed, expected, apart, out):
     """Write features (row 0) and their derivatives by y (row 1) and v (row 2) to ``out`` (3, 8).
 
-    ``expected`` (3, 2): latent variables by 1, u and w; ``apart`` (2,): what they are beside.
+    ``expected`` (3, 2): latent variables by 1, u and w; ``apart`` (2,): how far they are from that.
     """
     u = (y - middle) / half_range
     w = v / speed
@@ -54,15 +52,16 @@ def evaluate(
 ):
     """Write position, velocity and variance of three axes to ``out`` (9,).
 
-    ``beta`` (3, 8) and ``covariance`` (3, 8, 8) of each axis; ``spread`` (3, 2) its noise variance
-    and the growth of its baseline's per second; ``scale`` middle, half range, speed; ``expected``
-    and ``apart`` as in ``features``; ``yy``, ``vv``, ``yv``: var y, var v, cov(y, v).
+    ``beta`` (3, 8) and ``covariance`` (3, 8, 8): coefficients of each axis; ``spread`` (3, 2): its
+    noise variance (mm^2) and how fast its baseline's variance grows (mm^2/s); ``scale``: middle,
+    half range and speed; ``expected`` and ``apart`` as in ``features``; ``age_s``: time since the
+    last shot; ``yy``, ``vv``, ``yv``: var y, var v, cov(y, v).
     """
     phi = np.empty((3, 8))
     features(y, v, scale[0], scale[1], scale[2], expected, apart, phi)
     grown = 1.0 + (slope_wander * phi[0, 1]) ** 2
     for axis in range(3):
-        value, slope_y, slope_v, own = 0.0, 0.0, 0.0, 0.0
+        value = slope_y = slope_v = own = 0.0
         for i in range(8):
             b = beta[axis, i]
             value += b * phi[0, i]

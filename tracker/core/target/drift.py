@@ -1,8 +1,9 @@
-"""Drift of the target away from the model, seen by shots alone (H10).
+"""Find a drift of the target away from the model, from the residuals of the shots alone (H10).
 
-A two-sided cumulative sum per axis (Page 1954) over the residuals before each refit: two shots off
-by the limit the same way, or more that are off by less, are a drift; what alternates is not. After
-that the target is taken to drift on until several shots in a row lie near the model.
+For each axis and both ways there is a cumulative sum (Page 1954) of the residuals before each
+refit. Two shots in a row that are off by the limit the same way are a drift, and so are more shots
+that are off by less. Residuals that alternate are none. Once found, a drift is taken to go on until
+several shots lie near the model.
 """
 
 from __future__ import annotations
@@ -10,48 +11,55 @@ from __future__ import annotations
 from hal.messages import Triple
 
 _SHARE = 0.5
-"""Of the limit: what a residual must exceed to count, and must stay under to calm."""
+"""Share of the limit that a residual must exceed to count, and must not exceed to be near."""
 _FEWEST = 2
+"""Shots that it takes to show a drift."""
 _CALM = 3
+"""Shots near the model that end a drift."""
+_WAYS = ("+left", "-left", "+superior", "-superior", "+anterior", "-anterior")
+"""Names of the sums: an axis of the patient and a sign."""
 
 
 class Drift:
     """Cumulative sums of the residuals, three axes, both ways."""
 
+    _calm_needed: int
+    """Shots near the model that the drift found needs to end."""
+
     def __init__(self, limit_mm: float) -> None:
-        """Take the residual of which two in a row are a drift."""
+        """Start without a shot; two in a row that are off by ``limit_mm`` are a drift."""
         self._limit = limit_mm
         self.forget()
 
     def forget(self) -> None:
-        """A new baseline was confirmed otherwise."""
-        self._sums = [0.0] * 6
-        self._shots = [0] * 6
-        self._calm_needed = 0
+        """Start anew: another reason for the residuals was found."""
+        self._start_sums()
         self.found = ""
-        """What drifts; empty: nothing."""
+        """What drifts, in words; empty: nothing."""
 
-    def take(self, residual_mm: Triple) -> bool:
-        """Take a residual; tell whether the baseline should be rebuilt now."""
+    def _start_sums(self) -> None:
+        self._sums = [0.0 for _ in _WAYS]
+        self._shots = [0 for _ in _WAYS]
+
+    def add(self, residual_mm: Triple) -> bool:
+        """Add the residual of a shot; return whether the baseline should be rebuilt now."""
         allowance = _SHARE * self._limit
         signal = False
-        for index in range(6):
-            value = residual_mm[index // 2] * (1.0 if index % 2 == 0 else -1.0)
+        x, y, z = residual_mm
+        for index, value in enumerate((x, -x, y, -y, z, -z)):
             total = max(0.0, self._sums[index] + value - allowance)
-            self._shots[index] = self._shots[index] + 1 if total > 0.0 else 0
-            self._sums[index] = total
-            if total >= self._limit and self._shots[index] >= _FEWEST:
+            shots = self._shots[index] + 1 if total > 0.0 else 0
+            self._sums[index], self._shots[index] = total, shots
+            if total >= self._limit and shots >= _FEWEST:
                 signal = True
-                way = ["left", "superior", "anterior"][index // 2]
+                way = _WAYS[index]
                 self.found = (
-                    f"{self._shots[index]} shots in a row off toward "
-                    f"{'+' if index % 2 == 0 else '-'}{way}, limit {self._limit:g} mm on two"
+                    f"{shots} shots in a row off toward {way}, limit {self._limit:g} mm on two"
                 )
         if signal:
-            self._sums = [0.0] * 6
-            self._shots = [0] * 6
+            self._start_sums()
             self._calm_needed = _CALM
-        elif max(map(abs, residual_mm)) <= allowance and self._calm_needed:
+        elif self.found and max(map(abs, residual_mm)) <= allowance:
             self._calm_needed -= 1
             if not self._calm_needed:
                 self.found = ""

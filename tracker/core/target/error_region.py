@@ -1,4 +1,4 @@
-"""How large the region is that holds the target with 95 % probability."""
+"""Give the size of the region that holds the target with a probability of 95 %."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import math
 from hal.messages import Triple
 
 _Z95 = 1.6448536269514722
+"""The 95 % quantile of the standard normal distribution."""
 
 
 def radius95_mm(variance_mm2: Triple) -> float:
-    """Give the radius (mm) a Gaussian error with these axis variances stays within at 95 %.
+    """Return the radius (mm) that holds 95 % of a Gaussian error with these axis variances.
 
-    The squared length is matched by a scaled chi-square of the same mean and variance
-    (Satterthwaite 1946), whose quantile follows Wilson & Hilferty 1931; within 2 % of exact.
+    A scaled chi-square of the same mean and variance stands for the squared length (Satterthwaite
+    1946); its quantile follows Wilson & Hilferty 1931. The radius is within 2 % of the exact one.
     """
     a, b, c = variance_mm2
     mean = a + b + c

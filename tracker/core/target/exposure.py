@@ -1,12 +1,12 @@
-"""When to expose: over the whole breathing cycle, often while modelling, then at an interval.
+"""When to take an X-ray shot: often and over the whole breath while modelling, then at an interval.
 
-In the last seconds of the interval a shot waits for a part of the breathing cycle that the last few
-shots did not see: shots that by chance all fall into inhaling would leave the model
-blind for a drift of exhaling. While a shot is needed to rebuild the model, it comes at once. One
-that is not answered in time is asked for again.
+In the last seconds of an interval a shot waits for a part of the breathing cycle that the last few
+shots did not see. Shots that all fall into inhaling by chance would not show a drift of exhaling.
+While a shot is needed to rebuild the model it is taken soon. A shot that is not answered in time
+is asked for again.
 
-The interval is kept from answer to answer: the request goes out so much earlier as the last shot
-took, so that what only a shot can see is seen within one interval.
+The interval runs from answer to answer. The request goes out earlier by the time that the last
+shot took, so that what only a shot can see is seen within one interval.
 """
 
 from __future__ import annotations
@@ -43,29 +43,56 @@ class Imaging:
         self._took_ns = 0
         self._asked: dict[int, int] = {}
         self._seen: deque[int] = deque(maxlen=_REMEMBERED)
-        self.asap = False
-        """Somebody wants a shot now."""
-        self.last_good_ns = -1
-        """Exposure time of the newest shot that was used."""
-        self.agreed_ns = -1
-        """Exposure time of the newest shot that agreed with the model."""
-        self.drifting = False
+        self._asap = False
+        """An operator wants a shot now."""
+        self._last_used_ns = -1
+        self._agreed_ns = -1
+        self._drifting = False
         """The target drifts from the model: shots come more often (H10)."""
-        self.unanswered = 0
 
     def forget(self) -> None:
-        """A new model is begun: no part of the cycle holds a shot."""
+        """Begin a new model: no part of the breathing cycle has been seen in a shot."""
         self._seen.clear()
-        self.asap = False
-        self.last_good_ns = self.agreed_ns = -1
-        self.drifting = False
+        self._asap = False
+        self._last_used_ns = self._agreed_ns = -1
+        self._drifting = False
+
+    @property
+    def last_used_ns(self) -> int:
+        """Exposure time of the newest shot that was used; -1: none."""
+        return self._last_used_ns
+
+    @property
+    def agreed_ns(self) -> int:
+        """Exposure time of the newest shot that agreed with the model; -1: none."""
+        return self._agreed_ns
+
+    def request_shot(self) -> None:
+        """Take a shot at the next tick, because an operator asks for one."""
+        self._asap = True
+
+    def shot_used(self, exposed_ns: int, *, drifting: bool) -> None:
+        """Note that the model learned a shot, and whether the target drifts from the model."""
+        self._last_used_ns = exposed_ns
+        self._drifting = drifting
+
+    def shot_agreed(self, exposed_ns: int) -> None:
+        """Note that a shot agreed with the model before the model learned it."""
+        self._agreed_ns = exposed_ns
+
+    def shot_unreadable(self) -> bool:
+        """Note that an image could not be read; tell whether a shot was waited for."""
+        waited, self._waiting_for = self._waiting_for != 0, 0
+        return waited
 
     def answered(self, shot_id: int, exposed_ns: int, arrived_ns: int) -> str:
-        """A shot came, good or bad; say so when its exposure time cannot be (H03)."""
+        """Note that a shot came; say what is wrong with its exposure time, if it cannot be (H03).
+
+        ``exposed_ns`` is when the imager says it was exposed, ``arrived_ns`` when it arrived.
+        """
         asked_ns = self._asked.get(shot_id, arrived_ns - self._answer_ns)
         if shot_id == self._waiting_for:
             self._waiting_for = 0
-            self.unanswered = 0
             self._took_ns = arrived_ns - asked_ns
         if asked_ns - _CLOCK_NS <= exposed_ns <= arrived_ns + _CLOCK_NS:
             return ""
@@ -74,7 +101,7 @@ class Imaging:
             f"was asked for, and came after {(arrived_ns - asked_ns) / 1e6:.0f} ms"
         )
 
-    def due(
+    def next_shot(
         self,
         now_ns: int,
         breathing: BreathingState | None,
@@ -84,22 +111,22 @@ class Imaging:
         rebuild: bool,
         suspect_phase: float | None = None,
     ) -> int | None:
-        """Give the number of the shot to take now, or ``None``.
+        """Give the number of the shot to take now; ``None``: no shot is due.
 
-        To ``rebuild``, shots come soon; with a ``suspect_phase`` from that part of the breath.
+        ``modelling``: shots are taken at the modelling interval. ``rebuild``: a shot is wanted
+        soon. ``suspect_phase``: the part of the breathing cycle (0 to 1) it should come from.
         """
         if self._waiting_for:
             if now_ns - self._asked_ns <= self._answer_ns:
                 return None
             self._waiting_for = 0
-            self.unanswered += 1
         since_ns = now_ns - self._asked_ns if self._asked_ns >= 0 else 1 << 62
         if modelling:
             first_ns, last_ns = self._modelling_ns, 2 * self._modelling_ns
         else:
-            last_ns = (self._drift_ns if self.drifting else self._interval_ns) - self._took_ns
+            last_ns = (self._drift_ns if self._drifting else self._interval_ns) - self._took_ns
             first_ns = last_ns - min(_PATIENCE_NS, last_ns // 3)
-        if since_ns < first_ns and not (rebuild or self.asap or suspect_phase is not None):
+        if since_ns < first_ns and not (rebuild or self._asap or suspect_phase is not None):
             return None
         here = -1
         if breathing is not None and span is not None:
@@ -112,10 +139,10 @@ class Imaging:
         fresh = here not in self._seen and since_ns >= first_ns
         overdue = since_ns >= last_ns
         soon = rebuild and since_ns >= _REBUILD_S * 1e9
-        if not (self.asap or fresh or overdue or soon):
+        if not (self._asap or fresh or overdue or soon):
             return None
         self._seen.append(here)
-        self.asap = False
+        self._asap = False
         self._asked_ns = now_ns
         self._waiting_for = self._next_id
         self._next_id += 1

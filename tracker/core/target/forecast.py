@@ -1,19 +1,20 @@
-"""Foresight: the predictor's place in the controller, on the surrogate or on the target.
+"""The forecast: a predictor at work in the controller, on the surrogate or on the target.
 
-The predictor learns fused states on a fixed grid of moments, each once it is old enough for its
-late samples to be in, and after each says where its channels will be one horizon later. Half of
-the channels are positions, half are velocities; a tick between two grid moments is reached along
-the predicted velocity, which is far less noisy than the difference of two predictions.
+The predictor learns fused breathing states at the moments of a fixed grid. Each is learned once it
+is old enough for its late samples to be in. After each, the predictor says where its channels will
+be one horizon later. Half of the channels are positions and half are velocities. A tick between
+two grid moments is reached along the predicted velocity, which is far less noisy than the
+difference of two predictions.
 
-On the *surrogate* it predicts amplitude and velocity and the correlation model is evaluated for
-the future; on the *target* it predicts what the model said, and a refit is a step to it.
+On the *surrogate* the predictor predicts amplitude and velocity, and the correlation model is
+evaluated for the future. On the *target* it predicts what the model said, and a refit of the model
+is a step to it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,32 +24,25 @@ from tracker.core.settings import Prediction
 from tracker.core.surrogate.breathing import BreathingRange
 from tracker.core.surrogate.fusion import SurrogateFilter
 from tracker.core.target.correlation import CorrelationModel, TargetState
-
-
-class Ahead(NamedTuple):
-    """What the predictor says of its own channels at a moment: means and variances (mm, mm^2)."""
-
-    mean: tuple[float, ...]
-    variance: tuple[float, ...]
-
+from tracker.core.target.forecast_quality import Channels
 
 PredictorFactory = Callable[[int, int], Predictor]
 """Builds a fresh predictor for a number of channels and a horizon in nanoseconds."""
 
 VELOCITY_SCALE_S = 0.5
-"""Velocities are learned as mm by this factor: about 1 / omega of breathing, so that all channels
-have the same size."""
+"""Velocities are learned in mm, multiplied by this time: about 1 / omega of breathing, so that all
+channels have the same size."""
 
 _PLAUSIBLE = 2.0
-"""Half ranges from the middle within which a state is learned."""
+"""A state is learned when it lies within so many half ranges of the middle."""
 _LOST_NS = 1_000_000_000
 
 
-class Foresight:
-    """Learns the breathing as it goes by and says where the target will be."""
+class Forecast:
+    """Learns the breathing and predicts the target."""
 
     def __init__(self, settings: Prediction, latency_ns: int, factory: PredictorFactory) -> None:
-        """Take the settings, how far ahead to look, and a way to build predictors."""
+        """Take the settings, how far ahead to predict, and a function that builds predictors."""
         self.on_surrogate = settings.where == "surrogate"
         self._factory = factory
         self._period_ns = round(1e9 / settings.learn_hz)
@@ -75,8 +69,8 @@ class Foresight:
     ) -> None:
         """Learn every grid moment that has become old enough and has samples after it.
 
-        What lies far outside the ``span`` of the last breaths (a cough) is left out: it says
-        nothing of the breaths to come.
+        A state far outside the ``span`` of the last breaths (a cough) is left out, because it says
+        nothing about the breaths to come.
         """
         ripe_ns = min(now_ns - self._settle_ns, breathing.newest_ns)
         if self._next_ns < 0:
@@ -96,7 +90,7 @@ class Foresight:
             self._spread = prediction.covariance.tolist()
 
     def skip(self, now_ns: int) -> None:
-        """Leave out all moments until now: what the surrogate says is not to be believed."""
+        """Leave out all moments until now, because the surrogate is in doubt."""
         if self._next_ns < 0:
             return
         behind = now_ns - self._settle_ns - self._next_ns
@@ -110,6 +104,7 @@ class Foresight:
         span: BreathingRange | None,
         model: CorrelationModel | None,
     ) -> bool:
+        """Learn the state of one moment; tell whether it could be learned."""
         state = breathing.state_at(t_ns)
         if state is None:
             return False
@@ -140,21 +135,25 @@ class Foresight:
         """Whether the predictor's last answer was no number."""
         return bool(self._mean) and not all(map(math.isfinite, self._mean))
 
-    def ahead(self, at_ns: int) -> Ahead:
-        """Give the position channels at ``at_ns``: amplitude alone, or the target's three axes."""
+    def channels_at(self, at_ns: int) -> Channels:
+        """Give mean and variance of the position channels at ``at_ns`` (mm, mm^2).
+
+        On the surrogate that is the amplitude alone, on the target its three axes.
+        """
         mean, spread = self._mean, self._spread
         step = (at_ns - self._at_ns) * 1e-9 / VELOCITY_SCALE_S
         if self.on_surrogate:
-            variance = spread[0][0] + step * (2.0 * spread[0][1] + step * spread[1][1])
-            return Ahead((mean[0] + step * mean[1],), (variance,))
+            (own, cross), (_, velocity) = spread
+            variance = own + step * (2.0 * cross + step * velocity)
+            return ((mean[0] + step * mean[1], variance),)
         half = self._channels // 2
-        return Ahead(
-            tuple(mean[i] + step * mean[half + i] for i in range(half)),
-            tuple(
+        return tuple(
+            (
+                mean[i] + step * mean[half + i],
                 spread[i][i]
-                + step * (2.0 * spread[i][half + i] + step * spread[half + i][half + i])
-                for i in range(half)
-            ),
+                + step * (2.0 * spread[i][half + i] + step * spread[half + i][half + i]),
+            )
+            for i in range(half)
         )
 
     def predict(
@@ -164,10 +163,10 @@ class Foresight:
         now: TargetState,
         apart: NDArray[np.float64] | None = None,
     ) -> TargetState | None:
-        """Say where the target will be at ``at_ns``; ``None`` while nothing was learned.
+        """Predict the target at ``at_ns``; ``None`` while the predictor gives no number.
 
-        ``now`` is the estimate for the present: its variance is the model's share. ``apart``: what
-        the markers now are beside what amplitude and velocity lead to expect; it is taken to last.
+        ``now`` is the estimate for the present: its variance is the model's share. ``apart`` is how
+        the markers differ now from what amplitude and velocity lead to expect; it is taken to stay.
         """
         mean, spread = self._mean, self._spread
         if not mean or not math.isfinite(mean[0]):

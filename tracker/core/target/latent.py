@@ -1,13 +1,13 @@
-"""Partial least squares: what several markers, each moving in its own way, say of the target.
+"""Partial least squares: find what several markers, each moving in its own way, say of the target.
 
-The chest's common amplitude is one number; belly and breastbone seldom move in step. Latent
-variables are the weighted sums of marker displacements that vary most along with the target (Wold,
-Sjostrom & Eriksson 2001; NIPALS for all three axes at once), at most as many as shots can
-bear. Each is scaled to about 1 at the ends of the shots' range.
+The common amplitude of the chest is one number, but belly and breastbone seldom move in step. A
+latent variable is a weighted sum of marker displacements. The first is the one that varies most
+along with the target, the next does so with what is left (Wold, Sjostrom & Eriksson 2001; NIPALS
+for all three axes at once). Each is scaled to about 1 at the ends of the shots' range. There are at
+most as many as the shots can determine.
 
-Where a latent variable is wanted and the markers are not known (a moment ahead), it is what
-amplitude and velocity lead to expect, by regression over the shots, plus what it was apart
-from that at last.
+Ahead of time the markers are not known. Then a latent variable is what amplitude and velocity lead
+to expect, by regression over the shots, plus how far it last was from that.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 MOST = 2
-"""Latent variables."""
+"""Number of latent variables."""
 FEWEST_MARKERS = 2
-_NOISE_MM = 0.3
-"""A marker that moves less than this is not blown up by scaling."""
+"""Markers that it takes to have any."""
+_NOISE_MM2 = 0.3**2
+"""Added to the variance of each marker, so that scaling does not enlarge one that is still."""
 _RIDGE = 1e-3
+"""Ridge penalty of the regression on amplitude and velocity, per shot."""
 
 
 class Latents(NamedTuple):
-    """How latent variables follow from markers, and what amplitude and velocity say of them.
+    """The way from markers to latent variables, and from amplitude and velocity to them.
 
-    ``centre`` (markers,), ``weights`` (markers, MOST): from displacements in mm. ``expected``
-    (3, MOST): of 1, (y - middle) / half range and v / speed.
+    ``centre`` (markers,) and ``weights`` (markers, MOST) are for displacements in mm. ``expected``
+    (3, MOST) holds the coefficients of 1, (y - middle) / half range and v / speed.
     """
 
     centre: Array
@@ -39,17 +41,17 @@ class Latents(NamedTuple):
     expected: Array
 
     def of(self, markers_mm: Array) -> Array:
-        """The latent variables of displacements (..., markers)."""
+        """Return the latent variables (..., MOST) of displacements (..., markers)."""
         return np.asarray((markers_mm - self.centre) @ self.weights, np.float64)
 
 
 def latents_of(markers_mm: Array, targets_mm: Array, scaled: Array) -> Latents:
-    """Find them from shots: displacements (n, m), targets (n, 3), scaled y and v (n, 2).
+    """Find the latent variables of shots: displacements (n, m), targets (n, 3), scaled y, v (n, 2).
 
-    Those there is nothing to find of are zero.
+    Where there is nothing to find, a latent variable is zero.
     """
     centre = markers_mm.mean(axis=0)
-    size = np.sqrt(markers_mm.var(axis=0) + _NOISE_MM**2)
+    size = np.sqrt(markers_mm.var(axis=0) + _NOISE_MM2)
     left = (markers_mm - centre) / size
     wanted = targets_mm - targets_mm.mean(axis=0)
     rotation = np.zeros((centre.size, MOST))

@@ -178,7 +178,7 @@ class Modelling:
 
     def _follow_drift(self, residual: Triple) -> str:
         """Rebuild the baseline from the last shots once they show a drift (H10)."""
-        if self._drift.take(residual):
+        if self._drift.add(residual):
             self._epoch += 1
             self._shots[-_REBUILT:] = [
                 shot._replace(epoch=self._epoch) for shot in self._shots[-_REBUILT:]

@@ -1,10 +1,10 @@
-"""From a stereo shot to the target's position: the fiducials as a rigid body against the plan.
+"""Find the target in a stereo shot: fit the planned fiducials, as a rigid body, to those seen.
 
-With three or more fiducials found, rotation and translation are fitted (Kabsch 1976) and the angle
-and the largest distance left over are judged; with two, only a translation is fitted. Distances
+With three or more fiducials, rotation and translation are fitted (Kabsch 1976), and the angle and
+the largest distance that remains are judged. With two, only a translation is fitted. The distances
 between fiducials, which no rotation changes, are judged in both cases. A single one cannot be
-judged and is refused. The target's reference point is the plan's
-origin, carried along by the fit.
+judged and is refused. The reference point of the target is the origin of the plan, moved by the
+fit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hal.messages import FiducialShot, Triple, is_finite
 from tracker.core.frames import FixedPoint, Orientation, fixed_to_table, table_to_patient
 
 _FEWEST = 2
+"""Fiducials that must be found."""
 
 
 class LocatedTarget(NamedTuple):
@@ -37,17 +38,21 @@ def locate(
     residual_limit_mm: float,
     rotation_limit_deg: float,
 ) -> LocatedTarget | str:
-    """Find the target in a shot, or say in a sentence why it cannot be trusted."""
+    """Return the target that a shot shows, or a sentence that says why it cannot be trusted.
+
+    ``shot`` is in the fixed frame, ``couch_mm`` the couch's position at its exposure, ``plan_mm``
+    the fiducials in the patient frame from the target's reference point.
+    """
     if len(shot.fiducials_mm) != len(plan_mm):
         return f"{len(shot.fiducials_mm)} fiducials reported, {len(plan_mm)} planned"
     planned: list[Triple] = []
     seen: list[Triple] = []
     couch = FixedPoint(couch_mm)
-    for index, (fiducial, plan) in enumerate(zip(shot.fiducials_mm, plan_mm, strict=True)):
+    for number, (fiducial, plan) in enumerate(zip(shot.fiducials_mm, plan_mm, strict=True), 1):
         if fiducial is None:
             continue
         if not is_finite(fiducial):
-            return f"fiducial {index + 1} is at {fiducial}"
+            return f"fiducial {number} is at {fiducial}"
         planned.append(plan)
         seen.append(table_to_patient(fixed_to_table(FixedPoint(fiducial), couch), orientation))
     if len(seen) < min(_FEWEST, len(plan_mm)):
@@ -70,7 +75,7 @@ def locate(
 
 
 def _kabsch(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Give the rotation (3, 3) that best turns centred points ``p`` onto ``q`` (both (n, 3))."""
+    """Return the rotation (3, 3) that best turns centred points ``p`` onto ``q`` (both (n, 3))."""
     u, _, vt = np.linalg.svd(p.T @ q)
     sign = np.sign(np.linalg.det(vt.T @ u.T))
     return vt.T @ np.diag([1.0, 1.0, sign]) @ u.T

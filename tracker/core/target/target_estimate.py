@@ -1,65 +1,74 @@
-"""Sight: where the target is now, and where it will be when a demand sent now takes effect.
+"""The target now, and where it will be when a demand sent now takes effect.
 
-Breathing state and model make the estimate, the predictor (`foresight`) carries it one latency
-on, and what it says is held against what then comes (`prediction_watch`). A predictor that has
-gone astray is not followed: the estimate stands in its place, with the room it leaves in between.
+Breathing state and correlation model give the estimate. The predictor (`forecast`) carries it one
+latency on, and `forecast_quality` compares each prediction with what then comes. A predictor that
+has gone wrong is not followed: the estimate stands in for the prediction, and its error region
+grows by how far the target may move meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tracker.core.settings import Controller
-from tracker.core.surrogate.breathing import BreathingState
-from tracker.core.surrogate.signal import SurrogateSignal
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
+from tracker.core.surrogate.fusion import SurrogateFilter
 from tracker.core.target.correlation import CorrelationModel, TargetState
-from tracker.core.target.forecast import Foresight
-from tracker.core.target.forecast_quality import PredictionWatch
+from tracker.core.target.forecast import Forecast
+from tracker.core.target.forecast_quality import ForecastQuality
 
-Seen = tuple[TargetState | None, TargetState | None]
-"""The target now and one latency on, as far as either is known."""
+Targets = tuple[TargetState | None, TargetState | None]
+"""The target now and one latency from now; ``None``: it is unknown."""
+
+_UNKNOWN: Targets = (None, None)
+_AT_REST = (0.0, 0.0, 0.0)
 
 
-class Sight:
-    """Foresight and the judgement of it."""
+class TargetEstimator:
+    """Estimates and predicts the target, and judges the predictions."""
 
-    def __init__(self, settings: Controller, foresight: Foresight) -> None:
-        """Take the predictor's place and the limits predictions are held to."""
-        self._foresight = foresight
+    def __init__(self, settings: Controller, forecast: Forecast) -> None:
+        """Take the predictor's forecast, and the limits predictions are held to."""
+        self._forecast = forecast
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
-        self.watch = PredictionWatch(settings.gating, self._latency_ns)
-        self.astray = ""
+        self._quality = ForecastQuality(settings.gating, self._latency_ns)
+        self._prediction_off = ""
+
+    @property
+    def prediction_off(self) -> str:
         """Why predictions are not followed; empty: they are."""
+        return self._prediction_off
 
     def forget(self) -> None:
-        """Another model is begun: with a fresh predictor."""
-        self._foresight.forget()
-        self.watch.forget()
-        self.astray = ""
+        """Begin another model with a fresh predictor."""
+        self._forecast.forget()
+        self._quality.forget()
+        self._prediction_off = ""
 
-    def look(
+    def forget_misses(self) -> None:
+        """Begin another run of motion: earlier predictions are judged no more."""
+        self._quality.forget()
+
+    def learn(
         self,
         now_ns: int,
-        breathing: BreathingState | None,
-        surrogate: SurrogateSignal,
+        history: SurrogateFilter,
+        span: BreathingRange | None,
         model: CorrelationModel | None,
         *,
         doubtful: bool,
-        calm: bool,
-    ) -> Seen:
-        """Learn the breathing of late, unless it is doubtful; estimate and predict the target.
-
-        ``calm``: nothing else holds the beam, so that a miss counts for the root mean square.
-        """
-        self.astray = ""
-        if breathing is None or surrogate.filter is None:
-            return None, None
-        foresight = self._foresight
+    ) -> None:
+        """Let the predictor learn the latest breathing, unless that is ``doubtful``."""
         if doubtful:
-            foresight.skip(now_ns)
-        foresight.learn(now_ns, surrogate.filter, surrogate.span, model)
-        if model is None:
-            return None, None
+            self._forecast.skip(now_ns)
+        self._forecast.learn(now_ns, history, span, model)
+
+    def estimate(
+        self, now_ns: int, breathing: BreathingState, model: CorrelationModel, *, calm: bool
+    ) -> Targets:
+        """Give the target now and one latency from now.
+
+        ``calm``: no other fault holds the beam, so that a miss counts for the root mean square.
+        """
+        forecast = self._forecast
         y, v = breathing.amplitude_mm, breathing.velocity_mm_s
         apart = model.apart(y, v, breathing.markers_mm)
         estimate = model.target_at(
@@ -72,25 +81,30 @@ class Sight:
             apart,
         )
         at_ns = now_ns + self._latency_ns
-        prediction = foresight.predict(at_ns, model, estimate, apart)
+        prediction = forecast.predict(at_ns, model, estimate, apart)
         if prediction is not None:
-            self.watch.predicted(at_ns, prediction.position_mm, foresight.ahead(at_ns))
-        elif foresight.broken:
-            self.watch.no_number = True
-            foresight.forget()
-        channels: Sequence[float] = (
-            (breathing.amplitude_mm,) if foresight.on_surrogate else estimate.position_mm
-        )
-        self.astray = self.watch.judge(now_ns, estimate.position_mm, channels, calm=calm)
-        if self.astray:
+            channels = forecast.channels_at(at_ns)
+            self._quality.add_prediction(at_ns, prediction.position_mm, channels)
+        elif forecast.broken:
+            self._quality.add_failure()
+            forecast.forget()
+        seen = (y,) if forecast.on_surrogate else estimate.position_mm
+        off = self._quality.judge(now_ns, estimate.position_mm, seen, calm=calm)
+        self._prediction_off = off
+        if off:
             prediction = _zero_order(estimate, self._latency_ns * 1e-9)
         return estimate, prediction
 
+    def no_estimate(self) -> Targets:
+        """Say that the target is unknown, because breathing state or model are missing."""
+        self._prediction_off = ""
+        return _UNKNOWN
+
 
 def _zero_order(estimate: TargetState, latency_s: float) -> TargetState:
-    """Take the target to stay where it is; what it may go meanwhile makes the region larger."""
+    """Predict that the target stays; the variance grows by the way it goes in one latency."""
     (a, b, c), (u, v, w) = estimate.variance_mm2, estimate.velocity_mm_s
     t2 = latency_s * latency_s
     return TargetState(
-        estimate.position_mm, (0.0, 0.0, 0.0), (a + t2 * u * u, b + t2 * v * v, c + t2 * w * w)
+        estimate.position_mm, _AT_REST, (a + t2 * u * u, b + t2 * v * v, c + t2 * w * w)
     )

@@ -1,4 +1,4 @@
-"""`tidetrack monitor`: watch a daemon from a process of its own, or reset the gate's latch."""
+"""`tidetrack monitor`: run the monitor by itself, or reset the gate's latch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tracker.live.dead_man.heartbeat import (
     default_page,
     monitor_command,
     monitor_environment,
-    watch_of,
+    monitor_setup,
 )
 from tracker.live.dead_man.monitor import MonitorSetup
 
@@ -32,19 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reset",
         action="store_true",
-        help="do not watch: reset the gate's latch, once it is known why it was set",
+        help="run no monitor: reset the gate's latch, once it is known why it was set",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Become the monitor, or reset the latch; 1 when the latch stays set."""
+    """Become the monitor, or reset the latch; return 1 if the latch stays set."""
     configuration = load_configuration(args.config)
     settings = configuration.operation.monitor
-    watch = watch_of(configuration, settings.page or default_page())
+    setup = monitor_setup(configuration, settings.page or default_page())
     if args.reset:
         wire = configuration.wires.settings("gate") if configuration.wires else None
         assert isinstance(wire, ModbusWire)
-        return _reset(args.config, watch, wire.session.reset_coil)
+        return _reset(args.config, setup, wire.session.reset_coil)
     if settings.start != "apart":
         raise ConfigurationError(
             [
@@ -53,32 +53,32 @@ def run(args: argparse.Namespace) -> int:
             ]
         )
     sys.stdout.flush()
-    command = monitor_command(watch)
+    command = monitor_command(setup)
     os.execve(command[0], command, monitor_environment())
     raise AssertionError("execve does not return")
 
 
-def _reset(config: Path, watch: MonitorSetup, reset_coil: int | None) -> int:
-    if reset_coil is None or watch.trip_coil < 0:
+def _reset(config: Path, setup: MonitorSetup, reset_coil: int | None) -> int:
+    if reset_coil is None or setup.trip_coil < 0:
         raise ConfigurationError(
             [f"{config}: wires.gate.session.reset_coil: none; reset the latch with its key"]
         )
     try:
-        with socket.create_connection((watch.host, watch.port), ANSWER_S) as wire:
-            tripped = _pulse(wire, watch, reset_coil)
+        with socket.create_connection((setup.host, setup.port), ANSWER_S) as wire:
+            tripped = _pulse(wire, setup, reset_coil)
     except (OSError, ValueError) as error:
-        raise LinkError(f"gate tcp://{watch.host}:{watch.port}: {error}") from None
+        raise LinkError(f"gate tcp://{setup.host}:{setup.port}: {error}") from None
     print("the gate's latch is still set" if tripped else "the gate's latch is reset")
     return 1 if tripped else 0
 
 
-def _pulse(wire: socket.socket, watch: MonitorSetup, reset_coil: int) -> bool:
-    """Trip off, reset on and off again; whether the latch is set then."""
-    _ask(wire, write_bit(1, watch.unit, watch.trip_coil, False))
-    _ask(wire, write_bit(2, watch.unit, reset_coil, True))
+def _pulse(wire: socket.socket, setup: MonitorSetup, reset_coil: int) -> bool:
+    """Switch trip off, then reset on and off; tell whether the latch is still set."""
+    _ask(wire, write_bit(1, setup.unit, setup.trip_coil, False))
+    _ask(wire, write_bit(2, setup.unit, reset_coil, True))
     time.sleep(0.1)  # a relay's time
-    _ask(wire, write_bit(3, watch.unit, reset_coil, False))
-    return bool(_ask(wire, read_bit(4, watch.unit, READ_INPUTS, watch.tripped_input)))
+    _ask(wire, write_bit(3, setup.unit, reset_coil, False))
+    return bool(_ask(wire, read_bit(4, setup.unit, READ_INPUTS, setup.tripped_input)))
 
 
 def _ask(wire: socket.socket, telegram: bytes) -> bool | None:

@@ -1,7 +1,7 @@
-"""What the monitor takes the beam for: one table, and the look at the page that finds a row true.
+"""The conditions for which the monitor takes the beam: one table, and the function that checks it.
 
-Everything here is a comparison of numbers. It shares no code with the engine, whose own limits
-are tighter: what the engine does right, the monitor never sees.
+Everything here compares numbers. It shares no code with the engine. The limits of the engine are
+tighter, so the monitor acts only when the engine has failed.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ MS = 1_000_000
 
 
 class Condition(NamedTuple):
-    """One row: its name, whether the gate stays shut until a person resets it, and the words."""
+    """One row: name, whether the gate's latch is set until a person resets it, and the message."""
 
     name: str
     latches: bool
     words: str
 
 
-SILENT, STAYS_ON, BLIND, ASTRAY, NOT_TRACKING = range(1, 6)
+SILENT, STAYS_ON, BLIND, OUTSIDE, NOT_TRACKING = range(1, 6)
 CONDITIONS: dict[int, Condition] = {
     SILENT: Condition("heartbeat", False, "controller silent for {:.0f} ms"),
     STAYS_ON: Condition("read-back", True, "beam on {:.0f} ms after its permit ended"),
     BLIND: Condition("surrogate", True, "breathing signal {:.0f} ms old under a permit"),
-    ASTRAY: Condition("envelope", True, "demand {:.1f} mm outside its envelope"),
+    OUTSIDE: Condition("envelope", True, "demand {:.1f} mm outside its envelope"),
     NOT_TRACKING: Condition("state", True, "beam permitted {:.0f} ms while not tracking"),
 }
-"""A silent controller alone does not latch: it may have been a stall, the beam is off, and the
-controller holds for it when it comes back. Every other row means that something is broken."""
+"""A silent controller does not set the latch: it may have been a stall. The beam is off then, and
+the controller holds when it works again. Every other row means that something is broken."""
 
 
 class MonitorLimits(NamedTuple):
-    """The monitor's limits; those of the demand are the guard's, each axis for itself."""
+    """The limits of the monitor; position and speed are those of the guard, for each axis alone."""
 
     heartbeat_ms: float
     readback_ms: float
@@ -45,27 +45,27 @@ class MonitorLimits(NamedTuple):
 
 
 class MonitorFinding(NamedTuple):
-    """A condition that holds, and by how much."""
+    """A condition that is met: its number, and the value that the message shows."""
 
     condition: int
     value: float
 
 
 SLACK_MM = 0.5
-"""Two demands of one moment may differ by rounding and by the guard's own step of time."""
+"""Allowed in addition: rounding, and the time step of the guard."""
 APART_NS = 300 * MS
-"""Demands further apart than this are of two motions."""
+"""Demands further apart in time belong to two motions."""
 
 
 class Envelope:
-    """Follows the demands: in reach, and none further from the last than speed allows."""
+    """Compares each demand with the position limit, and each step with the speed limit."""
 
     def __init__(self, limits: MonitorLimits) -> None:
         self._limits = limits
         self._last: tuple[int, tuple[float, float, float]] | None = None
 
     def outside_mm(self, record: DaemonRecord) -> float:
-        """How far outside the newest demand is; 0: inside, or there is none."""
+        """Return how far the newest demand is outside, in mm; 0: inside, or there is none."""
         if record.demand_ns < 0:
             self._last = None
             return 0.0
@@ -84,7 +84,7 @@ class Envelope:
 def judge(
     now_ns: int, record: DaemonRecord, beam_on: bool, outside_mm: float, limits: MonitorLimits
 ) -> MonitorFinding | None:
-    """The first row that is true now; only while there is beam, or a permit for it."""
+    """Return the first condition that is met now; only while there is beam or a permit."""
     permitted = now_ns < record.permit_until_ns
     if not beam_on and not permitted:
         return None
@@ -95,11 +95,11 @@ def judge(
         return MonitorFinding(STAYS_ON, over_ms)
     if silent_ms > limits.heartbeat_ms:
         return MonitorFinding(SILENT, silent_ms)
-    # Once the controller holds for it, the read-back follows within a few rounds; see STAYS_ON.
+    # After the controller holds for this, the read-back follows in a few rounds; see STAYS_ON.
     if permitted and blind_ms > limits.surrogate_ms:
         return MonitorFinding(BLIND, blind_ms)
     if outside_mm > 0.0:
-        return MonitorFinding(ASTRAY, outside_mm)
+        return MonitorFinding(OUTSIDE, outside_mm)
     if permitted and not record.tracking:
         return MonitorFinding(NOT_TRACKING, (record.permit_until_ns - now_ns) / MS)
     return None

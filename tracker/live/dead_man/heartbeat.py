@@ -1,8 +1,8 @@
-"""The daemon's side of the dead man: its heartbeat on the page, and whether the monitor lives.
+"""The daemon's side of the dead man: it writes the heartbeat and checks that the monitor works.
 
-What the daemon receives and sends is noted as it happens and written at the end of each tick. A
-monitor that falls silent, does not reach the gate or finds the gate's latch set is a link that
-is down, which the engine holds for; one that ended by itself is started again.
+What the daemon receives and sends is noted as it happens, and written to the shared page at the end
+of each tick. If the monitor is silent, does not reach the gate or finds the gate's latch set, its
+link is reported down, and the engine holds. A monitor that ended by itself is started again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hal.messages import BeamStatus, BeltSample, MarkerFrame
 from hal.modbus.driver import ModbusWire
 from hal.transports import Tcp, parse_address
 from tracker.config import Configuration, ConfigurationError
-from tracker.core.safety.watch import MONITOR
+from tracker.core.safety.situation import MONITOR
 from tracker.daemon_settings import Monitor
 from tracker.live.dead_man.conditions import CONDITIONS
 from tracker.live.dead_man.monitor import MonitorSetup
@@ -39,8 +39,8 @@ RESET = "look why, then: tidetrack monitor CONFIG --reset"
 _ROOT = Path(__file__).parent.parent.parent
 
 
-def watch_of(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
-    """What a monitor is told; raises `ConfigurationError` where there is no gate to watch."""
+def monitor_setup(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
+    """Return the settings of a monitor; raises `ConfigurationError` without a gate on TCP."""
     wire = None if configuration.wires is None else configuration.wires.settings("gate")
     if not isinstance(wire, ModbusWire):
         raise ConfigurationError(
@@ -71,19 +71,19 @@ def watch_of(configuration: Configuration, page: str, parent: int = 0) -> Monito
     )
 
 
-def monitor_command(watch: MonitorSetup) -> list[str]:
-    """The command line of a monitor."""
-    return [sys.executable, "-m", "tracker.live.dead_man.monitor", watch.as_json()]
+def monitor_command(setup: MonitorSetup) -> list[str]:
+    """Return the command line of a monitor."""
+    return [sys.executable, "-m", "tracker.live.dead_man.monitor", setup.as_json()]
 
 
 def monitor_environment() -> dict[str, str]:
-    """The environment it finds this program in."""
+    """Return the environment in which the monitor finds this program."""
     path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path}
 
 
 class DeadMan:
-    """A context manager around the run: it starts the monitor and ends it last."""
+    """Starts the monitor and writes the heartbeat; a context manager around the run."""
 
     def __init__(
         self,
@@ -107,14 +107,14 @@ class DeadMan:
         self._permit_until_ns = self._surrogate_ns = self._beam_ns = -1
         self._beam_on = False
         self._demand: tuple[int, float, float, float] = (-1, 0.0, 0.0, 0.0)
-        self._said = ""
-        self._takings = 0
+        self._said: str = ""
+        self._takings: int = 0
         self.up = False
-        """The monitor lives, reaches the gate, and the gate's latch is not set."""
+        """The monitor works, reaches the gate, and the gate's latch is not set."""
 
     @property
     def pid(self) -> int | None:
-        """The monitor's process, where it is ours."""
+        """The process of the monitor; ``None`` if this run did not start it."""
         return None if self._process is None else self._process.pid
 
     def __enter__(self) -> Self:
@@ -141,7 +141,7 @@ class DeadMan:
             self._page.close()
             os.close(self._descriptor)
 
-    def arrived(self, event: Event) -> None:
+    def on_arrival(self, event: Event) -> None:
         """Note what a device reported."""
         if isinstance(event, BeltSample) or (
             isinstance(event, MarkerFrame) and any(event.markers_mm)
@@ -150,8 +150,8 @@ class DeadMan:
         elif isinstance(event, BeamStatus):
             self._beam_ns, self._beam_on = event.t_ns + self._start_ns, event.on
 
-    def sent(self, command: Command) -> None:
-        """Note what a device was told."""
+    def on_command(self, command: Command) -> None:
+        """Note a command that was sent to a device."""
         match command:
             case SendPermit():
                 self._permit_until_ns = command.until_ns + self._start_ns
@@ -166,7 +166,7 @@ class DeadMan:
                 pass
 
     def beat(self, now_ns: int, tracking: bool) -> list[LinkChanged]:
-        """Say that the daemon lives; tell how the monitor is, where that has changed."""
+        """Write the heartbeat; return what has changed about the monitor."""
         if self._page is None:
             return []
         at_ns = now_ns + self._start_ns
@@ -199,23 +199,23 @@ class DeadMan:
         return news
 
     def _trouble(self, at_ns: int, record: MonitorRecord) -> tuple[str, str]:
-        """What is wrong with the monitor, and the same with its numbers; empty: nothing."""
+        """Return what is wrong with the monitor, and the same with numbers; empty if nothing is."""
         silent_ms = (at_ns - record.beat_ns) / 1e6
         if record.beat_ns < 0:
             return "starting", "has not spoken yet"
         if silent_ms > self._settings.lost_ms:
             return "silent", f"silent for {silent_ms:.0f} ms, limit {self._settings.lost_ms:g} ms"
         if not record.reaches_gate:
-            return "astray", "does not reach the gate on its own connection"
+            return "no gate", "does not reach the gate on its own connection"
         if record.tripped:
             return "tripped", f"the gate's latch is set ({_words(record)}); {RESET}"
         return "", ""
 
     def _start(self) -> None:
-        watch = watch_of(self._configuration, str(self._descriptor), os.getpid())
+        setup = monitor_setup(self._configuration, str(self._descriptor), os.getpid())
         with self._elsewhere():
             self._process = subprocess.Popen(
-                monitor_command(watch),
+                monitor_command(setup),
                 pass_fds=[self._descriptor],
                 stdin=subprocess.DEVNULL,
                 env=monitor_environment(),
@@ -230,7 +230,7 @@ class DeadMan:
 
 
 def default_page() -> str:
-    """Where a monitor that stands by itself meets the daemon, unless a path is set."""
+    """Return the path of the page shared with a monitor that was started by itself."""
     return str(Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / "tidetrack-page")
 
 

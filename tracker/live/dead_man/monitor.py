@@ -1,12 +1,12 @@
-"""The monitor: a process that watches the daemon and can do one thing, take the beam away.
+"""The monitor: a process that checks the daemon and can do one thing, take the beam away.
 
     python -m tracker.live.dead_man.monitor '{"page": "3", ...}'  # a `MonitorSetup` as JSON
 
-It has a code path of its own: no event loop, no engine, no driver, no numbers library; a page of
-shared memory to see the daemon by, and a Modbus connection of its own to the gate. Its rounds are
-10 ms apart. What it takes the beam for stands in `tracker.live.dead_man.conditions`. It takes it by
-switching the permit's coil off and, where the row says so, by setting the gate's latch, which
-only a person resets. It never switches anything on.
+It shares no code path with the controller: no event loop, engine, driver or numerical library. It
+reads a page of shared memory that the daemon writes, and has a Modbus connection of its own to the
+gate. It checks every 10 ms. The conditions are in `tracker.live.dead_man.conditions`. It takes the
+beam by switching the permit's coil off and, where the condition says so, by setting the gate's
+latch, which only a person resets. It never switches the beam on.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from tracker.live.scheduling import prefer
 ROUND_NS = 10 * MS
 READING_NS = 20 * MS
 SILENT_NS = 150 * MS
-"""A gate that has not answered for so long is out of reach."""
+"""A gate that has not answered for so long counts as not reached."""
 AGAIN_NS = 200 * MS
 LINGER_NS = 2_000 * MS
-"""How long the monitor outlives a daemon that died, to see the beam off."""
+"""How long the monitor goes on after the daemon has died, to switch the beam off."""
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorSetup:
-    """All the monitor is told; ``page`` is a descriptor's number or a path."""
+    """The settings of a monitor; ``page`` is the number of a file descriptor, or a path."""
 
     page: str
     host: str
@@ -62,14 +62,14 @@ class MonitorSetup:
     speed_mm_s: float
     priority: int = 60
     parent: int = 0
-    """The daemon that started it, whose end is its own; 0: it stands by itself."""
+    """Process of the daemon that started it, after which it ends; 0: it was started by itself."""
 
     def as_json(self) -> str:
-        """As the process takes it."""
+        """Return the settings as the argument of the process."""
         return json.dumps(asdict(self))
 
     def limits(self) -> MonitorLimits:
-        """Those of the conditions."""
+        """Return the limits of the conditions."""
         return MonitorLimits(
             self.heartbeat_ms,
             self.readback_ms,
@@ -80,11 +80,11 @@ class MonitorSetup:
 
 
 class Channel:
-    """The monitor's own connection to the gate; nothing here waits."""
+    """The monitor's own connection to the gate; no call waits."""
 
-    def __init__(self, watch: MonitorSetup) -> None:
-        self._watch = watch
-        self._reading = READ_INPUTS if watch.reads_input else READ_COILS
+    def __init__(self, setup: MonitorSetup) -> None:
+        self._setup = setup
+        self._reading = READ_INPUTS if setup.reads_input else READ_COILS
         self._socket: socket.socket | None = None
         self._replies = ModbusReplies()
         self._asked: dict[int, str] = {}
@@ -95,17 +95,17 @@ class Channel:
         self.tripped = False
 
     def reaches(self, now_ns: int) -> bool:
-        """Whether the gate has answered lately."""
+        """Tell whether the gate has answered lately."""
         return self.answered_ns >= 0 and now_ns - self.answered_ns <= SILENT_NS
 
     def round(self, now_ns: int) -> None:
-        """Take what came; ask again for beam and latch; open again what is broken."""
+        """Read the replies, ask again for beam and latch, connect again after an error."""
         if self._socket is None:
             if now_ns - self._opened_ns >= AGAIN_NS:
                 self._open(now_ns)
             return
         try:
-            self._take(now_ns)
+            self._read(now_ns)
         except (OSError, ValueError):
             self._close()
             return
@@ -113,22 +113,22 @@ class Channel:
             self._close()
         elif now_ns - self._read_ns >= READING_NS:
             self._read_ns = now_ns
-            self._ask("beam", self._reading, self._watch.readback_address)
-            if self._watch.trip_coil >= 0:
-                self._ask("tripped", READ_INPUTS, self._watch.tripped_input)
+            self._ask("beam", self._reading, self._setup.readback_address)
+            if self._setup.trip_coil >= 0:
+                self._ask("tripped", READ_INPUTS, self._setup.tripped_input)
 
     def take_beam(self, latch: bool) -> None:
-        """Permit's coil off, and the latch set; repeated each round until the gate shows it."""
-        self._write(self._watch.coil, False)
-        if latch and self._watch.trip_coil >= 0:
-            self._write(self._watch.trip_coil, True)
+        """Switch the permit's coil off and, with ``latch``, set the latch; repeated each round."""
+        self._write(self._setup.coil, False)
+        if latch and self._setup.trip_coil >= 0:
+            self._write(self._setup.trip_coil, True)
 
     def release_trip_coil(self) -> None:
-        """End the pulse; the latch stays."""
-        self._write(self._watch.trip_coil, False)
+        """End the pulse; the latch stays set."""
+        self._write(self._setup.trip_coil, False)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._close()
 
     def _open(self, now_ns: int) -> None:
@@ -138,7 +138,7 @@ class Channel:
         try:
             wire.setblocking(False)
             wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            wire.connect_ex((self._watch.host, self._watch.port))
+            wire.connect_ex((self._setup.host, self._setup.port))
         except OSError:
             wire.close()
             return
@@ -149,7 +149,7 @@ class Channel:
         if wire is not None:
             wire.close()
 
-    def _take(self, now_ns: int) -> None:
+    def _read(self, now_ns: int) -> None:
         assert self._socket is not None
         try:
             data = self._socket.recv(4096)
@@ -161,7 +161,7 @@ class Channel:
             asked = self._asked.pop(reply.transaction, "")
             self.answered_ns = now_ns
             if asked == "beam":
-                self.beam_on = bool(reply.bit)  # none: the watchdog has bitten, outputs are off
+                self.beam_on = bool(reply.bit)  # no bit: the outputs are off
             elif asked == "tripped" and reply.bit is not None:
                 self.tripped = reply.bit
 
@@ -170,11 +170,11 @@ class Channel:
             self._asked.clear()  # a gate that leaves questions unanswered is found silent
         self._transaction = self._transaction % 0xFFFF + 1
         self._asked[self._transaction] = what
-        self._send(read_bit(self._transaction, self._watch.unit, function, address))
+        self._send(read_bit(self._transaction, self._setup.unit, function, address))
 
     def _write(self, address: int, on: bool) -> None:
         self._transaction = self._transaction % 0xFFFF + 1
-        self._send(write_bit(self._transaction, self._watch.unit, address, on))
+        self._send(write_bit(self._transaction, self._setup.unit, address, on))
 
     def _send(self, data: bytes) -> None:
         if self._socket is not None:
@@ -187,14 +187,14 @@ class Channel:
 
 
 class BeamMonitor:
-    """One round after the other: look, judge, act, say what was done."""
+    """Reads, judges, acts and reports, once each round."""
 
-    def __init__(self, watch: MonitorSetup, page: SharedPage) -> None:
+    def __init__(self, setup: MonitorSetup, page: SharedPage) -> None:
         self._page = page
-        self._limits = watch.limits()
-        self._latch = watch.trip_coil >= 0
+        self._limits = setup.limits()
+        self._latch = setup.trip_coil >= 0
         self._envelope = Envelope(self._limits)
-        self._channel = Channel(watch)
+        self._channel = Channel(setup)
         self._taken = MonitorFinding(0, 0.0)
         self._latching = False
         self._beats = self._takings = 0
@@ -202,7 +202,7 @@ class BeamMonitor:
         self.channel = self._channel
 
     def round(self, now_ns: int) -> None:
-        """One look at daemon and gate, and what follows."""
+        """Check daemon and gate once, and act."""
         channel = self._channel
         record = self._page.daemon()
         channel.round(now_ns)
@@ -221,7 +221,7 @@ class BeamMonitor:
                 self._latching = False
                 channel.release_trip_coil()
             elif found is None:
-                channel.take_beam(True)  # owed: the gate did not take it yet
+                channel.take_beam(True)  # the gate has not set its latch yet
         self._beats += 1
         self._page.write_monitor(
             MonitorRecord(
@@ -237,9 +237,9 @@ class BeamMonitor:
         )
 
 
-def watch_on(watch: MonitorSetup, page: SharedPage) -> None:
-    """Rounds until SIGTERM, or until the daemon that started this one is gone and the beam off."""
-    monitor = BeamMonitor(watch, page)
+def monitor_until_ended(setup: MonitorSetup, page: SharedPage) -> None:
+    """Check each round until SIGTERM, or until `LINGER_NS` after the parent daemon has ended."""
+    monitor = BeamMonitor(setup, page)
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     orphaned_ns = -1
@@ -248,7 +248,7 @@ def watch_on(watch: MonitorSetup, page: SharedPage) -> None:
         while not ended:
             now_ns = time.monotonic_ns()
             monitor.round(now_ns)
-            if watch.parent and os.getppid() != watch.parent:
+            if setup.parent and os.getppid() != setup.parent:
                 orphaned_ns = now_ns if orphaned_ns < 0 else orphaned_ns
                 if now_ns - orphaned_ns > LINGER_NS:
                     return
@@ -262,18 +262,18 @@ def watch_on(watch: MonitorSetup, page: SharedPage) -> None:
 
 
 def main() -> int:
-    """Watch what the first argument says."""
-    watch = MonitorSetup(**json.loads(sys.argv[1]))
-    if watch.parent:
+    """Run the monitor with the settings of the first argument."""
+    setup = MonitorSetup(**json.loads(sys.argv[1]))
+    if setup.parent:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon's to answer
-    prefer(watch.priority)
-    descriptor = int(watch.page) if watch.page.isdigit() else named_page(watch.page)
+    prefer(setup.priority)
+    descriptor = int(setup.page) if setup.page.isdigit() else named_page(setup.page)
     with SharedPage(descriptor) as page:
         os.close(descriptor)
         gc.collect()
         gc.freeze()
         gc.disable()
-        watch_on(watch, page)
+        monitor_until_ended(setup, page)
     return 0
 
 

@@ -1,9 +1,9 @@
-"""The page daemon and monitor share: two records of fixed layout, each with a sum over itself.
+"""The memory that daemon and monitor share: two records of fixed layout, each with a checksum.
 
-Each side writes one record and reads the other's. A record is copied in and out in one piece; a
-reader that meets a half-written one sees that the sum does not hold and keeps what it had, so a
-writer frozen in the middle is a writer that fell silent. Moments are nanoseconds of the system's
-monotonic clock, which all processes share; -1: none.
+Each side writes one record and reads the other. A record is copied in one piece. A reader that
+finds a half-written record sees a wrong checksum and keeps the last one, so a writer that stopped
+in the middle looks silent. Times are nanoseconds of the system's monotonic clock, which all
+processes share; -1: none.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ _TRIES = 3
 
 
 class DaemonRecord(NamedTuple):
-    """What the daemon says at the end of each tick."""
+    """What the daemon writes at the end of each tick."""
 
     beats: int = 0
     beat_ns: int = -1
     permit_until_ns: int = -1
     surrogate_ns: int = -1
-    """Arrival of the newest sample of camera or belt that was one."""
+    """Arrival of the newest valid sample of camera or belt."""
     beam_ns: int = -1
-    """Arrival of the newest read-back the daemon's own driver brought."""
+    """Arrival of the newest beam read-back from the daemon's own driver."""
     demand_ns: int = -1
     demand_x_mm: float = 0.0
     demand_y_mm: float = 0.0
     demand_z_mm: float = 0.0
     tracking: bool = False
-    """The session is in a state in which the beam may be permitted."""
+    """The session is in the state in which the beam may be permitted."""
     beam_on: bool = False
 
 
 class MonitorRecord(NamedTuple):
-    """What the monitor says in each of its rounds."""
+    """What the monitor writes in each of its rounds."""
 
     beats: int = 0
     beat_ns: int = -1
     takings: int = 0
-    """How many times it took the beam."""
+    """How many times it has taken the beam."""
     reaches_gate: bool = False
     """Its own channel to the gate answers."""
     beam_on: bool = False
     tripped: bool = False
     """The gate's latch is set."""
     condition: int = 0
-    """Number of the condition the beam was last taken for, counted from 1; 0: never yet."""
+    """Number of the condition for which it last took the beam, from 1; 0: never."""
     value: float = 0.0
-    """And how much of it there was."""
+    """The value of that condition."""
 
 
 class SharedPage:
-    """The shared memory, through a file descriptor of at least `PAGE_BYTES`."""
+    """The shared memory of a file descriptor of at least `PAGE_BYTES`."""
 
     def __init__(self, descriptor: int) -> None:
         self._memory = mmap.mmap(descriptor, PAGE_BYTES)
@@ -68,15 +68,15 @@ class SharedPage:
         self._monitor = MonitorRecord()
 
     def write_daemon(self, record: DaemonRecord) -> None:
-        """The daemon's turn."""
+        """Write the record of the daemon."""
         self._write(_DAEMON_AT, _TICKED.pack(*record))
 
     def write_monitor(self, record: MonitorRecord) -> None:
-        """The monitor's turn."""
+        """Write the record of the monitor."""
         self._write(_MONITOR_AT, _WATCHED.pack(*record))
 
     def daemon(self) -> DaemonRecord:
-        """The newest whole record of the daemon."""
+        """Return the newest complete record of the daemon."""
         found = self._read(_DAEMON_AT, _TICKED)
         if found is not None:
             self._daemon = DaemonRecord(
@@ -85,7 +85,7 @@ class SharedPage:
         return self._daemon
 
     def monitor(self) -> MonitorRecord:
-        """The newest whole record of the monitor."""
+        """Return the newest complete record of the monitor."""
         found = self._read(_MONITOR_AT, _WATCHED)
         if found is not None:
             flags = map(bool, found[3:6])
@@ -93,7 +93,7 @@ class SharedPage:
         return self._monitor
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Unmap the memory."""
         self._memory.close()
 
     def __enter__(self) -> Self:
@@ -116,14 +116,14 @@ class SharedPage:
 
 
 def anonymous_page() -> int:
-    """A descriptor of a page without a name: gone with the last process that has it."""
+    """Return a descriptor of memory without a name; it ends with the last process that has it."""
     descriptor = os.memfd_create("tidetrack-page")
     os.ftruncate(descriptor, PAGE_BYTES)
     return descriptor
 
 
 def named_page(path: str) -> int:
-    """A descriptor of a page by its path, for two processes of which neither starts the other."""
+    """Return a descriptor of the memory at a path, for processes that do not start each other."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     os.ftruncate(descriptor, PAGE_BYTES)
     return descriptor

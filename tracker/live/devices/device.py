@@ -1,4 +1,4 @@
-"""A device as the daemon sees it, wherever its conversation runs: in the loop or beside it."""
+"""A device as the daemon sees it, whether it runs in the loop or in a process of its own."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     identity: str = ""
     counts: LinkCounts = msgspec.field(default_factory=LinkCounts)
     arrival: DurationFigures = DurationFigures()
-    """Bytes in until everything that follows is done: sample handled, reply sent."""
+    """From the arrival of bytes until the sample is handled and the reply is sent."""
     command: DurationFigures = DurationFigures()
-    """A command given until its bytes are out or wait for the device's turn."""
+    """From a command until its bytes are sent, or wait for the device's turn."""
     hop: DurationFigures = DurationFigures()
-    """A demand's moment in the controller until the conversation has it."""
+    """From the moment of a demand in the controller until the conversation has it."""
     late_replies: int | None = None
-    """Of a device that keeps its own beat: replies it counted as late, of ``cycles``."""
+    """The replies that a device with cycles of its own counted as late, out of ``cycles``."""
     cycles: int | None = None
 
 
 class Device(Protocol):
-    """One device, kept connected by `run` until that is cancelled."""
+    """One device; `run` keeps it connected until it is cancelled."""
 
     @property
     def device(self) -> str:
@@ -55,12 +55,15 @@ class Device(Protocol):
         ...
 
     def figures(self) -> DeviceFigures:
-        """What was counted so far."""
+        """Return what was counted so far."""
         ...
 
 
 class TimedLink(Link):
-    """A link that knows how long its work takes; ``arrival_cost_ns``: that of the newest bytes."""
+    """A link that measures how long its work takes.
+
+    ``arrival_cost_ns`` is how long the newest bytes took.
+    """
 
     def __init__(
         self,
@@ -80,13 +83,13 @@ class TimedLink(Link):
         self._cycles_before = self._cycles_now = 0
 
     def figures(self) -> DeviceFigures:
-        """What was counted so far."""
+        """Return what was counted so far."""
         talk = self.conversation
         version = getattr(talk, "version", "")
         identity = getattr(talk, "identity", "") or (f"version {version}" if version else "")
-        has_beat = hasattr(talk, "late_packets")
-        if has_beat:
-            self._follow_beat()
+        has_cycles = hasattr(talk, "late_packets")
+        if has_cycles:
+            self._note_cycles()
         return DeviceFigures(
             device=self.device,
             identity=identity,
@@ -94,8 +97,8 @@ class TimedLink(Link):
             arrival=self._arrival.figures(),
             command=self._command.figures(),
             hop=self._hop.figures(),
-            late_replies=self._late_before + self._late_now if has_beat else None,
-            cycles=self._cycles_before + self._cycles_now if has_beat else None,
+            late_replies=self._late_before + self._late_now if has_cycles else None,
+            cycles=self._cycles_before + self._cycles_now if has_cycles else None,
         )
 
     def obey(self, command: Command) -> None:
@@ -113,12 +116,12 @@ class TimedLink(Link):
 
     def _report_down(self, detail: str) -> None:
         if self.up and hasattr(self.conversation, "late_packets"):
-            self._follow_beat()
+            self._note_cycles()
             self._late_before += self._late_now
             self._cycles_before += self._cycles_now
         super()._report_down(detail)
 
-    def _follow_beat(self) -> None:
-        """The conversation counts anew with each of its runs."""
+    def _note_cycles(self) -> None:
+        """Note the counts of this run; the conversation counts from 0 in each run."""
         self._late_now = getattr(self.conversation, "late_packets", 0)
         self._cycles_now = getattr(self.conversation, "cycles", 0)

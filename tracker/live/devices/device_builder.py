@@ -7,13 +7,13 @@ from collections.abc import Callable
 from hal.driver import OnWire, WithLibrary, WithThreads
 from hal.errors import DeviceError
 from hal.ports import Conversation
-from hal.transports import Serial, Tcp, Udp, parse_address
+from hal.transports import Address, Serial, Tcp, Udp, parse_address
 from tracker.live.devices.device import Device, HandOver, TimedLink
 from tracker.live.devices.device_plan import DevicePlan
 from tracker.live.devices.library_link import LibraryLink
 from tracker.live.devices.picture_link import PictureLink
 
-SCHEMES = {Tcp: "tcp", Udp: "udp", Serial: "serial"}
+SCHEMES: dict[type[Address], str] = {Tcp: "tcp", Udp: "udp", Serial: "serial"}
 
 
 def build_device(plan: DevicePlan, clock: Callable[[], int], hand_over: HandOver) -> Device:

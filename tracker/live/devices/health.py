@@ -1,4 +1,4 @@
-"""How each device is: link, rate, age, delay and loss of its messages over the last seconds."""
+"""The health of each device: link, rate, age, delay and loss of its messages, last seconds."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from tracker.api.schema import DeviceHealth
 from tracker.core.settings import Controller
 from tracker.core.surrogate.timebase import Timebase
 from tracker.live.windows import Lengths, Rate
+from tracker.wires import OTHER_SECTIONS, device_section
 
 MOST_LOST = 50
-"""A gap in a counter that is longer is another beginning, not a loss."""
+"""A longer gap in a counter is a restart of the counter, not a loss."""
 
 
 class OneDevice:
     """What one device sent."""
 
     def __init__(self, device: str, role: str, new_timebase: Callable[[], Timebase] | None) -> None:
-        """``new_timebase``: of a sensor that counts, else its delay is not known here."""
+        """``new_timebase`` makes the time base of a sensor that counts; ``None``: it has none."""
         self.device, self.role = device, role
         self.up = False
         self.detail = ""
@@ -39,15 +40,15 @@ class OneDevice:
         self._new_timebase = new_timebase
         self._timebase: Timebase | None = None
 
-    def link(self, changed: LinkChanged) -> None:
-        """The link went up or down."""
+    def note_link(self, changed: LinkChanged) -> None:
+        """Note that the link went up or down."""
         self.up, self.detail = changed.up, changed.detail
         self.came.forget()
         self._lost.forget()
         self._ticks = self._timebase = None
 
-    def sample(self, sample: Sample) -> None:
-        """A message came."""
+    def note_sample(self, sample: Sample) -> None:
+        """Note a message."""
         now_ns = sample.t_ns
         self.came.add(now_ns)
         match sample:
@@ -68,7 +69,7 @@ class OneDevice:
                 pass
 
     def health(self, now_ns: int) -> DeviceHealth:
-        """How it is now."""
+        """Return its health now."""
         rate_hz, lost_hz = self.came.per_s(now_ns), self._lost.per_s(now_ns)
         newest_ns = self.came.newest_ns
         (delay_ms,) = self._delays.quantiles_ms(now_ns, 0.5)
@@ -86,20 +87,20 @@ class OneDevice:
 
 
 class DeviceHealths:
-    """All of them, by name."""
+    """The health of every device, by its name."""
 
     def __init__(self, controller: Controller, roles: dict[str, str]) -> None:
+        """``roles`` holds the device's name by its section of the configuration."""
         self._by_name: dict[str, OneDevice] = {}
-        sensors = {"camera": controller.camera, "belt": controller.belt}
-        for role, device in roles.items():
-            sensor = sensors.get(role)
-
-            def timebase(rate_hz: float, delay_ms: float) -> Callable[[], Timebase]:
-                return lambda: Timebase(1e9 / rate_hz, round(delay_ms * 1e6))
-
-            new = None if sensor is None else timebase(sensor.rate_hz, sensor.delay_ms)
-            self._by_name[device] = OneDevice(device, role, new)
-        self._breathing = [self._by_name[roles[role]] for role in sensors if role in roles]
+        self._breathing: list[OneDevice] = []
+        for section, device in roles.items():
+            new_timebase = None
+            if section not in OTHER_SECTIONS:
+                source = device_section(controller, section)
+                new_timebase = _timebase_of(source.rate_hz, source.delay_ms)
+            one = self._by_name[device] = OneDevice(device, section, new_timebase)
+            if new_timebase is not None:
+                self._breathing.append(one)
         self.samples = 0
 
     def sample(self, event: Event) -> None:
@@ -108,43 +109,48 @@ class DeviceHealths:
             self.samples += 1
             device = self._by_name.get(event.device)
             if device is not None:
-                device.sample(event)
+                device.note_sample(event)
 
     def bad(self, sample: BadSample) -> None:
-        """Note that something came that was no sample."""
+        """Note that a device sent something that is no sample."""
         device = self._by_name.get(sample.device)
         if device is not None:
             device.bad += 1
 
     def link(self, changed: LinkChanged) -> None:
-        """Note a link; one that is no device's own (the monitor's) gets a row of its own."""
+        """Note a link; one that belongs to no device (the monitor's) gets a row of its own."""
         device = self._by_name.get(changed.device)
         if device is None:
             device = self._by_name[changed.device] = OneDevice(changed.device, "", None)
-        device.link(changed)
+        device.note_link(changed)
 
     @property
     def newest_breath_ns(self) -> int | None:
-        """When the newest sample of breathing came."""
+        """When the newest sample of any surrogate source came."""
         seen = [each.came.newest_ns for each in self._breathing if each.came.newest_ns is not None]
         return max(seen, default=None)
 
     @property
     def bad_total(self) -> int:
-        """Everything that came and was no sample."""
+        """How much came that was no sample."""
         return sum(each.bad for each in self._by_name.values())
 
     @property
     def down(self) -> list[str]:
-        """Devices that are not connected."""
+        """The devices that are not connected."""
         return [name for name, each in self._by_name.items() if not each.up]
 
     def all(self, now_ns: int) -> tuple[DeviceHealth, ...]:
-        """How each is now."""
+        """Return the health of each device now."""
         return tuple(each.health(now_ns) for each in self._by_name.values())
 
 
+def _timebase_of(rate_hz: float, delay_ms: float) -> Callable[[], Timebase]:
+    """Return what makes a new time base for a sensor."""
+    return lambda: Timebase(1e9 / rate_hz, round(delay_ms * 1e6))
+
+
 def _missed(before: int, now: int) -> int:
-    """How many numbers of a counter did not come."""
+    """Return how many numbers of a counter did not come."""
     gap = now - before - 1
     return gap if 0 < gap <= MOST_LOST else 0

@@ -1,13 +1,13 @@
-"""Demand to motion: an actuator's latency out of what was demanded and what it did.
+"""Measure an actuator's latency from what was demanded and how it moved.
 
-A chirp, sine with rising frequency, is demanded along one axis. The cross-correlation of demand
-and position gives the delay to some milliseconds; its Fourier transform gives the delay at each
-frequency, which for a mechanical follower is not the same everywhere:
+A chirp (a sine of rising frequency) is demanded along one axis. The cross-correlation of demand
+and position gives the delay to a few milliseconds. Its Fourier transform gives the delay at each
+frequency ``w``, which is not the same for all of them:
 
     delay(w) = latency + c w^2 + ...        (an even function, for dead time and followers alike)
 
-Fitted where ``w latency`` is below `SLOW_RAD`, the latency is what the controller means by it:
-demand sent to motion done, for slow motion.
+The fit uses the frequencies with ``w latency`` below `SLOW_RAD`. Its value at ``w = 0`` is what
+the controller calls latency: the time from a demand sent to the motion done, for slow motion.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ Floats = NDArray[np.float64]
 LOWEST_HZ, HIGHEST_HZ = 0.05, 0.6
 CHIRP_S = 60.0
 REST_S = 2.0
-"""Standing still before and after, so that both signals begin and end at rest."""
+"""How long the actuator stands still before and after: both signals begin and end at rest."""
 TAPER_S = 5.0
 LONGEST_S = 1.0
 BREATH_HZ = 0.25
 SLOW_RAD = 0.6
 LEAST_S = 20.0
 AXIS = 1
-"""Along the body, where targets move most."""
+"""The axis along the body, in which targets move most."""
 _GRID_S = 1e-3
 
 
 class Chirp(NamedTuple):
-    """What is demanded: millimetres along one axis, from where the actuator stood."""
+    """The demand: millimetres along one axis, from where the actuator stood."""
 
     amplitude_mm: float
     length_s: float = CHIRP_S
 
     @property
     def duration_s(self) -> float:
-        """Rest, chirp and rest."""
+        """The length of rest, chirp and rest, in seconds."""
         return REST_S + self.length_s + REST_S
 
     def at(self, t_s: float) -> float:
-        """The demand at a moment since the beginning."""
+        """Return the demand (mm) at a moment since the beginning (s)."""
         inside = t_s - REST_S
         if not 0.0 < inside < self.length_s:
             return 0.0
@@ -62,7 +62,7 @@ class Chirp(NamedTuple):
 
 
 def chirp_for(speed_mm_s: float, acceleration_mm_s2: float, limit_mm: float) -> Chirp:
-    """A chirp that stays well inside what the actuator can do: 5 mm, or less."""
+    """Return a chirp well inside the limits of the actuator: 5 mm, or less."""
     fastest = 2.0 * math.pi * HIGHEST_HZ
     amplitude = min(
         5.0,
@@ -74,17 +74,17 @@ def chirp_for(speed_mm_s: float, acceleration_mm_s2: float, limit_mm: float) -> 
 
 
 class Latency(NamedTuple):
-    """What was found; milliseconds."""
+    """What was measured; milliseconds."""
 
     slow_ms: float
     error_ms: float
     """Standard error of the fit."""
     correlation_ms: float
-    """Where the cross-correlation is highest."""
+    """The delay at which the cross-correlation is highest."""
     breathing_ms: float
-    """At 0.25 Hz."""
+    """The delay at 0.25 Hz."""
     gain: float
-    """Motion for demand, at 0.25 Hz."""
+    """The ratio of motion to demand at 0.25 Hz."""
 
 
 class Track(NamedTuple):
@@ -95,7 +95,7 @@ class Track(NamedTuple):
 
 
 def demanded(commands: list[SendDemand]) -> Track:
-    """The demands, each in force until the next."""
+    """Return the demands; each holds until the next."""
     return Track(
         np.array([command.t_ns for command in commands]) / 1e9,
         np.array([command.position_mm[AXIS] for command in commands]),
@@ -103,7 +103,7 @@ def demanded(commands: list[SendDemand]) -> Track:
 
 
 def reported(statuses: list[ActuatorStatus], delay_ms: float) -> Track:
-    """The positions at the moments they were measured."""
+    """Return the positions at the moments they were measured."""
     return Track(
         np.array([status.t_ns for status in statuses]) / 1e9 - delay_ms / 1e3,
         np.array([status.position_mm[AXIS] for status in statuses]),
@@ -111,7 +111,7 @@ def reported(statuses: list[ActuatorStatus], delay_ms: float) -> Track:
 
 
 def latency_of(demand: Track, position: Track) -> Latency:
-    """The latency of the motion behind a demanded chirp; ``ValueError`` where nothing followed."""
+    """Return the latency of the motion; raises ``ValueError`` where the actuator did not follow."""
     begin = max(float(demand.t_s[0]), float(position.t_s[0]))
     end = min(float(demand.t_s[-1]), float(position.t_s[-1]))
     if end - begin < LEAST_S:
@@ -130,8 +130,8 @@ def latency_of(demand: Track, position: Track) -> Latency:
         )
     rough_s = _highest(asked, moved)
     hz = np.arange(LOWEST_HZ, HIGHEST_HZ, 0.25 / (end - begin))
-    turns = np.exp(-2j * np.pi * np.outer(hz, grid - begin))
-    into, out = turns @ asked, turns @ moved
+    rotations = np.exp(-2j * np.pi * np.outer(hz, grid - begin))
+    into, out = rotations @ asked, rotations @ moved
     transfer = out / into
     omega = 2.0 * np.pi * hz
     delay = rough_s - np.angle(transfer * np.exp(1j * omega * rough_s)) / omega
@@ -150,14 +150,14 @@ def latency_of(demand: Track, position: Track) -> Latency:
 
 
 def _highest(asked: Floats, moved: Floats) -> float:
-    """The delay at which both look most alike, from 0 to a second."""
+    """Return the delay (s) of the highest cross-correlation, from 0 to a second."""
     size = 1 << (2 * len(asked) - 1).bit_length()
     cross = np.fft.irfft(np.fft.rfft(moved, size) * np.conj(np.fft.rfft(asked, size)), size)
     return int(np.argmax(cross[: round(LONGEST_S / _GRID_S) + 1])) * _GRID_S
 
 
 def _at_rest(omega: Floats, delay: Floats, weight: Floats) -> tuple[float, float]:
-    """The delay where the frequency goes to zero, and its standard error."""
+    """Return the delay in the limit of frequency 0, and its standard error."""
     design = np.column_stack([np.ones_like(omega), omega**2]) * weight[:, None]
     wanted = delay * weight
     found, *_ = np.linalg.lstsq(design, wanted, rcond=None)

@@ -20,6 +20,7 @@ from tracker.build.room import furnish
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
 from tracker.journal import JournalWriter, make_header
 from tracker.live.devices.room_twins import room_twins
+from tracker.live.ready_file import ReadyFile, add_ready_file
 from tracker.live.scheduling import SWITCH_S, prefer
 
 
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--priority", type=int, default=0, metavar="N", help="SCHED_FIFO priority, where allowed"
     )
+    add_ready_file(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     )
     sys.setswitchinterval(SWITCH_S)
     prefer(args.priority)
-    with opened as truth:
-        asyncio.run(_serve(room, twins, HostClock(start_ns), truth))
+    with opened as truth, ReadyFile(args.ready_file, "room", ("devices",)) as ready:
+        asyncio.run(_serve(room, twins, HostClock(start_ns), truth, ready))
     return 0
 
 
@@ -87,6 +89,7 @@ async def _serve(
     twins: dict[str, RoomTwin],
     clock: HostClock,
     truth: JournalWriter | None,
+    ready: ReadyFile,
 ) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -97,6 +100,7 @@ async def _serve(
         for section, served in wired.served.items():
             print(f"{section:<9} {twins[section].context.device:<9} {served.text}")
         print("ready", flush=True)
+        ready.add(devices={section: served.text for section, served in wired.served.items()})
         gc.collect()
         gc.freeze()
         passing = asyncio.create_task(wired.run(write))

@@ -17,6 +17,7 @@ from sim.scenario import RoomScenario
 from sim.twin import AnyTwin, TwinContext, TwinError, TwinRequest
 from sim.wired_room import RoomTwin, wired_room
 from tracker.config import SHIPPED, ConfigurationError, load_configuration
+from tracker.live.ready_file import ReadyFile, add_ready_file
 from tracker.wires import OTHER_SECTIONS, SOURCE_SECTIONS
 
 KINDS: dict[str, AnyTwin] = {row.alone.name: row for row in TWINS.rows}
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of rsi: the ETHERNET configuration XML",
     )
     parser.add_argument("--duration-s", type=float, metavar="S", help="stop after so long")
+    add_ready_file(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
     except TwinError as error:
         raise ConfigurationError([str(error)]) from None
     twin = RoomTwin(row, settings, _context(row, scenario, args.seed))
-    asyncio.run(_serve(twin, scenario, args.duration_s))
+    with ReadyFile(args.ready_file, "twin", ("devices",)) as ready:
+        asyncio.run(_serve(twin, scenario, args.duration_s, ready))
     return 0
 
 
@@ -87,7 +90,9 @@ def _context(row: AnyTwin, scenario: RoomScenario, seed: int) -> TwinContext:
     )
 
 
-async def _serve(twin: RoomTwin, scenario: RoomScenario, duration_s: float | None) -> None:
+async def _serve(
+    twin: RoomTwin, scenario: RoomScenario, duration_s: float | None, ready: ReadyFile
+) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -98,6 +103,7 @@ async def _serve(twin: RoomTwin, scenario: RoomScenario, duration_s: float | Non
     room = SimulatedRoom(scenario, patient, context.seed, devices=names)
     async with wired_room(room, {section: twin}, HostClock()) as wired:
         print(f"{twin.row.driver} at {wired.served[section].text}", flush=True)
+        ready.add(devices={section: wired.served[section].text})
         passing = asyncio.create_task(wired.run())
         told = asyncio.create_task(ended.wait())
         await asyncio.wait([passing, told], timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)

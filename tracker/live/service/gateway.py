@@ -1,9 +1,10 @@
-"""What a run shows to OpenIGTLink clients (3D Slicer and others) while it goes on.
+"""The messages of a run for OpenIGTLink clients (3D Slicer and others).
 
-``Target`` and ``Prediction`` are in the table-top frame (IEC 61217): hung under ``Couch`` in
-3D Slicer they move with it; with a robot the table stands still. ``Couch`` or ``Robot`` is where
-the actuator is by its own encoders, in the fixed frame. ``Session`` is the state with the faults
-that hold, ``Beam`` 1 or 0 by the gate's read-back. Nothing a client does can disturb the run.
+``Target`` and ``Prediction`` are in the table-top frame (IEC 61217). In 3D Slicer they move with
+``Couch`` if they are placed under it; with a robot the table stands still. ``Couch`` or ``Robot``
+is the position of the actuator by its own encoders, in the fixed frame. ``Session`` is the session
+state with the active faults; ``Beam`` is 1 or 0 by the gate's read-back. A client cannot disturb
+the run.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from tracker.core.types import (
 )
 
 CODES = {SessionState.TRACKING: OK, SessionState.HOLDING: DISABLED, SessionState.STOPPED: DISABLED}
-"""STATUS code of a session state; of every other one `NOT_READY`."""
+"""Session state -> STATUS code; every other state has `NOT_READY`."""
 
 
 class IgtlGateway:
-    """Turns what the daemon handles into messages for whoever is connected."""
+    """Turns events and outputs into messages for the connected clients."""
 
     def __init__(
         self,
@@ -59,9 +60,17 @@ class IgtlGateway:
         self._beam: bool | None = None
         self.port = 0
 
+    @property
+    def address(self) -> str:
+        """``host:port`` at which clients connect, once it is open."""
+        return f"{self._place[0]}:{self.port}"
+
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncGenerator[IgtlGateway, None]:
-        """Let clients come; raises `ConfigurationError` where the port cannot be had."""
+        """Accept clients while the context lasts.
+
+        Raises `ConfigurationError` if the port cannot be used.
+        """
         async with contextlib.AsyncExitStack() as stack:
             try:
                 outlet = await stack.enter_async_context(serve(self._publication, *self._place))
@@ -70,24 +79,24 @@ class IgtlGateway:
                 line = f"wires.gateway.listen: {host}:{port}: {error.strerror}; choose another"
                 raise ConfigurationError([line]) from None
             self._outlet, self.port = outlet, outlet.port
-            self._say(f"gateway: OpenIGTLink at {self._place[0]}:{outlet.port}")
+            self._say(f"gateway: OpenIGTLink at {self.address}")
             outlet.send(self._session(0))
             try:
                 yield self
             finally:
                 self._outlet = None
 
-    def take(self, event: Event, outputs: Sequence[Output]) -> None:
-        """Show what an event and what followed from it say; never waits and never raises."""
+    def observe(self, event: Event, outputs: Sequence[Output]) -> None:
+        """Send what an event and its outputs say; never waits and never raises."""
         outlet = self._outlet
         if outlet is None:
             return
         try:
             data = self._of_event(event) + b"".join(map(self._of_output, outputs))
             outlet.send(data)
-        except Exception as error:  # a picture for onlookers is no reason to end a run
+        except Exception as error:  # a defect of the gateway must not end a run
             self._outlet = None
-            self._say(f"warning: gateway shows nothing more: {type(error).__name__}: {error}")
+            self._say(f"warning: gateway sends nothing more: {type(error).__name__}: {error}")
 
     def _of_event(self, event: Event) -> bytes:
         match event:
@@ -130,26 +139,34 @@ class IgtlGateway:
 
 
 def _ascii(text: str) -> str:
-    """Words any client can show."""
+    """Return the text in ASCII, which every client can show."""
     return text.encode("ascii", "replace").decode()
 
 
 def gateway_of(
     configuration: Configuration, clock: Callable[[], int], say: Callable[[str], None]
 ) -> IgtlGateway | None:
-    """What is shown to others, where that is configured."""
+    """Return the gateway, or ``None`` where none is configured."""
     wires = configuration.wires
     if wires is None or wires.gateway is None:
         return None
     return IgtlGateway(wires.gateway, configuration.controller, clock, say)
 
 
-async def beside(gateway: IgtlGateway | None, run: Coroutine[None, None, None]) -> None:
-    """Await ``run`` with the gateway open, where there is one."""
+async def beside(
+    gateway: IgtlGateway | None,
+    run: Coroutine[None, None, None],
+    opened_at: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Await ``run`` with the gateway open, if there is one.
+
+    ``opened_at`` is called with the gateway's ``host:port`` once clients can connect.
+    """
     try:
         async with contextlib.AsyncExitStack() as stack:
             if gateway is not None:
                 await stack.enter_async_context(gateway.open())
+                opened_at(gateway.address)
             await run
     finally:
         run.close()

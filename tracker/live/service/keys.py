@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it; a running daemon takes notice within a second."""
+    """Make, revoke or list keys; a running daemon notices within a second."""
     match args.action:
         case "new":
             path = new_key(args.folder, args.name, [Role(role) for role in args.role], args.out)
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(folder: Path) -> int:
-    """1 when a file there is not right."""
+    """Print the known keys; return 1 if a file in the folder is wrong."""
     known = known_keys(folder)
     table = Table("name", "roles", "made", "public key")
     for key in known.keys.values():

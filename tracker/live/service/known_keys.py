@@ -1,6 +1,6 @@
-"""Who is known, looked up again each second by a thread: a slow disk delays no tick.
+"""The known keys; a thread reads them anew each second, so that a slow disk delays no tick.
 
-The same thread looks at the disk of the journal, for the same reason.
+The same thread reads the free space on the disk of the journal, for the same reason.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EVERY_S = 1.0
 
 
 class KnownKeys:
-    """A context manager; `of` gives the known key of a public half, or nobody."""
+    """The keys of a folder and the free disk space; a context manager."""
 
     def __init__(self, folder: Path, records: Path, say: Callable[[str], None]) -> None:
         self._folder = folder
@@ -28,10 +28,10 @@ class KnownKeys:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="known keys", daemon=True)
         self.disk_free_bytes: int | None = None
-        self._look()
+        self._read()
 
     def of(self, public: str) -> KnownKey | None:
-        """Who has the secret half of this key; ``None``: nobody that is known."""
+        """Return the known key with this public half; ``None`` if it is not known."""
         return self._keys.get(public)
 
     def __len__(self) -> int:
@@ -47,9 +47,9 @@ class KnownKeys:
 
     def _follow(self) -> None:
         while not self._ended.wait(EVERY_S):
-            self._look()
+            self._read()
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         found = known_keys(self._folder)
         self._keys = found.keys
         for problem in found.problems:

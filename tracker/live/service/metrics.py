@@ -1,6 +1,6 @@
-"""Prometheus metrics of a daemon, made from the states it publishes; served by the console.
+"""Prometheus metrics of a daemon, made from the states it publishes and served by the console.
 
-Quantiles are of the last seconds, as the daemon has them; what counts up is since its start.
+Quantiles cover the last seconds, as the daemon computes them; counters count from its start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def render(states: Sequence[State]) -> bytes:
-    """Give the page for the newest of these states; without one, only that there is none."""
+    """Return the metrics of the newest of these states; without one, only ``tidetrack_up 0``."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(states))
     return generate_latest(registry)
@@ -28,7 +28,7 @@ class _Collector:
         self._states = states
 
     def collect(self) -> Iterable[Metric]:
-        """Every family."""
+        """Yield every metric family."""
         states = self._states
         yield _gauge("tidetrack_up", "Whether the daemon's state is known", len(states) > 0)
         if states:

@@ -1,18 +1,15 @@
-"""The one thing to do next, in a sentence: a table of session states, then what stands against it.
-
-Told to whoever looks at the console; it decides nothing.
-"""
+"""The sentence that tells the operator what to do next; it is only shown and decides nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from tracker.core.safety.faults import FAULTS, Reaction
+from tracker.core.safety.fault_table import FAULTS, Reaction
 from tracker.core.session import SessionState
 
 STEPS: Final[dict[SessionState, tuple[str, str]]] = {
-    #                 nothing stands against it; something does
+    #                 no fault in the way; a fault in the way
     SessionState.IDLE: (
         "Begin modelling: the patient lies still and breathes as usual.",
         "Wait for {devices}, or see why not connected.",
@@ -38,23 +35,27 @@ STEPS: Final[dict[SessionState, tuple[str, str]]] = {
         "{sentence}",
     ),
 }  # fmt: skip
-"""What to do in each state, when nothing stands against going on and when something does."""
+"""Session state -> what to do if no fault is in the way, and what to do if one is."""
 
 
 def next_step(state: SessionState, against: Sequence[str], devices_down: Sequence[str]) -> str:
-    """Give the sentence: of the state, of a device that is missing, or of the fault in front."""
+    """Return the sentence for a state.
+
+    ``against``: faults for which the next request would be refused; the first one to deal with is
+    named. ``devices_down``: devices that are not connected.
+    """
     free, otherwise = STEPS[state]
     if state is SessionState.IDLE:
         names = ", ".join(devices_down)
         return otherwise.format(devices=names) if devices_down else free
     if state is SessionState.MODELLING:
-        against = [name for name in against if name != "model missing"]  # that is what is done
+        against = [name for name in against if name != "model missing"]  # modelling ends this one
     if not against:
         return free
     return otherwise.format(sentence=FAULTS[min(against, key=_rank)].sentence)
 
 
 def _rank(name: str) -> tuple[bool, str]:
-    """What stops comes first; then by hazard, as they are counted along the way of a sample."""
+    """Sort faults that stop first, then by the number of their hazard."""
     fault = FAULTS[name]
     return (fault.reaction is not Reaction.STOP, fault.hazard)

@@ -1,7 +1,7 @@
-"""The picture of a run that is published: kept from events and outputs, drawn when asked for.
+"""The published state of a run, collected from events and outputs.
 
-An onlooker of the daemon: `take` costs a few microseconds an event, `state` and `model` are made
-when they are sent. Nothing here reaches back into the run.
+`observe` takes a few microseconds for each event; `state` and `model` build a record when it is
+sent. Nothing here changes the run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tracker.config import Configuration
 from tracker.core import session
 from tracker.core.machine.geometry import MachineAngles
 from tracker.core.machine.kinds.table import machine_kind
-from tracker.core.safety.faults import FAULTS
+from tracker.core.safety.fault_table import FAULTS
 from tracker.core.session import SessionTrigger
 from tracker.core.target.error_region import radius95_mm
 from tracker.core.types import (
@@ -56,15 +56,15 @@ from tracker.live.devices.health import DeviceHealths
 from tracker.live.service.next_step import next_step
 
 GONE_NS = 500_000_000
-"""A value that was not renewed for so long is shown no more."""
+"""A value that was not renewed for so long is not shown any more."""
 FAULT_LEVELS = {"WARN": "warning", "REFUSE_START": "warning", "HOLD": "alarm", "STOP": "alarm"}
 ASKED_FOR = (SessionTrigger.START, SessionTrigger.RESUME)
 
 Blocking = Callable[[SessionTrigger], tuple[str, ...]]
 
 
-class Picture:
-    """What is known of a run, ready to be shown."""
+class PublishedState:
+    """Collects what is known of a run."""
 
     def __init__(self, configuration: Configuration, run_id: str, roles: dict[str, str]) -> None:
         """``roles`` names the device of each section that has a wire."""
@@ -88,26 +88,28 @@ class Picture:
         self._shots: deque[Observation] = deque(maxlen=controller.correlation.capacity_shots)
         self._refitted: ModelRefitted | None = None
         self.refits = 0
-        """How many times the model was refitted: another number, another model to be sent."""
+        """How many times the model was refitted; a new number means a new model to send."""
         self.recording = True
+        self.page = ""
+        """Address of the console page, once it is served."""
         self.holds = self.faults_seen = 0
         self.said: deque[Said] = deque(maxlen=200)
-        """Lines of the event log that are not sent yet."""
+        """Lines of the event log that have not been sent yet."""
 
     # What comes in ----------------------------------------------------------------------------
 
-    def take(self, event: Event, outputs: Sequence[Output]) -> None:
-        """Note an event and what followed from it."""
+    def observe(self, event: Event, outputs: Sequence[Output]) -> None:
+        """Note an event and the outputs that followed from it."""
         if not isinstance(event, Tick):
-            self._take_event(event)
+            self._observe_event(event)
         for output in outputs:
-            self._take_output(output)
+            self._observe_output(output)
 
     def say(self, t_ns: int, level: str, text: str) -> None:
         """Add a line to the event log."""
         self.said.append(Said(t_ns=t_ns, level=level, text=text))
 
-    def _take_event(self, event: Event) -> None:
+    def _observe_event(self, event: Event) -> None:
         match event:
             case ActuatorStatus():
                 self._actuator = (event.t_ns, event.position_mm)
@@ -130,7 +132,7 @@ class Picture:
             case _:
                 self.devices.sample(event)
 
-    def _take_output(self, output: Output) -> None:
+    def _observe_output(self, output: Output) -> None:
         match output:
             case SurrogateState():
                 self._surrogate = output
@@ -185,7 +187,7 @@ class Picture:
     # What is shown ----------------------------------------------------------------------------
 
     def state(self, now_ns: int, blocking: Blocking, health: Health) -> State:
-        """Draw everything as of now; ``blocking``: the faults a request would be refused for."""
+        """Return the state as of now; ``blocking`` gives the faults that would refuse a request."""
         self._sequence += 1
         settings = self._controller.session
         against = {trigger: blocking(trigger) for trigger in ASKED_FOR}
@@ -216,10 +218,11 @@ class Picture:
             faults=tuple(map(_active, self._faults.values())),
             devices=self.devices.all(now_ns),
             health=health,
+            page=self.page,
         )
 
     def model(self, now_ns: int) -> Model | None:
-        """Draw the correlation model and its shots; ``None`` while there is neither."""
+        """Return the correlation model and its shots; ``None`` while there is neither."""
         fitted = self._refitted
         if fitted is None and not self._shots:
             return None

@@ -1,8 +1,8 @@
-"""The service: requests from known keys to the session, its state to whoever may see it.
+"""The service: it passes requests from known keys to the session and publishes the state.
 
-Part of the daemon's loop, at the end of each tick, for a bounded time: a few handshakes, a few
-requests, and every 50 ms the state, encoded once for all. It cannot hold anything up, and what
-goes wrong in it is told and is no trouble of the run's.
+It works in the loop of the daemon, at the end of each tick, for a bounded time: a few handshakes, a
+few requests, and every 50 ms the state, encoded once for all subscribers. It never waits. An
+exception in it is reported and does not end the run.
 """
 
 from __future__ import annotations
@@ -24,31 +24,34 @@ from tracker.api.schema import Answer, Ask, Health, Hello, Hop, Record, Welcome
 from tracker.config import Configuration
 from tracker.core.session import SessionTrigger
 from tracker.core.types import Notice, Output
-from tracker.live.recording_watch import RecordingWatch
+from tracker.live.recording_progress import RecordingProgress
 from tracker.live.service.known_keys import KnownKeys
-from tracker.live.service.published_state import Picture
+from tracker.live.service.published_state import PublishedState
 from tracker.live.service.sockets import Asked, Sockets
 from tracker.live.windows import Lengths, Rate
 
 PERIOD_NS = 50_000_000
-"""Between two states: 20 a second."""
+"""Period of the published states: 20 a second."""
 MODEL_NS = 2_000_000_000
 HEALTH_NS = 1_000_000_000
 HANDSHAKES_A_TICK = 8
 REQUESTS_A_TICK = 4
 QUIET_NS = 1_000_000_000
-"""Between two lines about refused messages of one key."""
+"""Least time between two lines about refused messages of one key."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 def new_run_id() -> str:
-    """An identity no other run has."""
+    """Return an identity that no other run has."""
     return secrets.token_hex(8)
 
 
 class RequestService:
-    """A context manager around the run; `take` is the daemon's onlooker, `turn` ends its tick."""
+    """Serves clients; a context manager around the run.
+
+    The daemon calls `observe` after each event and `on_tick_end` at the end of each tick.
+    """
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class RequestService:
         settings = configuration.operation.service
         self._run_id, self._program = run_id, program
         self._clock, self._say = clock, say
-        self._picture = Picture(configuration, run_id, roles)
+        self._shown = PublishedState(configuration, run_id, roles)
         limits = RequestLimits(
             settings.requests_per_s, settings.requests_at_once, settings.most_bytes
         )
@@ -76,7 +79,7 @@ class RequestService:
         self._request: Callable[[Request], None] = lambda request: None
         self._end: Callable[[], None] = lambda: None
         self._blocking: Callable[[SessionTrigger], tuple[str, ...]] = lambda trigger: ()
-        self._disk: RecordingWatch | None = None
+        self._disk: RecordingProgress | None = None
         self._asking: Request | None = None
         self._answered: Sequence[Output] | None = None
         self._tick_rate, self._late = Rate(), Lengths()
@@ -90,25 +93,35 @@ class RequestService:
         self._health: Health | None = None
         self._state_ns = self._model_ns = self._health_ns = -1
         self._refits = 0
-        self._sockets_at = (self._sockets.requests_at, self._sockets.publish_port)
-        say(f"service: requests at {self._sockets_at[0]}, state on port {self._sockets_at[1]}")
+        self._requests_at = self._sockets.requests_at
+        self._state_at = self._sockets.state_at
+        say(f"service: requests at {self._requests_at}, state at {self._state_at}")
         if not len(self._known):
             say(f"service: no key is known in {folder}; make one with tidetrack keys new")
 
-    def serves(
+    def serve(
         self,
         request: Callable[[Request], None],
         end: Callable[[], None],
         blocking: Callable[[SessionTrigger], tuple[str, ...]],
-        disk: RecordingWatch | None = None,
+        disk: RecordingProgress | None = None,
     ) -> None:
-        """Name the run: how it is asked, ended, and looked at."""
+        """Connect the run: how to make a request, how to end it, which faults refuse a request."""
         self._request, self._end, self._blocking, self._disk = request, end, blocking, disk
 
     @property
     def requests_at(self) -> str:
         """The address requests are taken at."""
-        return self._sockets_at[0]
+        return self._requests_at
+
+    @property
+    def state_at(self) -> str:
+        """The address the state is published at."""
+        return self._state_at
+
+    def page_is_at(self, address: str) -> None:
+        """Publish the address of the console page from now on; any thread may call this."""
+        self._shown.page = address
 
     def __enter__(self) -> Self:
         self._known.__enter__()
@@ -120,8 +133,8 @@ class RequestService:
 
     # The daemon's side ------------------------------------------------------------------------
 
-    def take(self, event: Event, outputs: Sequence[Output]) -> None:
-        """Note an event and what followed from it; never raises."""
+    def observe(self, event: Event, outputs: Sequence[Output]) -> None:
+        """Note an event and the outputs that followed from it; never raises."""
         if self._sockets is None:
             return
         try:
@@ -129,12 +142,12 @@ class RequestService:
                 self._answered = outputs
             if isinstance(event, Tick):
                 self._note_tick(event)
-            self._picture.take(event, outputs)
+            self._shown.observe(event, outputs)
         except Exception as error:
-            self._tell_trouble(error)
+            self._report_defect(error)
 
-    def turn(self, now_ns: int) -> None:
-        """The end of the tick that began at ``now_ns``; never waits and never raises."""
+    def on_tick_end(self, now_ns: int) -> None:
+        """Serve clients at the end of the tick that began at ``now_ns``; never waits or raises."""
         if self._sockets is None:
             return
         try:
@@ -148,8 +161,8 @@ class RequestService:
                 self._hear(self._sockets, asked)
             self._show(self._sockets, now_ns)
             self._hops["service"].add(now_ns, self._clock() - began_ns)
-        except Exception as error:  # onlookers are no reason to end a run
-            self._tell_trouble(error)
+        except Exception as error:  # a defect of the service must not end a run
+            self._report_defect(error)
 
     def _note_tick(self, tick: Tick) -> None:
         if self._due_ns is not None:
@@ -158,12 +171,12 @@ class RequestService:
         self._ticks += 1
         self._tick_rate.add(tick.t_ns)
         self._late.add(tick.t_ns, tick.t_ns - tick.due_ns)
-        newest_ns = self._picture.devices.newest_breath_ns
+        newest_ns = self._shown.devices.newest_breath_ns
         if newest_ns is not None:
             self._hops["sample age"].add(tick.t_ns, tick.t_ns - newest_ns)
 
-    def _tell_trouble(self, error: Exception) -> None:
-        """A defect of the service; the next tick is another one."""
+    def _report_defect(self, error: Exception) -> None:
+        """Report a defect of the service, at most once a second; the service goes on."""
         now_ns = self._clock()
         if now_ns >= self._quiet_until_ns.get("", -1):
             self._quiet_until_ns[""] = now_ns + QUIET_NS
@@ -184,7 +197,7 @@ class RequestService:
 
     def _hear(self, sockets: Sockets, asked: Asked) -> None:
         key = self._known.of(asked.public)
-        state = self._picture.session
+        state = self._shown.session
         judged = self._admission.judge(asked.data, key, state, self._clock())
         if isinstance(judged, Hello):
             assert key is not None
@@ -192,7 +205,7 @@ class RequestService:
                 run_id=self._run_id,
                 program=self._program,
                 roles=key.roles,
-                publish_port=self._sockets_at[1],
+                publish_port=int(self._state_at.rpartition(":")[2]),
             )
             sockets.answer(asked.sender, _encode(welcome))
             return
@@ -208,7 +221,7 @@ class RequestService:
         sockets.answer(asked.sender, _encode(answer))
 
     def _obey(self, ask: Ask, key: KnownKey) -> Answer:
-        """Pass an admitted request on; the engine's notice says why it is not obeyed."""
+        """Pass an admitted request on; the engine's notice says why it was not obeyed."""
         if ask.name == STATUS:
             return self._yes(ask)
         who = f"{ask.who} ({ask.role}, key {key.name})"
@@ -227,11 +240,11 @@ class RequestService:
         self._say(f"request: {ask.name} by {who}: {said or 'accepted'}")
         if said:
             answer = refusal(ask.request_id, said)
-            return msgspec.structs.replace(answer, state=self._picture.session.value)
+            return msgspec.structs.replace(answer, state=self._shown.session.value)
         return self._yes(ask)
 
     def _yes(self, ask: Ask) -> Answer:
-        state = self._picture.session.value
+        state = self._shown.session.value
         return Answer(request_id=ask.request_id, accepted=True, state=state)
 
     def _count(self, answer: Answer, role: str | None) -> None:
@@ -239,7 +252,7 @@ class RequestService:
         counts[role or "unknown"] += 1
 
     def _complain(self, who: str, text: str) -> None:
-        """Tell of something refused, once a second for each key, however often it happens."""
+        """Report that something was refused, at most once a second for each key."""
         now_ns = self._clock()
         if now_ns < self._quiet_until_ns.get(who, -1):
             return
@@ -250,22 +263,22 @@ class RequestService:
 
     def _note(self, level: str, text: str) -> None:
         self._say(text if level == "info" else f"{level}: {text}")
-        self._picture.say(self._clock(), level, text)
+        self._shown.say(self._clock(), level, text)
 
     # State ------------------------------------------------------------------------------------
 
     def _show(self, sockets: Sockets, now_ns: int) -> None:
-        picture = self._picture
-        while picture.said:
-            self._send(sockets, b"log", picture.said.popleft())
-        if picture.refits != self._refits or now_ns - self._model_ns >= MODEL_NS:
-            self._refits, self._model_ns = picture.refits, now_ns
-            model = picture.model(now_ns)
+        shown = self._shown
+        while shown.said:
+            self._send(sockets, b"log", shown.said.popleft())
+        if shown.refits != self._refits or now_ns - self._model_ns >= MODEL_NS:
+            self._refits, self._model_ns = shown.refits, now_ns
+            model = shown.model(now_ns)
             if model is not None:
                 self._send(sockets, b"model", model)
         if now_ns // PERIOD_NS != self._state_ns // PERIOD_NS:
             self._state_ns = now_ns
-            state = picture.state(now_ns, self._blocking, self._healthy(now_ns))
+            state = shown.state(now_ns, self._blocking, self._healthy(now_ns))
             self._send(sockets, b"state", state)
 
     def _send(self, sockets: Sockets, topic: bytes, record: Record) -> None:
@@ -273,29 +286,29 @@ class RequestService:
         sockets.publish(topic, _encode(record))
 
     def _healthy(self, now_ns: int) -> Health:
-        """How the daemon is; quantiles are looked for once a second."""
+        """Return the figures of the daemon; they are computed once a second."""
         if self._health is not None and now_ns - self._health_ns < HEALTH_NS:
             return self._health
         self._health_ns = now_ns
         p50, p99, most = self._late.quantiles_ms(now_ns, 0.5, 0.99, 1.0)
         recorder = None if self._disk is None else self._disk.recorder
         failed = self._disk is not None and bool(self._disk.failure)
-        picture = self._picture
+        shown = self._shown
         self._health = Health(
             tick_hz=round(self._tick_rate.per_s(now_ns), 2),
             late_p50_ms=p50,
             late_p99_ms=p99,
             late_max_ms=most,
             skipped_ticks=self._skipped,
-            recording=picture.recording and not failed,
+            recording=shown.recording and not failed,
             journal_queue=0 if recorder is None else recorder.sent - recorder.acknowledged,
             disk_free_bytes=self._known.disk_free_bytes,
             hops=tuple(_hop(name, seen, now_ns) for name, seen in self._hops.items()),
             ticks_total=self._ticks,
-            holds_total=picture.holds,
-            faults_total=picture.faults_seen,
-            bad_samples_total=picture.devices.bad_total,
-            samples_total=picture.devices.samples,
+            holds_total=shown.holds,
+            faults_total=shown.faults_seen,
+            bad_samples_total=shown.devices.bad_total,
+            samples_total=shown.devices.samples,
             accepted_total=dict(self._accepted),
             refused_total=dict(self._refused),
             published_total=self._published,
@@ -310,7 +323,7 @@ def _hop(name: str, seen: Lengths, now_ns: int) -> Hop:
 
 
 def _objection(outputs: Sequence[Output]) -> str:
-    """Why the engine did not obey, in its words; empty: it did."""
+    """Return the engine's reason for not obeying; empty if it obeyed."""
     said = [o.text for o in outputs if isinstance(o, Notice) and o.level != "info"]
     return "; ".join(said)
 

@@ -1,8 +1,8 @@
-"""The daemon's ZeroMQ sockets: requests in, answers and state out, and who may connect.
+"""The ZeroMQ sockets of the daemon: requests, answers, published state, and the check of keys.
 
-ZeroMQ's own thread does the encryption and the waiting; from the loop every call returns at once.
-What does not fit into a queue is dropped: a client that does not read holds nothing up. A key
-that is not known does not get past the handshake (ZAP, RFC 27).
+A thread of ZeroMQ encrypts and waits; every call from the loop returns at once. A message that
+does not fit into a queue is dropped, so a client that does not read delays nobody. A key that is
+not known is refused in the handshake (ZAP, RFC 27).
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from tracker.daemon_settings import Service
 ZAP = "inproc://zeromq.zap.01"
 DOMAIN = b"tidetrack"
 ANSWERS_WAITING = 20
-"""For one client; further ones are dropped."""
+"""Most answers that wait for one client; further ones are dropped."""
 REQUESTS_WAITING = 20
-"""Of one client; then ZeroMQ stops reading from it, and nobody else notices."""
+"""Most requests of one client that wait; ZeroMQ then reads no more from this client."""
 HANDSHAKE_MS = 3000
 KEEPALIVE_S = 5
-"""A peer that is gone is found after three times this."""
+"""A connection whose peer is gone is closed after three times this."""
 LONGEST_HANDSHAKE = 600
-"""Bytes of CURVE's INITIATE with the metadata of a client; a subscription is shorter."""
+"""Most bytes of CURVE's INITIATE command with the client's metadata; subscriptions are shorter."""
 WRAPPING = 64
 """Bytes that encryption adds to a message."""
 
 
 class Asked(NamedTuple):
-    """One message of a client: where its answer goes, the key's public half, and the words."""
+    """One message of a client: where its answer goes, the public half of its key, and the bytes."""
 
     sender: bytes
     public: str
@@ -42,14 +42,14 @@ class Asked(NamedTuple):
 
 
 Admit = Callable[[str, str], bool]
-"""Whether a public key from an address may connect."""
+"""Tells whether a public key may connect from an address."""
 
 
 class Sockets:
-    """All of them; to be opened and closed in the thread that uses them."""
+    """The sockets; they must be opened and closed in the thread that uses them."""
 
     def __init__(self, settings: Service, key: ServerKey, admit: Admit) -> None:
-        """Bind; raises `ConfigurationError` where an address cannot be had."""
+        """Bind the addresses; raises `ConfigurationError` if one cannot be used."""
         self._admit = admit
         self._key = key
         self._context = zmq.Context(io_threads=1)
@@ -70,22 +70,22 @@ class Sockets:
 
     @property
     def requests_at(self) -> str:
-        """Where requests are taken, the port as it is."""
+        """The address at which requests are taken, with its actual port."""
         return _endpoint(self._router)
 
     @property
-    def publish_port(self) -> int:
-        """Where the state is published."""
-        return int(_endpoint(self._publisher).rpartition(":")[2])
+    def state_at(self) -> str:
+        """The address at which the state is published, with its actual port."""
+        return _endpoint(self._publisher)
 
     def let_in(self, most: int) -> None:
-        """Answer so many handshakes that wait."""
+        """Answer at most ``most`` handshakes that wait."""
         with suppress(zmq.Again):
             for _ in range(most):
                 self._zap.send_multipart(self._judged(self._zap.recv_multipart(zmq.NOBLOCK)))
 
     def asked(self) -> Asked | None:
-        """Give the next message; one of more than one part is no request and comes empty."""
+        """Return the next message, or ``None``; one of several parts is invalid and comes empty."""
         try:
             sender, *parts = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
         except zmq.Again:
@@ -95,17 +95,17 @@ class Sockets:
         return Asked(sender.bytes, str(public), data)
 
     def answer(self, sender: bytes, data: bytes) -> None:
-        """Answer, if the client is there and reads its answers."""
+        """Send an answer; it is dropped if the client has gone or does not read."""
         with suppress(zmq.ZMQError):
             self._router.send_multipart([sender, data], zmq.NOBLOCK)
 
     def publish(self, topic: bytes, data: bytes) -> None:
-        """Hand to every subscriber that keeps up."""
+        """Send to every subscriber; those that do not read fast enough miss it."""
         with suppress(zmq.Again):
             self._publisher.send_multipart([topic, data], zmq.NOBLOCK)
 
     def close(self) -> None:
-        """Give everything back, with what waits."""
+        """Close all sockets and drop what waits."""
         self._context.destroy(linger=0)
 
     def _server(self, kind: int, most_bytes: int) -> zmq.Socket[bytes]:
@@ -134,7 +134,7 @@ class Sockets:
             raise ConfigurationError([line]) from None
 
     def _judged(self, request: list[bytes]) -> list[bytes]:
-        """The answer to a handshake: 200 for a key that is known, else 400."""
+        """Return the answer to a handshake: 200 for a known key, else 400."""
         envelope, fields = request[:2], request[2:]
         number = fields[1] if len(fields) > 1 else b""
         public, host = "", ""

@@ -1,4 +1,4 @@
-"""`tidetrack status`: how a running daemon is right now."""
+"""`tidetrack status`: show the state of a running daemon."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tracker.api.schema import DeviceHealth, Health, Place, State
 from tracker.client import Client
-from tracker.live.service.ctl import add_connection
+from tracker.live.service.ctl import add_connection, address_of
 
 SILENCE_S = 2.0
 
@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show one state; 0: nothing is wrong, 1: a fault holds the beam or would refuse a start."""
-    with Client(args.at, args.key) as client:
+    """Show one state; return 1 if a fault holds the beam or would refuse a start, else 0."""
+    with Client(address_of(args), args.key) as client:
         state = next(client.states(silence_s=SILENCE_S))
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(state)).decode())
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show(state: State, console: Console) -> None:
-    """Write it for people."""
+    """Print a state as tables."""
     beam = "permitted" if state.beam.permitted else "held"
     on = {True: "on", False: "off", None: "unknown"}[state.beam.on]
     console.print(f"[bold]{state.session}[/]  beam {beam}, {on}   {escape(state.next_step)}")
@@ -49,6 +49,7 @@ def show(state: State, console: Console) -> None:
     rows.add_row("ticks", _health(state.health))
     rows.add_row("recording", "yes" if state.health.recording else "NO")
     rows.add_row("run", f"{state.run_id}, {state.t_ns / 1e9:.1f} s")
+    rows.add_row("page", state.page or "not served by this run")
     console.print(rows)
     devices = Table("device", "link", "rate, Hz", "age, ms", "delay, ms", "lost", "bad")
     for device in state.devices:

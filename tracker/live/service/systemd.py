@@ -1,7 +1,7 @@
-"""Telling systemd how the daemon is: ready, alive, stopping (sd_notify(3)'s datagrams).
+"""Messages to systemd: ready, alive, stopping (the datagrams of sd_notify(3)).
 
-Without a service manager (no ``NOTIFY_SOCKET``) nothing is sent. `Notifier.alive` belongs at the
-end of a tick: a loop that hangs falls silent, and the service manager restarts it.
+Without a service manager (no ``NOTIFY_SOCKET``) nothing is sent. `Notifier.alive` is called at the
+end of each tick: when the loop hangs, no message is sent, and the service manager restarts it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _SHARE = 3
 
 
 class Notifier:
-    """The service manager's socket, if there is one."""
+    """Sends messages to the service manager, if there is one."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        """Look where to send, and how often the manager wants to hear that all is well."""
+        """Read the address and the watchdog interval from ``environment``."""
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket: socket.socket | None = None
@@ -33,31 +33,31 @@ class Notifier:
         self._last_ns: int | None = None
 
     def ready(self) -> None:
-        """The self-test is passed and devices are being met."""
+        """Tell that the self-test has passed and the devices are being connected."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """One line for ``systemctl status``."""
+        """Set the line that ``systemctl status`` shows."""
         self._send("STATUS=" + text.replace("\n", " "))
 
     def alive(self, now_ns: int) -> None:
-        """A tick went through at ``now_ns``; sent as often as the watchdog needs, no more."""
+        """Tell that a tick was handled at ``now_ns``; sends only as often as the watchdog needs."""
         if self._every_ns and (self._last_ns is None or now_ns - self._last_ns >= self._every_ns):
             self._last_ns = now_ns
             self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """Beam and motion are being stopped."""
+        """Tell that beam and motion are being stopped."""
         self._send("STOPPING=1")
 
     def close(self) -> None:
-        """Nothing more will be said."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _send(self, text: str) -> None:
-        # A manager that is gone or does not read must not disturb tracking.
+        # A manager that has ended or does not read must not disturb tracking.
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.sendto(text.encode(), self._address)

@@ -1,8 +1,8 @@
-"""What no page of ours would send is refused unread; and the headers of every answer.
+"""Refuses requests that our pages do not send, and sets the headers of every answer.
 
-A name the server does not go by (DNS rebinding), an origin that is not its own (a foreign page in
-the same browser), a request that changes something without the login's CSRF token. The content
-policy lets a page load what this server serves and nothing else, and run no inline script.
+Refused are: a host name that is not the server's (DNS rebinding), an origin that is not its own (a
+foreign page in the same browser), and a change without the CSRF token of the login. The content
+policy lets a page load only what this server serves, and run no inline script.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REPORT_POLICY: Final = (
     "style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; base-uri 'none'; "
     "form-action 'none'"
 )
-"""A report is one file with its script inside; in a sandbox it has no origin, so no login."""
+"""A report contains its script; the sandbox gives it no origin, so it has no login."""
 
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
@@ -50,7 +50,7 @@ LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name reaches this machine only."""
+    """Tell whether an address or name reaches this machine only."""
     if host == "localhost":
         return True
     try:
@@ -60,15 +60,15 @@ def is_loopback(host: str) -> bool:
 
 
 class Gatekeeper:
-    """Judges requests by where they say they come from and what they ask for."""
+    """Judges requests by their host name, origin and method."""
 
     def __init__(self, names: frozenset[str], scheme: str) -> None:
-        """``names`` are those the server goes by, without port."""
+        """``names``: the host names of this server, without port."""
         self._names = names
         self._scheme = scheme
 
     def refused(self, request: web.Request, *, strictly: bool = False) -> str:
-        """Why a request is not looked at; empty: it is. ``strictly``: it must have an origin."""
+        """Return why a request is refused, or an empty text; ``strictly``: it needs an origin."""
         name = request.host.rpartition(":")[0] if _has_port(request.host) else request.host
         if name.lower() not in self._names:
             return "this server does not go by that name; add it to console.names"
@@ -84,7 +84,7 @@ class Gatekeeper:
 
     @web.middleware
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse, or pass on; and put the headers on whatever comes back."""
+        """Refuse a request or pass it on, and set the headers of the answer."""
         reason = self.refused(request)
         if reason:
             response: web.StreamResponse = web.json_response({"reason": reason}, status=403)
@@ -105,7 +105,7 @@ class Gatekeeper:
 
 
 def has_csrf(request: web.Request, login: Login) -> bool:
-    """Whether a request carries the token of its own login."""
+    """Tell whether a request carries the CSRF token of its login."""
     return hmac.compare_digest(
         request.headers.get(CSRF_HEADER, "").encode("utf-8", "replace"), login.csrf.encode()
     )

@@ -7,10 +7,14 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from tracker.config import load_configuration
 from tracker.daemon_settings import Operation
+from tracker.live.ready_file import ReadyFile, ReadyProgram, add_ready_file
 from tracker.live.service.metrics import render
 from tracker.live.web.context import ConsoleContext
 from tracker.live.web.daemon_feed import DaemonFeed
@@ -33,18 +37,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parent", type=int, default=0, metavar="PID", help="end when this process has ended"
     )
+    add_ready_file(parser)
+    parser.add_argument(
+        "--ready-fd",
+        type=int,
+        metavar="N",
+        help="write the same JSON to this open file descriptor and close it, as run does",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop; a daemon that is not there yet is waited for."""
+    """Serve until told to stop; wait for the daemon if it does not run yet."""
     operation = load_configuration(args.config).operation
     with contextlib.suppress(OSError):
-        os.nice(GIVES_WAY)  # many open pages must never cost the daemon a tick
-    asyncio.run(_serve(operation, args.requests or operation.service.requests, args.parent))
+        os.nice(GIVES_WAY)  # many open pages must not delay a tick of the daemon
+    requests = args.requests or operation.service.requests
+    with ReadyFile(args.ready_file, "console", ("page",), _say) as ready:
+
+        def reached_at(address: str) -> None:
+            ready.add(page=address, requests=requests)
+            if args.ready_fd is not None:
+                told = ReadyProgram(program="console", pid=os.getpid(), page=address)
+                os.write(args.ready_fd, msgspec.json.encode(told))
+                os.close(args.ready_fd)
+
+        asyncio.run(_serve(operation, requests, args.parent, reached_at))
     return 0
 
 
-async def _serve(operation: Operation, requests: str, parent: int) -> None:
+async def _serve(
+    operation: Operation, requests: str, parent: int, reached_at: Callable[[str], None]
+) -> None:
     settings = operation.console
     feed = DaemonFeed(requests, Path(settings.key), _say)
     review = Review(Path(operation.records.folder))
@@ -60,6 +83,7 @@ async def _serve(operation: Operation, requests: str, parent: int) -> None:
         loop.add_signal_handler(number, ended.set)
     async with serving(context) as address:
         _say(address)
+        reached_at(address)
         while not ended.is_set() and parent in (0, os.getppid()):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PARENT_S):

@@ -1,7 +1,7 @@
-"""What every route of the page server works with: the daemon's feed, open pages, logins, reviews.
+"""What every route of the page server uses: the daemon's feed, open pages, logins, reviews.
 
-Nothing here decides what is allowed: the daemon does, for every request anew. The server only
-refuses what a role may never ask, so that the page can say so at once.
+The daemon decides for every request whether it is allowed. The server refuses only what a role
+may never ask, so that the page can say so at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from tracker.api.schema import Model, Published, Said, State
+from tracker.api.schema import Model, Published, State
 from tracker.daemon_settings import ConsolePage
 from tracker.live.web.access import LOOPBACK_NAMES, Gatekeeper, is_loopback
 from tracker.live.web.feed import Feed
@@ -27,7 +27,7 @@ from tracker.live.web.tokens import people
 SWEEP_S = 2.0
 LINK_S = 0.2
 SILENT_S = 0.5
-"""The daemon says its state 20 times a second; silent for so long, it is lost."""
+"""The daemon publishes its state 20 times a second; after such a silence the link is down."""
 
 _encode = msgspec.json.Encoder().encode
 Render = Callable[[State], str]
@@ -38,7 +38,7 @@ class ConsoleError(Exception):
 
 
 class ConsoleContext:
-    """Everything a route needs: the daemon, the pages, the logins, the past."""
+    """Everything a route needs: the daemon, the open pages, the logins, the past sessions."""
 
     def __init__(
         self,
@@ -67,44 +67,44 @@ class ConsoleContext:
 
     @property
     def silent_s(self) -> float:
-        """For how long the daemon has said nothing."""
+        """How long the daemon has published nothing, in seconds."""
         return self.clock() - self.heard_s
 
-    def take(self, record: Published) -> None:
-        """The daemon published something."""
+    def receive(self, record: Published) -> None:
+        """Pass a record that the daemon published to the open pages."""
         text = _encode(record).decode()
         if isinstance(record, State):
             if self.newest is not None and record.run_id != self.newest.run_id:
                 self.hub.begin_anew()
             self.newest = record
             self.heard_s = self.clock()
-            self.hub.state(text)
+            self.hub.publish_state(text)
         elif isinstance(record, Model):
-            self.hub.model(text)
-        elif isinstance(record, Said):
-            self.hub.line(text)
+            self.hub.publish_model(text)
+        else:
+            self.hub.publish_line(text)
 
-    async def watch_link(self) -> None:
-        """Tell every page how long the daemon has been silent, as long as it is."""
+    async def report_link(self) -> None:
+        """Tell every page, each `LINK_S`, how long the daemon has been silent."""
         while True:
             await asyncio.sleep(LINK_S)
-            self.hub.say(self.link())
+            self.hub.publish(self.link())
 
     def link(self) -> str:
-        """What a page is told of the way from here to the daemon."""
+        """Return the message about the link from here to the daemon."""
         silent_s = self.silent_s
         up = silent_s <= SILENT_S
         text = {"type": "Link", "up": up, "silent_s": round(min(silent_s, 1e6), 2)}
         return _encode(text).decode()
 
-    async def watch_people(self) -> None:
-        """End logins whose token is gone."""
+    async def sweep_logins(self) -> None:
+        """End the logins whose token was revoked, each `SWEEP_S`."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            self.look_at_people()
+            self.read_people()
 
-    def look_at_people(self) -> None:
-        """Read the tokens anew."""
+    def read_people(self) -> None:
+        """Read the tokens anew and end the logins without one."""
         self.people = people(Path(self.settings.tokens)).by_name
         self.logins.sweep(self.people, self.clock())
 
@@ -113,5 +113,5 @@ CONTEXT: web.AppKey[ConsoleContext] = web.AppKey("context", ConsoleContext)
 
 
 def utc() -> datetime.datetime:
-    """Now, as tokens count it."""
+    """Return the current time in UTC, which tokens use."""
     return datetime.datetime.now(datetime.UTC)

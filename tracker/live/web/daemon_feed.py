@@ -1,6 +1,6 @@
-"""A daemon as the source of a page server: found, lost and found again; asked in a person's name.
+"""The daemon as the source of a page server; connects again whenever the daemon was lost.
 
-Hold and stop go over a connection of their own, so that they wait for no other answer.
+Hold and stop have a connection of their own, so that they wait for no other answer.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from tracker.api.admission import URGENT
 from tracker.api.keys import KeysError
 from tracker.api.schema import Answer, Role, State
 from tracker.client import AsyncClient, ClientError
-from tracker.live.web.feed import Take
+from tracker.live.web.feed import Receive
 
 SILENT_S = 1.5
 AGAIN_S = 0.3
 
 
 class DaemonFeed:
-    """One daemon, by the address of its requests and a key with the role service."""
+    """Connects to one daemon, with a key of the role service."""
 
     def __init__(self, requests: str, key: Path, say: Callable[[str], None]) -> None:
         self._requests = requests
@@ -31,11 +31,11 @@ class DaemonFeed:
         self._clients: dict[bool, AsyncClient] = {}
         self._run_id = ""
 
-    async def listen(self, take: Take) -> None:
-        """Hand over what is published; starts over when the daemon falls silent or is another."""
+    async def listen(self, receive: Receive) -> None:
+        """Pass on what is published; connect again after silence or when another run answers."""
         while True:
             try:
-                await self._listen(take)
+                await self._listen(receive)
             except (ClientError, KeysError) as error:
                 self._tell(str(error))
             finally:
@@ -43,7 +43,7 @@ class DaemonFeed:
             await asyncio.sleep(AGAIN_S)
 
     async def ask(self, name: str, role: Role, who: str, run_id: str) -> Answer:
-        """Ask for a person; hold and stop reach whichever run there is."""
+        """Make a request for a person; hold and stop reach any run, the rest only ``run_id``."""
         urgent = name in URGENT
         client = self._clients.get(urgent)
         if client is None:
@@ -55,7 +55,7 @@ class DaemonFeed:
         except ClientError as error:
             return _no(str(error))
 
-    async def _listen(self, take: Take) -> None:
+    async def _listen(self, receive: Receive) -> None:
         self._clients = {}
         for urgent in (True, False):
             client = AsyncClient(self._requests, self._key)
@@ -68,10 +68,10 @@ class DaemonFeed:
             async for record in published:
                 if isinstance(record, State) and record.run_id != self._run_id:
                     return
-                take(record)
+                receive(record)
 
     def _tell(self, text: str) -> None:
-        """Say it once, however often it is tried again."""
+        """Say a line once, however often it is repeated."""
         if text != self._said:
             self._said = text
             self._say(text)

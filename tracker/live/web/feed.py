@@ -1,4 +1,4 @@
-"""Where the page server gets the daemon's state from, and whom it hands requests to."""
+"""The interface through which the page server receives the state and makes requests."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Protocol
 
 from tracker.api.schema import Answer, Published, Role
 
-Take = Callable[[Published], None]
+Receive = Callable[[Published], None]
 
 
 class Feed(Protocol):
-    """A daemon, as far as pages need one."""
+    """What the page server needs of a daemon."""
 
-    async def listen(self, take: Take) -> None:
-        """Hand over what the daemon publishes, until cancelled; silence is no error."""
+    async def listen(self, receive: Receive) -> None:
+        """Call ``receive`` with what the daemon publishes, until cancelled; silence is no error."""
         ...
 
     async def ask(self, name: str, role: Role, who: str, run_id: str) -> Answer:
-        """Make a request for a person; an answer that says why when nobody answers."""
+        """Make a request for a person; if nobody answers, the returned answer says why."""
         ...

@@ -1,8 +1,8 @@
-"""Every open page gets the newest state; a page that cannot keep up misses some, and delays none.
+"""Sends the newest state to every open page; a slow page misses states and delays nobody.
 
 A state that was not sent yet is replaced by the next one. Models, log lines and answers to pings
-are few; they wait in order, and a page with too many waiting is closed. Nothing here waits for a
-page: each has a writer of its own, and a writer that takes too long is given up.
+are few: they wait in order, and a page with too many of them waiting is closed. Each page has a
+writer of its own; a write that takes too long closes the page.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Awaitable, Callable
 MOST_WAITING = 300
 MOST_LINES = 200
 SLOW_S = 3.0
-"""A page that takes nothing for so long is closed."""
+"""A page that receives nothing for so long is closed."""
 
 Send = Callable[[str], Awaitable[None]]
 
 
 class SlowPageError(Exception):
-    """A page takes too little, too slowly; it is closed and may come back."""
+    """A page receives too slowly; it is closed and may connect again."""
 
 
 class OpenPage:
-    """What waits for one open page."""
+    """The messages that wait for one open page."""
 
     def __init__(self) -> None:
         self.skipped = 0
@@ -34,14 +34,14 @@ class OpenPage:
         self._rest: deque[str] = deque()
         self._news = asyncio.Event()
 
-    def take_state(self, text: str) -> None:
-        """Have the newest state sent, in place of one that still waits."""
+    def put_state(self, text: str) -> None:
+        """Queue the newest state, in place of one that still waits."""
         self.skipped += self._state is not None
         self._state = text
         self._news.set()
 
-    def take(self, text: str) -> None:
-        """Have something sent, after what waits already."""
+    def put(self, text: str) -> None:
+        """Queue a message after those that wait already; too many close the page."""
         if len(self._rest) >= MOST_WAITING:
             self.over = True
         else:
@@ -49,22 +49,22 @@ class OpenPage:
         self._news.set()
 
     def end(self) -> None:
-        """Have the page closed."""
+        """Close the page soon."""
         self.over = True
         self._news.set()
 
     @property
     def waiting(self) -> int:
-        """How many messages wait."""
+        """The number of messages that wait."""
         return len(self._rest) + (self._state is not None)
 
     async def write(self, send: Send) -> None:
-        """Send what waits, until the page is to end; raises `SlowPageError`."""
+        """Send what waits until the page is to be closed; raises `SlowPageError`."""
         while not self.over:
             await self._news.wait()
             self._news.clear()
             while not self.over and (self._rest or self._state is not None):
-                # The state first: an answer to a ping says that what came before it is shown.
+                # The state first: the answer to a ping means that everything before it is shown.
                 if self._state is not None:
                     text, self._state = self._state, None
                 else:
@@ -77,7 +77,7 @@ class OpenPage:
 
 
 class Hub:
-    """All open pages, and what one that is opened now needs to know."""
+    """All open pages, and the messages that a newly opened page needs."""
 
     def __init__(self) -> None:
         self._pages: set[OpenPage] = set()
@@ -85,48 +85,48 @@ class Hub:
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
 
     def __len__(self) -> int:
-        """How many pages are open."""
+        """The number of open pages."""
         return len(self._pages)
 
     @property
     def pages(self) -> frozenset[OpenPage]:
-        """Those that are open."""
+        """The open pages."""
         return frozenset(self._pages)
 
-    def join(self) -> OpenPage:
-        """A page was opened; its first state is the next one that comes, never an old one."""
+    def open_page(self) -> OpenPage:
+        """Add a page with model and log; its first state is the next one published."""
         page = OpenPage()
         for text in (self._model, *self._lines):
             if text is not None:
-                page.take(text)
+                page.put(text)
         self._pages.add(page)
         return page
 
-    def leave(self, page: OpenPage) -> None:
-        """A page was closed."""
+    def close_page(self, page: OpenPage) -> None:
+        """Remove a page."""
         self._pages.discard(page)
 
-    def state(self, text: str) -> None:
-        """The newest state came."""
+    def publish_state(self, text: str) -> None:
+        """Send a state to every page."""
         for page in self._pages:
-            page.take_state(text)
+            page.put_state(text)
 
-    def model(self, text: str) -> None:
-        """The model was fitted anew."""
+    def publish_model(self, text: str) -> None:
+        """Send a model to every page, and to pages opened later."""
         self._model = text
-        self.say(text)
+        self.publish(text)
 
-    def line(self, text: str) -> None:
-        """A line of the event log."""
+    def publish_line(self, text: str) -> None:
+        """Send a line of the event log to every page, and to pages opened later."""
         self._lines.append(text)
-        self.say(text)
+        self.publish(text)
 
-    def say(self, text: str) -> None:
-        """Something for the pages that are open now."""
+    def publish(self, text: str) -> None:
+        """Send a message to the pages that are open now."""
         for page in self._pages:
-            page.take(text)
+            page.put(text)
 
     def begin_anew(self) -> None:
-        """Another run: what the last one said is over."""
+        """Forget model and log, when another run begins."""
         self._model = None
         self._lines.clear()

@@ -1,7 +1,8 @@
-"""Who is logged in, and how often a wrong token may be tried.
+"""The logins, and the limit of wrong tokens.
 
-Logins live in memory: a page server that starts anew knows nobody. The cookie is 256 random
-bits, as is the login's own CSRF token, which every request that changes anything must carry.
+Logins are kept in memory only: after a restart of the page server everybody must log in again. The
+cookie has 256 random bits. So has the CSRF token of the login, which every request that changes
+anything must carry.
 """
 
 from __future__ import annotations
@@ -28,21 +29,21 @@ class Login:
     role: Role
     csrf: str
     sha256: str
-    """Of the token it was opened with: another token, or none, ends it."""
+    """Of the token used; the login ends when the person has another token, or none."""
     until_s: float
     closed: list[Callable[[], None]] = field(default_factory=list)
-    """Called at its end: the open pages of this login."""
+    """Called when the login ends: they close its open pages."""
 
 
 class Logins:
-    """All of them, by cookie."""
+    """The logins by cookie."""
 
     def __init__(self, hours: float) -> None:
         self._length_s = 3600.0 * hours
         self._by_cookie: dict[str, Login] = {}
 
     def open(self, person: Person, now_s: float) -> tuple[str, Login]:
-        """Log a person in; returns the cookie. The oldest login gives way to too many."""
+        """Log a person in and return the cookie; ends the oldest login if there are too many."""
         while len(self._by_cookie) >= MOST_LOGINS:
             self.close(next(iter(self._by_cookie)))
         cookie = secrets.token_urlsafe(32)
@@ -57,7 +58,7 @@ class Logins:
         return cookie, login
 
     def find(self, cookie: str | None, now_s: float) -> Login | None:
-        """The login of a cookie; ``None``: there is none, or it is over."""
+        """Return the login of a cookie; ``None`` if there is none or it has expired."""
         if cookie is None:
             return None
         login = self._by_cookie.get(cookie)
@@ -67,14 +68,14 @@ class Logins:
         return login
 
     def close(self, cookie: str) -> None:
-        """End a login and its pages."""
+        """End a login and close its pages."""
         login = self._by_cookie.pop(cookie, None)
         if login is not None:
             for each in tuple(login.closed):
                 each()
 
     def sweep(self, known: Mapping[str, Person], now_s: float) -> None:
-        """End what has expired, and the logins of tokens that are gone or another's."""
+        """End the logins that have expired or whose token was revoked or replaced."""
         for cookie, login in tuple(self._by_cookie.items()):
             person = known.get(login.who)
             now = (None, None) if person is None else (person.sha256, person.role)
@@ -83,13 +84,13 @@ class Logins:
 
 
 class Throttle:
-    """Counts failed tries of the last minute, of one address and of all."""
+    """Counts the wrong tokens of the last minute, for each address and in all."""
 
     def __init__(self) -> None:
         self._failed: deque[tuple[float, str]] = deque(maxlen=TRIES_OF_ALL)
 
     def wait_s(self, address: str, now_s: float) -> float:
-        """How long this address must wait before it may try again; 0: not at all."""
+        """Return the seconds this address must wait before it may try again; 0: none."""
         while self._failed and now_s - self._failed[0][0] >= TRIES_S:
             self._failed.popleft()
         if len(self._failed) >= TRIES_OF_ALL:
@@ -98,5 +99,5 @@ class Throttle:
         return TRIES_S - (now_s - own[-TRIES_OF_ONE]) if len(own) >= TRIES_OF_ONE else 0.0
 
     def failed(self, address: str, now_s: float) -> None:
-        """A token was wrong."""
+        """Count a wrong token."""
         self._failed.append((now_s, address))

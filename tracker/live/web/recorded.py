@@ -1,12 +1,12 @@
-"""A past session for the page, from its journal.
+"""Turns the journal of a past session into data for the page.
 
     python -m tracker.live.web.recorded session FILE ""
 
 
-The journal goes through the very picture that the daemon publishes. Ten times a second of the
-session become columns; what changes seldom (session, faults, model, log, devices) becomes lists
-with the time of each change. Written to stdout as JSON packed with gzip; ``report FILE RUN``
-writes the session's report in its place.
+The journal is read through the same `PublishedState` that the daemon uses. Values are kept ten
+times a second as columns; session, faults, model, log and devices are lists with the time of each
+change. The result is written to stdout as JSON, packed with gzip; ``report FILE RUN`` writes
+the report of the session instead.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 import msgspec
 
 from hal.events import Tick
-from tracker.api.schema import DeviceHealth, Health, State
+from tracker.api.schema import DeviceHealth, Health, Said, State
 from tracker.config import Configuration, parse_configuration
 from tracker.core.session import SessionTrigger
 from tracker.core.types import ModelRefitted, Observation
 from tracker.journal import Journal, JournalError, read_journal
-from tracker.live.service.published_state import Picture
+from tracker.live.service.published_state import PublishedState
 
 PERIOD_NS = 100_000_000
 DEVICES_NS = 1_000_000_000
@@ -44,7 +44,7 @@ ROLES = ("camera", "belt", "imager", "actuator", "gate")
 
 
 class RecordedColumns:
-    """What a session is drawn from; one row each `PERIOD_NS`, times in milliseconds."""
+    """The columns of a session: one row each `PERIOD_NS`, times in milliseconds."""
 
     NAMES = (
         "t",
@@ -67,7 +67,7 @@ class RecordedColumns:
         self.by_name: dict[str, list[Any]] = {name: [] for name in self.NAMES}
 
     def add(self, state: State) -> None:
-        """One row."""
+        """Add a row."""
         put = {name: column.append for name, column in self.by_name.items()}
         put["t"](_ms(state.t_ns))
         put["permitted"](int(state.beam.permitted))
@@ -86,18 +86,20 @@ class RecordedColumns:
 
 
 def session_of(journal: Journal) -> dict[str, Any]:
-    """All the page needs of a session. Raises `JournalError` at a record that is damaged."""
+    """Return the data of a session. Raises `JournalError` at a damaged record."""
     configuration = parse_configuration(journal.header.configuration)
     controller = configuration.controller
-    picture = Picture(configuration, "past", _devices_of(configuration))
-    columns, models, lines = RecordedColumns(), [], []
+    picture = PublishedState(configuration, "past", _devices_of(configuration))
+    columns = RecordedColumns()
+    models: list[list[Any]] = []
+    lines: list[Said] = []
     changes: dict[str, list[list[Any]]] = {"session": [], "faults": [], "next_step": []}
     devices: list[list[Any]] = []
     next_ns = devices_ns = end_ns = 0
     for entry in journal.entries():
         record = entry.record
         if entry.kind == "event":
-            picture.take(record, ())
+            picture.observe(record, ())
             if not isinstance(record, Tick):
                 continue
             end_ns = record.t_ns
@@ -112,7 +114,7 @@ def session_of(journal: Journal) -> dict[str, Any]:
                 devices_ns = end_ns + DEVICES_NS
                 devices.append([_ms(end_ns), [_short(each) for each in state.devices]])
         elif entry.kind == "output":
-            picture.take(_NO_TICK, (record,))
+            picture.observe(_NO_TICK, (record,))
             if isinstance(record, ModelRefitted | Observation):
                 models.append([_ms(record.t_ns), picture.model(record.t_ns)])
         while picture.said:
@@ -134,7 +136,7 @@ def session_of(journal: Journal) -> dict[str, Any]:
 
 
 def report_of(journal: Journal, run_id: str = "") -> str:
-    """The session's report as HTML; with ``run_id``, of that run, which still goes on."""
+    """Return the report of a session as HTML; ``run_id``: of this run, which still goes on."""
     from tracker.report.command import report_page
     from tracker.report.records import collect
     from tracker.report.summary import about_of, summary_of
@@ -150,7 +152,7 @@ def report_of(journal: Journal, run_id: str = "") -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write what was asked for; 0, or 2 with one line on stderr."""
+    """Write session or report; return 0, or 2 with one line on stderr."""
     kind, path, run_id = arguments
     with contextlib.suppress(OSError):
         os.nice(GIVES_WAY)

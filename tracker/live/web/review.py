@@ -1,7 +1,7 @@
-"""Past sessions: which there are, and each as data for the page or as its report.
+"""Past sessions: their list, and each one as data for the page or as its report.
 
-A journal of an hour takes half a minute of computing. That is done by a process of its own, one
-at a time, which gives way to everything else; what it said is kept while the journal is the same.
+Reading the journal of an hour takes half a minute. A process of low priority does it, one journal
+at a time; the result is kept as long as the journal does not change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ReviewError(Exception):
 
 
 class Review:
-    """The journals of one folder."""
+    """Reads the journals of one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,7 +33,7 @@ class Review:
         self._process: asyncio.subprocess.Process | None = None
 
     def sessions(self) -> list[CatalogueRow]:
-        """Every session, newest first; blocks. Raises `ReviewError`."""
+        """Return every session, newest first; blocks. Raises `ReviewError`."""
         try:
             with Catalogue(self._folder) as catalogue:
                 return catalogue.rows()
@@ -41,19 +41,19 @@ class Review:
             raise ReviewError(str(error)) from error
 
     async def session(self, name: str) -> bytes:
-        """A session as the page's data, JSON packed with gzip; ``last``: the newest."""
+        """Return a session as JSON packed with gzip; ``last`` names the newest."""
         return await self._read("session", name)
 
     async def report(self, name: str) -> bytes:
-        """A session's report, HTML packed with gzip."""
+        """Return the report of a session, HTML packed with gzip."""
         return await self._read("report", name)
 
     async def report_of_run(self, run_id: str) -> bytes:
-        """The report, so far, of a run that goes on, if it is the newest that is recorded here."""
+        """Return the report, so far, of a run that goes on; it must be the newest recorded here."""
         return await self._read("report", "last", run_id)
 
     async def close(self) -> None:
-        """End a process that is still reading."""
+        """End the process if it is still reading."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -71,7 +71,7 @@ class Review:
             return self._kept[key]
 
     def _path_of(self, name: str) -> Path:
-        """The journal of a name in the catalogue; the name itself never becomes a path."""
+        """Return the journal of a name in the catalogue; the name itself never becomes a path."""
         try:
             with Catalogue(self._folder) as catalogue:
                 path = catalogue.journal_of(catalogue.find(name))

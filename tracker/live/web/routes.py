@@ -1,4 +1,4 @@
-"""The routes of the page server: pages, login, the socket of an open page, requests, the past."""
+"""The routes of the page server: pages, login, socket of an open page, requests, past sessions."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ PAGES: Final = {
     "follow": tuple(Role),
     "review": (Role.OPERATOR, Role.PHYSICIST, Role.SERVICE),
 }
-"""Page -> the roles that may open it; patients of the past are not for an observer."""
+"""Page -> the roles that may open it; an observer may not see past patients."""
 
 ASKED_BY_PAGE: Final = ("model", "expose", "start", "hold", "resume", "reset", "stop")
 COOKIE: Final = "tidetrack"
 FAST: Final = 20
-"""Messages a page may send within a second; ours sends five."""
+"""Most messages from a page within a second; our page sends five."""
 MOST_MESSAGE_BYTES: Final = 256
 
 
 def static_routes() -> Iterator[tuple[str, str, Handler]]:
-    """One route for each file there is: no name of a file is ever taken from a request."""
+    """Yield one route for each file, so that no file name is taken from a request."""
     files = [file for file in STATIC.iterdir() if file.suffix in (".js", ".css", ".svg")]
     for file in (*files, PLOT / "uPlot.iife.min.js", PLOT / "uPlot.min.css"):
         yield "GET", f"/static/{file.name}", _file(file)
@@ -80,7 +80,7 @@ def _page(name: str) -> Handler:
 
 
 async def first(request: web.Request) -> web.StreamResponse:
-    """The page of whoever comes."""
+    """Redirect to the login, or to the page of the role."""
     login = _login(request)
     if login is None:
         raise web.HTTPSeeOther("/login")
@@ -88,7 +88,7 @@ async def first(request: web.Request) -> web.StreamResponse:
 
 
 async def login_page(request: web.Request) -> web.StreamResponse:
-    """Where a token is asked for."""
+    """Return the page that asks for a token."""
     text = (STATIC / "login.html").read_text(encoding="utf-8")
     return web.Response(text=text, content_type="text/html", charset="utf-8")
 
@@ -97,7 +97,7 @@ async def login_page(request: web.Request) -> web.StreamResponse:
 
 
 async def log_in(request: web.Request) -> web.StreamResponse:
-    """Take a token, give a cookie."""
+    """Check a token and set the cookie of a login."""
     context = request.app[CONTEXT]
     address = request.remote or ""
     wait_s = context.throttle.wait_s(address, context.clock())
@@ -109,7 +109,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
             headers={"Retry-After": str(seconds)},
         )
     token = await _body(request, _Token)
-    context.look_at_people()
+    context.read_people()
     person = None if token is None else _whose(context, token.token)
     if person is None:
         context.throttle.failed(address, context.clock())
@@ -131,7 +131,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 
 
 async def log_out(request: web.Request) -> web.StreamResponse:
-    """End the login and its pages."""
+    """End the login and close its pages."""
     context, login = request.app[CONTEXT], _login(request)
     if login is None or not has_csrf(request, login):
         return _refused(login)
@@ -142,7 +142,7 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 
 
 async def me(request: web.Request) -> web.StreamResponse:
-    """Who is logged in, what that role may ever ask for, and the login's CSRF token."""
+    """Return who is logged in, what that role may ask for, and the CSRF token of the login."""
     login = _login(request)
     if login is None:
         return _refused(login)
@@ -164,7 +164,7 @@ async def me(request: web.Request) -> web.StreamResponse:
 
 
 async def socket(request: web.Request) -> web.StreamResponse:
-    """State at 20 Hz, log, model; answers to pings tell the page that it is up to date."""
+    """Send state (20 Hz), log and model; an answer to a ping tells the page it is up to date."""
     context, login = request.app[CONTEXT], _login(request)
     if reason := context.gatekeeper.refused(request, strictly=True):
         return web.json_response({"reason": reason}, status=403)
@@ -172,15 +172,15 @@ async def socket(request: web.Request) -> web.StreamResponse:
         return _refused(login)
     if len(context.hub) >= context.settings.most_pages:
         return web.json_response({"reason": "too many pages are open"}, status=503)
-    page = context.hub.join()
+    page = context.hub.open_page()
     try:
         ws = web.WebSocketResponse(
             compress=False, max_msg_size=MOST_MESSAGE_BYTES, heartbeat=5.0, timeout=1.0
         )
         await ws.prepare(request)
         login.closed.append(page.end)
-        page.take(context.link())
-        writer = asyncio.create_task(_write(page, ws), name="page")
+        page.put(context.link())
+        writer = asyncio.create_task(_write(page, ws, request), name="page")
         try:
             await _listen(page, ws)
         finally:
@@ -190,15 +190,15 @@ async def socket(request: web.Request) -> web.StreamResponse:
             login.closed.remove(page.end)
         return ws
     finally:
-        context.hub.leave(page)
+        context.hub.close_page(page)
 
 
-async def _write(page: OpenPage, ws: web.WebSocketResponse) -> None:
+async def _write(page: OpenPage, ws: web.WebSocketResponse, request: web.Request) -> None:
     try:
         await page.write(ws.send_str)
     except SlowPageError:
-        if ws._req is not None and ws._req.transport is not None:
-            ws._req.transport.abort()
+        if request.transport is not None:
+            request.transport.abort()
         return
     except ConnectionError:
         return
@@ -206,7 +206,7 @@ async def _write(page: OpenPage, ws: web.WebSocketResponse) -> None:
 
 
 async def _listen(page: OpenPage, ws: web.WebSocketResponse) -> None:
-    """Answer pings in their place among the states; close on anything else, or too much."""
+    """Answer pings in order with the states; close the page on other messages, or too many."""
     since_s, count = time.monotonic(), 0
     async for message in ws:
         now_s = time.monotonic()
@@ -216,7 +216,7 @@ async def _listen(page: OpenPage, ws: web.WebSocketResponse) -> None:
         if count > FAST or message.type is not WSMsgType.TEXT or not message.data.isdecimal():
             await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"a page sends pings only")
             return
-        page.take(f'{{"type":"Pong","ping":{int(message.data)}}}')
+        page.put(f'{{"type":"Pong","ping":{int(message.data)}}}')
 
 
 # Requests ------------------------------------------------------------------------------------
@@ -229,11 +229,11 @@ class _Token(msgspec.Struct, forbid_unknown_fields=True):
 class _Wish(msgspec.Struct, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=20)]
     run_id: Annotated[str, Meta(min_length=1, max_length=64)]
-    """Of the run the person was looking at."""
+    """Of the run that the page showed."""
 
 
 async def ask(request: web.Request) -> web.StreamResponse:
-    """Hand a person's request to the daemon, and its answer back."""
+    """Pass a person's request to the daemon and return its answer."""
     context, login = request.app[CONTEXT], _login(request)
     if login is None or not has_csrf(request, login):
         return _refused(login)
@@ -248,7 +248,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
     return web.json_response({"accepted": answer.accepted, "reason": answer.reason})
 
 
-# The past ------------------------------------------------------------------------------------
+# Past sessions -------------------------------------------------------------------------------
 
 
 def _past(give: Callable[[ConsoleContext, str], Awaitable[web.StreamResponse]]) -> Handler:
@@ -300,7 +300,7 @@ def _as_report(packed: bytes) -> web.StreamResponse:
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Prometheus' text, without login, for this machine only."""
+    """Return the Prometheus metrics, without login, to this machine only."""
     context = request.app[CONTEXT]
     if not is_loopback(request.remote or "") or context.render is None:
         raise web.HTTPNotFound
@@ -350,7 +350,7 @@ def _whose(context: ConsoleContext, token: str) -> Any:
 
 
 async def _body(request: web.Request, kind: type[Any]) -> Any:
-    """The request's JSON as ``kind``; ``None``: it is something else."""
+    """Return the JSON body as ``kind``; ``None`` if it is not of that kind."""
     if request.content_type != "application/json":
         return None
     try:

@@ -1,8 +1,4 @@
-"""The page server: the web application with its routes and tasks, and the address it listens on.
-
-Nothing here decides what is allowed: the daemon does, for every request anew. The server only
-refuses what a role may never ask, so that the page can say so at once.
-"""
+"""The page server: the web application with its routes and tasks, and its address."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ MOST_BODY_BYTES = 4096
 
 
 def application(context: ConsoleContext) -> web.Application:
-    """The routes around a context; its tasks run as long as the application does."""
+    """Return the application; its tasks run as long as it does."""
     app = web.Application(
         middlewares=[context.gatekeeper.__call__], client_max_size=MOST_BODY_BYTES
     )
@@ -38,9 +34,9 @@ async def _tasks(app: web.Application) -> AsyncGenerator[None, None]:
     tasks = [
         asyncio.create_task(each, name=name)
         for name, each in (
-            ("feed", context.feed.listen(context.take)),
-            ("link", context.watch_link()),
-            ("people", context.watch_people()),
+            ("feed", context.feed.listen(context.receive)),
+            ("link", context.report_link()),
+            ("people", context.sweep_logins()),
         )
     ]
     yield
@@ -54,7 +50,7 @@ async def _tasks(app: web.Application) -> AsyncGenerator[None, None]:
 
 @contextlib.asynccontextmanager
 async def serving(context: ConsoleContext) -> AsyncGenerator[str, None]:
-    """Serve while the context lasts; gives the address to open. Raises `ConsoleError`."""
+    """Serve while the context lasts; yields the address to open. Raises `ConsoleError`."""
     settings = context.settings
     if not is_loopback(settings.host) and not settings.certificate:
         raise ConsoleError(

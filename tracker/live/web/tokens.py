@@ -1,7 +1,7 @@
-"""Who may log in: one file a person, with a role and the SHA-256 of a token that is shown once.
+"""Who may log in: one file per person, with a role and the SHA-256 of a token that is shown once.
 
-A token is ``NAME.SECRET``; the secret has 256 random bits, so that a plain hash keeps it. The
-folder is ours alone (0700), a file is 0600. Deleting a file logs its person out within seconds.
+A token is ``NAME.SECRET``; the secret has 256 random bits, so a plain hash protects it. The folder
+has mode 0700, a file 0600. Deleting a file logs its person out within seconds.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _NOBODY = "0" * 64
 
 
 class TokenError(Exception):
-    """Tokens cannot be used as they are; the message says what to do."""
+    """The tokens cannot be used as they are; the message says what to do."""
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a file says: who, as what, by which token, from and until when (ISO 8601, UTC)."""
+    """The content of a file: name, role, hash of the token, and its dates (ISO 8601, UTC)."""
 
     name: str
     role: Role
@@ -41,7 +41,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class People(NamedTuple):
-    """Everybody with a file that is right, and one line for each file that was passed over."""
+    """Everybody with a valid file, and one line for each file that is invalid."""
 
     by_name: dict[str, Person]
     problems: tuple[str, ...]
@@ -50,7 +50,7 @@ class People(NamedTuple):
 def new_token(
     folder: Path, name: str, role: Role, days: int, now: datetime.datetime | None = None
 ) -> str:
-    """Let a person in; returns the token, which is nowhere else. Raises `TokenError`."""
+    """Make a token for a person and return it; it is stored nowhere. Raises `TokenError`."""
     if not NAME.fullmatch(name):
         raise TokenError(f"name {name!r}: write a small letter, then letters, digits, - or _")
     if not 1 <= days <= MOST_DAYS:
@@ -79,7 +79,7 @@ def new_token(
 
 
 def revoke_token(folder: Path, name: str) -> Path:
-    """Take a person's token away; returns the file that is gone."""
+    """Delete a person's token; return the deleted file. Raises `TokenError`."""
     path = folder / f"{name}.json"
     if not NAME.fullmatch(name) or not path.exists():
         known = ", ".join(sorted(people(folder).by_name)) or "none"
@@ -89,7 +89,7 @@ def revoke_token(folder: Path, name: str) -> Path:
 
 
 def people(folder: Path) -> People:
-    """Read who may log in. A file that is not right lets nobody in, and is named."""
+    """Read who may log in. An invalid file lets nobody in and is named in the problems."""
     found: dict[str, Person] = {}
     problems: list[str] = []
     if not folder.is_dir():
@@ -110,7 +110,7 @@ def people(folder: Path) -> People:
 
 
 def whose(token: str, known: dict[str, Person], now: datetime.datetime) -> Person | None:
-    """Tell whose token this is; ``None``: nobody's, or it has expired.
+    """Return the person whose token this is; ``None`` if it is unknown or has expired.
 
     Takes as long for an unknown name as for a wrong secret.
     """

@@ -1,4 +1,4 @@
-"""`tidetrack tokens`: who may log in at the console page."""
+"""`tidetrack tokens`: manage who may log in at the console page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what was asked; raises `TokenError`."""
+    """Make, list or revoke tokens; raises `TokenError`."""
     console = (
         ConsolePage() if args.config is None else load_configuration(args.config).operation.console
     )

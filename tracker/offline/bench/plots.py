@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,8 @@ def draw(
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    figure: Any
+    axes: Any
     figure, axes = plt.subplots(figsize=(7.0, 4.5), layout="constrained")
     for name in predictors:
         means = [
@@ -62,6 +64,7 @@ def _draw_worst(
 
     key = f"{horizon_ms:g}"
     worst = sorted(traces, key=lambda trace: -results[trace.name][key][name].rel)[:_WORST]
+    figure: Any
     figure, rows = plt.subplots(
         len(worst), 1, figsize=(9.0, 2.4 * len(worst)), layout="constrained", squeeze=False
     )

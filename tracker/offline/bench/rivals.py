@@ -8,9 +8,11 @@ it is, so coverage is blank.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,30 +52,28 @@ def _adaptive(make: Callable[[int], Any], x: Reals, ahead: int, rate_hz: float) 
 
 def padasip_rls(x: Reals, ahead: int, rate_hz: float) -> Reals:
     """Recursive least squares with the reference benchmark's settings."""
-    from padasip.filters import FilterRLS
-
-    return _adaptive(lambda n: FilterRLS(n, mu=0.9995, eps=0.1, w="zeros"), x, ahead, rate_hz)
+    filters: Any = importlib.import_module("padasip.filters")
+    make = partial(filters.FilterRLS, mu=0.9995, eps=0.1, w="zeros")
+    return _adaptive(make, x, ahead, rate_hz)
 
 
 def padasip_nlms(x: Reals, ahead: int, rate_hz: float) -> Reals:
     """Normalised LMS with the reference benchmark's settings."""
-    from padasip.filters import FilterNLMS
-
-    return _adaptive(lambda n: FilterNLMS(n, mu=0.05, eps=1e-6, w="zeros"), x, ahead, rate_hz)
+    filters: Any = importlib.import_module("padasip.filters")
+    make = partial(filters.FilterNLMS, mu=0.05, eps=1e-6, w="zeros")
+    return _adaptive(make, x, ahead, rate_hz)
 
 
 def _kalman(x: Reals, ahead: int, order: int, noise: float) -> Reals:
-    from filterpy.common import Q_discrete_white_noise
-    from filterpy.kalman import KalmanFilter
-
-    kalman: Any = KalmanFilter(dim_x=order, dim_z=1)
+    common: Any = importlib.import_module("filterpy.common")
+    kalman = importlib.import_module("filterpy.kalman").KalmanFilter(dim_x=order, dim_z=1)
     steps = np.arange(order)
     factorials = np.cumprod(np.maximum(steps, 1))
     kalman.F = np.array(
         [[1.0 / factorials[j - i] if j >= i else 0.0 for j in steps] for i in steps]
     )
     kalman.H = np.eye(1, order)
-    kalman.Q = Q_discrete_white_noise(order, 1.0, noise)
+    kalman.Q = common.Q_discrete_white_noise(order, 1.0, noise)
     kalman.R = np.array([[0.01]])
     kalman.x = np.zeros(order)
     kalman.x[0] = x[0]
@@ -118,15 +118,15 @@ def river_linear(x: Reals, ahead: int, rate_hz: float) -> Reals:
 
 def statsmodels_ar(x: Reals, ahead: int, rate_hz: float) -> Reals:
     """An autoregression refitted every two seconds to the last minute, iterated to the horizon."""
-    from statsmodels.tsa.ar_model import AutoReg
-
+    model: Any = importlib.import_module("statsmodels.tsa.ar_model")
     lags = min(_lags(rate_hz), 20)
     every, span = max(1, round(_REFIT_S * rate_hz)), round(_FIT_S * rate_hz)
     said = x.copy()
     weights: Reals | None = None
     for at in range(x.size):
         if at >= 4 * lags and at % every == 0:
-            weights = np.asarray(AutoReg(x[max(0, at + 1 - span) : at + 1], lags).fit().params)
+            recent = x[max(0, at + 1 - span) : at + 1]
+            weights = np.asarray(model.AutoReg(recent, lags).fit().params)
         if weights is not None:
             window = list(x[at - lags + 1 : at + 1][::-1])
             for _ in range(ahead):

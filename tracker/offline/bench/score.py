@@ -101,6 +101,6 @@ def coverage(errors: Reals, covariances: Reals) -> float:
     if not whole.any() or not np.isfinite(covariances[whole]).all():
         return float("nan")
     off = errors[whole]
-    solved = np.linalg.solve(covariances[whole], off[:, :, None])[:, :, 0]
-    distances = np.einsum("ij,ij->i", off, solved)
+    solved = np.asarray(np.linalg.solve(covariances[whole], off[:, :, None]), dtype=np.float64)
+    distances: Reals = np.einsum("ij,ij->i", off, solved[:, :, 0])
     return float(np.mean(distances <= chi2_quantile(errors.shape[1])))

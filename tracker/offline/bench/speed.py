@@ -8,6 +8,7 @@ timed live, step by step through ``learn`` and ``predict``.
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -146,13 +147,11 @@ def _rls_steps(
 
 
 def _filterpy_trace(positions: Reals, dt_s: float, agility: float, out: Reals) -> None:
-    from filterpy.common import Q_discrete_white_noise
-    from filterpy.kalman import KalmanFilter
-
-    kalman: Any = KalmanFilter(dim_x=2, dim_z=1)
+    common: Any = importlib.import_module("filterpy.common")
+    kalman: Any = importlib.import_module("filterpy.kalman").KalmanFilter(dim_x=2, dim_z=1)
     kalman.F = np.array([[1.0, dt_s], [0.0, 1.0]])
     kalman.H = np.array([[1.0, 0.0]])
-    kalman.Q = Q_discrete_white_noise(2, dt_s, agility**2)
+    kalman.Q = common.Q_discrete_white_noise(2, dt_s, agility**2)
     kalman.R = np.array([[1.0]])
     kalman.P = np.eye(2) * 10.0
     for i in range(positions.shape[0]):
@@ -162,9 +161,8 @@ def _filterpy_trace(positions: Reals, dt_s: float, agility: float, out: Reals) -
 
 
 def _padasip_trace(positions: Reals, order: int, ahead: int, forgetting: float, out: Reals) -> None:
-    from padasip.filters import FilterRLS
-
-    rls: Any = FilterRLS(order, mu=forgetting, eps=0.001, w="zeros")
+    filters: Any = importlib.import_module("padasip.filters")
+    rls = filters.FilterRLS(order, mu=forgetting, eps=0.001, w="zeros")
     for i in range(order + ahead, positions.size):
         rls.adapt(positions[i], positions[i - ahead - order + 1 : i - ahead + 1][::-1])
         out[i] = rls.predict(positions[i - order + 1 : i + 1][::-1])

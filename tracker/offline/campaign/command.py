@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,10 +33,10 @@ from tracker.offline.campaign.page import page
 from tracker.offline.campaign.patients import PatientArchive, load_archive
 from tracker.offline.campaign.record import RunRecord
 from tracker.offline.campaign.replay import replay_command, replay_run
+from tracker.offline.campaign.run_farm import RunJob, carry_out
 from tracker.offline.campaign.table import in_words, markdown
-from tracker.offline.campaign.work import RunJob, carry_out
-from tracker.offline.farm import Farm, LocalFarm
 from tracker.offline.signals import stop_signals
+from tracker.offline.workers import open_farm
 
 PAIRS = 200
 _SPARE_S = 5.0
@@ -194,7 +193,7 @@ def _do(
         ledger.head.identity.code_sha256,
     )
     start, simulated_s = time.perf_counter(), 0.0
-    with farm_of(job, args.workers, args.dask) as farm, progress_bar(len(missing)) as told:
+    with open_farm(job, args.workers, args.dask) as farm, progress_bar(len(missing)) as told:
         start = time.perf_counter()
         workers = farm.workers()
 
@@ -257,24 +256,7 @@ def _conclude(
 
 
 @contextmanager
-def farm_of(job: RunJob, workers: int | None, dask: str | None) -> Iterator[Farm[RunRecord]]:
-    """Give the workers asked for, ready to work; gone when done."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    if dask is not None:
-        from tracker.offline.cluster import DaskFarm
-
-        farm: Farm[RunRecord] = DaskFarm(job, dask)
-    else:
-        farm = LocalFarm(job, workers or len(os.sched_getaffinity(0)))
-    try:
-        yield farm
-    finally:
-        farm.close()
-
-
-@contextmanager
-def progress_bar(runs: int) -> Iterator[Told]:
+def progress_bar(runs: int) -> Generator[Told]:
     """Show a bar on standard error; nothing but its end without a terminal."""
     columns = (TextColumn("campaign"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True)) as bar:

@@ -133,8 +133,9 @@ def twins_of(kind: MishapKind) -> tuple[str, ...]:
 def pairs(count: int) -> tuple[str, ...]:
     """Give so many different pairs of kinds, always the same ones."""
     every = list(itertools.combinations(known(), 2))
-    order = np.random.Generator(np.random.PCG64(1)).permutation(len(every))
-    return tuple("+".join(every[place]) for place in order[:count].tolist())
+    drawn = np.random.Generator(np.random.PCG64(1)).permutation(len(every))[:count]
+    indices: list[int] = drawn.tolist()
+    return tuple("+".join(every[index]) for index in indices)
 
 
 def parsed(name: str) -> tuple[CampaignFault, ...]:
@@ -148,12 +149,12 @@ def parsed(name: str) -> tuple[CampaignFault, ...]:
             near = difflib.get_close_matches(kind, EFFECTS, n=1)
             advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known())}"
             raise CampaignError(f"--faults {name}: no kind of mishap is called {kind}; {advice}")
-        able = twins_of(cast(MishapKind, kind))
+        able = twins_of(kind)
         if twin and twin not in able:
             raise CampaignError(
                 f"--faults {name}: {kind} cannot happen to {twin}; name one of {', '.join(able)}"
             )
-        faults.append(CampaignFault(cast(MishapKind, kind), twin))
+        faults.append(CampaignFault(kind, twin))
     return tuple(faults)
 
 

@@ -11,7 +11,7 @@ from tracker.config import SHIPPED, Configuration, altered
 from tracker.offline.campaign.patients import PatientArchive
 from tracker.offline.campaign.record import RunRecord
 from tracker.offline.campaign.run import Single, cast_run
-from tracker.offline.campaign.work import split
+from tracker.offline.campaign.run_farm import parse_run_name
 from tracker.offline.simulate import Wanted, carry_out, describe
 
 
@@ -31,7 +31,7 @@ def replay_run(
     args: argparse.Namespace, configuration: Configuration, archive: PatientArchive
 ) -> int:
     """Do the run, print its figures, and write journal and report where asked for."""
-    fault, seed = split(args.replay)
+    fault, seed = parse_run_name(args.replay)
     length_s = args.minutes * 60.0
     record = Single(configuration, archive.recordings, length_s).run(fault, seed)
     print(in_words(record))

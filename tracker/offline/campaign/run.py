@@ -12,7 +12,7 @@ import dataclasses
 import gc
 import hashlib
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -94,7 +94,7 @@ class Single:
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
+def _no_collection() -> Generator[None]:
     """Leave cyclic garbage where it is: a run makes next to none, and looking for it costs."""
     was = gc.isenabled()
     gc.collect()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from tracker.artefact import save_artefact
-from tracker.offline.farm import Farm, LocalFarm
 from tracker.offline.tuning.archive import Archive, load_archive
 from tracker.offline.tuning.errors import TuningError
-from tracker.offline.tuning.objective import TraceScore
 from tracker.offline.tuning.problem import TuningProblem
 from tracker.offline.tuning.space import ranges_of
+from tracker.offline.workers import open_farm
 
 if TYPE_CHECKING:
     from tracker.offline.tuning.search import Progress
@@ -94,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{again} trials that were not finished are tried again")
     try:
         if before < args.trials:
-            with farm_of(problem, args.workers, args.dask) as farm, progress_bar() as tell:
+            with open_farm(problem.job, args.workers, args.dask) as farm, progress_bar() as tell:
                 start = time.perf_counter()
                 try:
                     Search(problem, study, farm, args.trials).run(tell)
@@ -163,27 +161,7 @@ def describe(archive: Archive, rate_hz: float) -> str:
 
 
 @contextmanager
-def farm_of(
-    problem: TuningProblem, workers: int | None, dask: str | None
-) -> Iterator[Farm[TraceScore]]:
-    """The workers asked for, ready to work; gone when done."""
-    # One thread each: the kernels are single, and workers must not fight over cores.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    if dask is not None:
-        from tracker.offline.cluster import DaskFarm
-
-        farm: Farm[TraceScore] = DaskFarm(problem.job, dask)
-    else:
-        farm = LocalFarm(problem.job, workers or len(os.sched_getaffinity(0)))
-    try:
-        yield farm
-    finally:
-        farm.close()
-
-
-@contextmanager
-def progress_bar() -> Iterator[TellProgress]:
+def progress_bar() -> Generator[TellProgress]:
     """A bar with the best so far, on standard error; nothing but its end without a terminal."""
     bar = Bar(
         TextColumn("tuning"),

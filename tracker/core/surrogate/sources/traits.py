@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 
 class Form(Enum):
-    """What a source measures. The words are those of the faults: "markers lost", "belt lost"."""
+    """What a source measures."""
 
-    POINTS = "markers"
+    POINTS = "points"
     """Positions of points on the patient, in mm."""
-    VALUE = "belt"
+    VALUE = "value"
     """One value, in a unit of its own."""
 
 

@@ -1,14 +1,15 @@
-"""No record, no beam: how old the oldest event is that is not on disk, and whether it ever will be.
+"""Follow how much of the journal is on disk: an event that waits too long for the disk is a fault.
 
-Looked at once a tick. What it finds is told to the engine as an event, which is recorded like any
-other, so that a replay holds at the same tick. A write that failed ends the run in order.
+The daemon asks for changes once a tick and tells the engine about them as events. These events are
+recorded like any others, so a replay holds the beam at the same tick. A write that failed ends
+the run in order.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from hal.events import RecordingState
@@ -17,23 +18,23 @@ from tracker.journal import Header, JournalError, JournalWriter, Recorder, open_
 from tracker.journal.recorder import MB
 
 
-class RecordingWatch:
-    """Follows a recorder's acknowledgements."""
+class RecordingProgress:
+    """Compares what was handed to a recorder with what it has acknowledged."""
 
     def __init__(self, recorder: Recorder, hold_after_ms: float) -> None:
         self.recorder = recorder
         self._hold_after_ns = round(hold_after_ms * 1e6)
         self._marks: deque[tuple[int, int]] = deque()
-        """When how many bytes had been handed over, those that are not acknowledged."""
+        """Time and number of bytes handed over by then; only what is not acknowledged yet."""
         self._said = ""
 
     @property
     def failure(self) -> str:
-        """Why the run cannot be recorded to its end; empty: it can."""
+        """The reason why the run cannot be recorded to its end; empty if it can."""
         return self.recorder.trouble
 
-    def look(self, now_ns: int) -> list[RecordingState]:
-        """What has changed since the last look."""
+    def changes(self, now_ns: int) -> list[RecordingState]:
+        """Return what changed since the last call: recording failed, is slow, or works again."""
         recorder, marks = self.recorder, self._marks
         recorder.push()
         if not marks or recorder.sent != marks[-1][1]:
@@ -48,7 +49,7 @@ class RecordingWatch:
         return [RecordingState(now_ns, not what, detail)]
 
     def _trouble(self, now_ns: int) -> tuple[str, str]:
-        """What is wrong, and the same with its numbers; empty: nothing."""
+        """Return what is wrong, and the same with its numbers; empty if nothing is wrong."""
         if failure := self.recorder.trouble:
             rest = "nothing more is recorded" if self.recorder.lost else "the end still finds room"
             return failure, f"{failure}; {rest}"
@@ -62,8 +63,11 @@ class RecordingWatch:
 @contextlib.contextmanager
 def recorded(
     path: Path, header: Header, settings: SessionRecords
-) -> Iterator[tuple[JournalWriter, RecordingWatch]]:
-    """A run's journal behind a recorder, and the watch on it; closed also when the run fails."""
+) -> Generator[tuple[JournalWriter, RecordingProgress], None, None]:
+    """Open the journal of a run behind a recorder; it is closed also when the run fails.
+
+    Raises `JournalError` where the file cannot be made.
+    """
     file = open_journal(path)
     try:
         recorder = Recorder(
@@ -77,4 +81,4 @@ def recorded(
         path.unlink()
         raise JournalError(f"{path}: cannot be recorded ({error.strerror}); make room") from error
     with JournalWriter(path, header, durability="process", file=recorder) as writer:
-        yield writer, RecordingWatch(recorder, settings.hold_after_ms)
+        yield writer, RecordingProgress(recorder, settings.hold_after_ms)

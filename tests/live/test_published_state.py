@@ -22,12 +22,12 @@ from tests.live.processes import SOON
 from tracker.api import reference
 from tracker.api.schema import Health, Hop, Model, Published, State
 from tracker.config import SHIPPED, altered, load_configuration
-from tracker.core.safety.faults import FAULTS
+from tracker.core.safety.fault_table import FAULTS
 from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged
 from tracker.live.service.metrics import render
 from tracker.live.service.next_step import STEPS, next_step
-from tracker.live.service.published_state import Picture
+from tracker.live.service.published_state import PublishedState
 from tracker.live.windows import Lengths, Rate
 
 CONFIGURATION = altered(load_configuration(SHIPPED / "room-twin.toml"), SOON)
@@ -53,16 +53,16 @@ def nothing(trigger: SessionTrigger) -> tuple[str, ...]:
     return ()
 
 
-def picture() -> Picture:
-    return Picture(CONFIGURATION, "run", ROLES)
+def picture() -> PublishedState:
+    return PublishedState(CONFIGURATION, "run", ROLES)
 
 
-def shown(seen: Picture, now_ns: int) -> State:
+def shown(seen: PublishedState, now_ns: int) -> State:
     return seen.state(now_ns, nothing, HEALTH)
 
 
 @pytest.fixture(scope="module")
-def tracked() -> tuple[Picture, MemoryRoom]:
+def tracked() -> tuple[PublishedState, MemoryRoom]:
     """A picture of a whole run in memory, some seconds into tracking."""
     room = MemoryRoom(CONFIGURATION)
     seen = picture()
@@ -70,7 +70,7 @@ def tracked() -> tuple[Picture, MemoryRoom]:
 
     def handled(event) -> list[Output]:
         outputs = handle(event)
-        seen.take(event, outputs)
+        seen.observe(event, outputs)
         return outputs
 
     room.engine.handle = handled  # pyright: ignore[reportAttributeAccessIssue]
@@ -80,7 +80,7 @@ def tracked() -> tuple[Picture, MemoryRoom]:
     return seen, room
 
 
-def test_a_tracked_run_is_shown_whole(tracked: tuple[Picture, MemoryRoom]) -> None:
+def test_a_tracked_run_is_shown_whole(tracked: tuple[PublishedState, MemoryRoom]) -> None:
     seen, room = tracked
     state = seen.state(room.now_ns, nothing, HEALTH)
     assert state.session == "TRACKING"
@@ -111,7 +111,7 @@ def test_a_tracked_run_is_shown_whole(tracked: tuple[Picture, MemoryRoom]) -> No
     assert len(model.curve_inhale_mm) == len(model.curve_amplitude_mm) > 2
 
 
-def test_everything_shown_can_be_read_again(tracked: tuple[Picture, MemoryRoom]) -> None:
+def test_everything_shown_can_be_read_again(tracked: tuple[PublishedState, MemoryRoom]) -> None:
     seen, room = tracked
     model = seen.model(room.now_ns)
     assert model is not None
@@ -121,50 +121,50 @@ def test_everything_shown_can_be_read_again(tracked: tuple[Picture, MemoryRoom])
         assert len(data) < 16_384, "a message is small"
 
 
-def test_what_is_old_is_shown_no_more(tracked: tuple[Picture, MemoryRoom]) -> None:
+def test_what_is_old_is_shown_no_more(tracked: tuple[PublishedState, MemoryRoom]) -> None:
     seen, room = tracked
     late = shown(seen, room.now_ns + 700 * MS)
     assert not late.beam.permitted
     assert (late.surrogate, late.estimate, late.prediction, late.demand_mm) == (None,) * 4
 
 
-def test_a_new_modelling_forgets_the_model(tracked: tuple[Picture, MemoryRoom]) -> None:
+def test_a_new_modelling_forgets_the_model(tracked: tuple[PublishedState, MemoryRoom]) -> None:
     seen = picture()
     old, _ = tracked
     seen._shots, seen._refitted = old._shots.copy(), old._refitted
     before = seen.refits
-    seen.take(Tick(0, 0), [SessionChanged(0, "READY", "MODELLING", "model")])
+    seen.observe(Tick(0, 0), [SessionChanged(0, "READY", "MODELLING", "model")])
     assert seen.model(0) is None
     assert seen.refits > before, "which is told at once"
 
 
 def test_a_permit_is_a_lease_and_a_hold_ends_it() -> None:
     seen = picture()
-    seen.take(Tick(0, 0), [SendPermit(0, "gate", 100 * MS)])
+    seen.observe(Tick(0, 0), [SendPermit(0, "gate", 100 * MS)])
     assert shown(seen, 99 * MS).beam.permitted
     assert not shown(seen, 100 * MS).beam.permitted
-    seen.take(Tick(1, 1), [SendPermit(1, "gate", 100 * MS), SendHold(2, "gate", ("x",))])
+    seen.observe(Tick(1, 1), [SendPermit(1, "gate", 100 * MS), SendHold(2, "gate", ("x",))])
     assert not shown(seen, 2).beam.permitted
 
 
 def test_the_beam_is_unknown_without_its_gate() -> None:
     seen = picture()
     assert shown(seen, 0).beam.on is None
-    seen.take(BeamStatus("gate", 0, True), [])
+    seen.observe(BeamStatus("gate", 0, True), [])
     assert shown(seen, 1).beam.on is True
-    seen.take(LinkChanged("gate", 2, False, "gone"), [])
+    seen.observe(LinkChanged("gate", 2, False, "gone"), [])
     assert shown(seen, 3).beam.on is None
 
 
 def test_faults_come_and_go_with_their_sentence() -> None:
     seen = picture()
     for name, row in FAULTS.items():
-        seen.take(Tick(5, 5), [FaultChanged(5, name, True, row.reaction.name, "value")])
+        seen.observe(Tick(5, 5), [FaultChanged(5, name, True, row.reaction.name, "value")])
         (fault,) = shown(seen, 6).faults
         assert (fault.name, fault.hazard, fault.since_ns) == (name, row.hazard, 5)
         assert fault.sentence == row.sentence
         assert fault.latched == row.latched
-        seen.take(Tick(7, 7), [FaultChanged(7, name, False, row.reaction.name, "value")])
+        seen.observe(Tick(7, 7), [FaultChanged(7, name, False, row.reaction.name, "value")])
         assert shown(seen, 8).faults == ()
     levels = {line.level for line in seen.said}
     assert levels == {"info", "warning", "alarm"}
@@ -172,8 +172,8 @@ def test_faults_come_and_go_with_their_sentence() -> None:
 
 def test_the_event_log_has_what_a_person_should_know() -> None:
     seen = picture()
-    seen.take(Request(1, "model", "Anna (operator, key anna)"), [])
-    seen.take(RecordingState(2, False, "disk full"), [Notice(2, "warning", "look")])
+    seen.observe(Request(1, "model", "Anna (operator, key anna)"), [])
+    seen.observe(RecordingState(2, False, "disk full"), [Notice(2, "warning", "look")])
     lines = [(line.level, line.text) for line in seen.said]
     assert ("info", "request: model by Anna (operator, key anna)") in lines
     assert ("alarm", "recording: not on disk disk full") in lines
@@ -183,7 +183,7 @@ def test_the_event_log_has_what_a_person_should_know() -> None:
 
 def test_start_and_resume_are_not_allowed_while_a_fault_stands_against_them() -> None:
     seen = picture()
-    seen.take(Tick(0, 0), [SessionChanged(0, "MODELLING", "READY", "model ready")])
+    seen.observe(Tick(0, 0), [SessionChanged(0, "MODELLING", "READY", "model ready")])
     assert "start" in shown(seen, 0).allowed
 
     def blocked(trigger: SessionTrigger) -> tuple[str, ...]:
@@ -221,11 +221,11 @@ def test_before_anything_else_the_devices_are_there() -> None:
 
 def test_a_device_counts_what_it_lost_and_what_was_bad() -> None:
     seen = picture()
-    seen.take(LinkChanged("camera", 0, True, "passive"), [])
+    seen.observe(LinkChanged("camera", 0, True, "passive"), [])
     for number in range(0, 120, 2):  # every second frame is missing
         frame = MarkerFrame("camera", number * 16_666_667, number, (None,))
-        seen.take(frame, [])
-    seen.take(BadSample("camera", 1, "CRC", "x"), [])
+        seen.observe(frame, [])
+    seen.observe(BadSample("camera", 1, "CRC", "x"), [])
     now_ns = 119 * 16_666_667
     (camera,) = [d for d in shown(seen, now_ns).devices if d.role == "camera"]
     assert camera.lost_share == pytest.approx(0.5, abs=0.02)
@@ -237,16 +237,16 @@ def test_a_device_counts_what_it_lost_and_what_was_bad() -> None:
 def test_a_counter_that_begins_anew_lost_nothing() -> None:
     seen = picture()
     for ticks in (5000, 5001, 5001, 0, 1, 900_000, 900_001):
-        seen.take(BeltSample("belt", ticks, ticks, 1.0), [])
-    seen.take(LinkChanged("belt", 10, False), [])
-    seen.take(BeltSample("belt", 20, 900_040, 1.0), [])
+        seen.observe(BeltSample("belt", ticks, ticks, 1.0), [])
+    seen.observe(LinkChanged("belt", 10, False), [])
+    seen.observe(BeltSample("belt", 20, 900_040, 1.0), [])
     (belt,) = [d for d in shown(seen, 21).devices if d.role == "belt"]
     assert belt.lost_share == 0.0
 
 
 def test_the_delay_of_a_shot_is_from_its_exposure() -> None:
     seen = picture()
-    seen.take(FiducialShot("imager", 400 * MS, 90 * MS, 1, (None,)), [])
+    seen.observe(FiducialShot("imager", 400 * MS, 90 * MS, 1, (None,)), [])
     (imager,) = [d for d in shown(seen, 500 * MS).devices if d.role == "imager"]
     assert imager.latency_ms == pytest.approx(310.0)
     assert imager.age_ms == pytest.approx(100.0)
@@ -254,8 +254,8 @@ def test_the_delay_of_a_shot_is_from_its_exposure() -> None:
 
 def test_a_device_nobody_configured_is_shown_when_it_is_a_link_only() -> None:
     seen = picture()
-    seen.take(ActuatorStatus("somebody", 0, (0.0, 0.0, 0.0)), [])
-    seen.take(LinkChanged("monitor", 0, True), [])
+    seen.observe(ActuatorStatus("somebody", 0, (0.0, 0.0, 0.0)), [])
+    seen.observe(LinkChanged("monitor", 0, True), [])
     names = [device.device for device in shown(seen, 1).devices]
     assert "somebody" not in names
     assert names[-1] == "monitor"
@@ -282,7 +282,7 @@ def test_lengths_have_quantiles() -> None:
 # --- metrics, and the page of the schema ----------------------------------------------------------
 
 
-def test_metrics_are_what_prometheus_reads(tracked: tuple[Picture, MemoryRoom]) -> None:
+def test_metrics_are_what_prometheus_reads(tracked: tuple[PublishedState, MemoryRoom]) -> None:
     seen, room = tracked
     state = shown(seen, room.now_ns)
     page = render([state]).decode()

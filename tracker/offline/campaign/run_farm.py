@@ -52,12 +52,12 @@ class RunWorker:
                 f"this worker has other source ({self._other[:12]}) than the campaign was begun "
                 "with; install the same everywhere, and start it again"
             )
-        fault, seed = split(subject)
+        fault, seed = parse_run_name(subject)
         return self._single.run(fault, seed)
 
 
-def split(name: str) -> tuple[str, int]:
-    """Take a run's name apart; raises `CampaignError` where it is none."""
+def parse_run_name(name: str) -> tuple[str, int]:
+    """Return the fault and the seed in a run's name; raises `CampaignError` for any other text."""
     fault, _, seed = name.rpartition(":")
     if not fault or not seed.isdecimal():
         raise CampaignError(f"{name}: names no run; write it like cough:17")

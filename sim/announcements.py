@@ -18,7 +18,7 @@ NOTICED_NS = 300_000_000
 """How long a recorder takes to notice that nothing is written any more."""
 
 
-class Desk:
+class RoomAnnouncements:
     """Announces ids and the recorder's state, each when it changes."""
 
     def __init__(self, patient_id: str, plan_id: str, mishaps: Sequence[Mishap]) -> None:

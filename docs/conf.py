@@ -1,0 +1,31 @@
+"""Settings of Sphinx for the documentation site; `make docs` uses them."""
+
+import tomllib
+from pathlib import Path
+
+_project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+
+project = _project["name"]
+release = _project["version"]
+html_title = f"tidetrack {release}"
+
+extensions = ["myst_parser"]
+source_suffix = {".md": "markdown"}
+root_doc = "index"
+nitpicky = True  # a reference that leads nowhere is a warning, and warnings are errors
+nitpick_ignore_regex = [("py:.*", ".*")]  # types in signatures are text, not references,
+suppress_warnings = ["ref.python"]  # and may fit two definitions
+highlight_language = "text"
+
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence", "fieldlist"]
+
+html_theme = "furo"
+html_copy_source = False
+html_show_copyright = False
+html_show_sphinx = False
+html_static_path: list[str] = []
+add_module_names = False
+python_display_short_literal_types = True
+python_maximum_signature_line_length = 90
+toc_object_entries_show_parents = "hide"

@@ -1,0 +1,20 @@
+"""What a test is excused for: the time that the machine took, and none beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.live.machine_load import MachineLoad, Wait
+
+MS = 1_000_000
+
+
+def test_a_wait_counts_where_it_can_have_delayed_something() -> None:
+    load = MachineLoad()
+    load._waits = [Wait(100 * MS, 150 * MS), Wait(400 * MS, 430 * MS)]
+    assert load.taken_ms(0, 90 * MS) == 0.0
+    assert load.taken_ms(0, 120 * MS) == 50.0
+    assert load.taken_ms(140 * MS, 300 * MS) == 50.0
+    assert load.taken_ms(151 * MS, 399 * MS) == 0.0
+    assert load.taken_ms(0, 1000 * MS) == 80.0
+    assert load.taken_share(0, 1000 * MS) == pytest.approx(0.08)

@@ -1,0 +1,275 @@
+"""The fault table: what can be wrong, what is done about it, and what the operator reads.
+
+A row gives the hazard (docs/safety), the reaction and the longest time until it comes, the
+sentence for the operator, what ends the fault, and the longest time until tracking is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple
+
+
+class FaultName(StrEnum):
+    """Every fault the controller can raise, by the name that journals and consoles show."""
+
+    SURROGATE_LOST = "surrogate lost"
+    MARKERS_LOST = "markers lost"
+    BELT_LOST = "belt lost"
+    SENSOR_FROZEN = "sensor frozen"
+    CLOCK_JUMP = "clock jump"
+    SHOTS_OUT_OF_TIME = "shots out of time"
+    BAD_SAMPLES = "bad samples"
+    BAD_IMAGE = "bad image"
+    BAD_GATE_MESSAGE = "bad gate message"
+    BAD_ACTUATOR_MESSAGE = "bad actuator message"
+    UNKNOWN_DEVICE = "unknown device"
+    MARKERS_MISPLACED = "markers misplaced"
+    SURROGATE_UNSURE = "surrogate unsure"
+    EXTRAPOLATING = "extrapolating"
+    UNUSUAL_BREATHING = "unusual breathing"
+    MODEL_MISSING = "model missing"
+    MODEL_WRONG = "model wrong"
+    MODEL_DOUBTFUL = "model doubtful"
+    IMAGING_LATE = "imaging late"
+    IMAGING_OVERDUE = "imaging overdue"
+    FIDUCIALS_MOVED = "fiducials moved"
+    BASELINE_DRIFTS = "baseline drifts"
+    PREDICTION_OFF = "prediction off"
+    TARGET_UNSURE = "target unsure"
+    IRREGULAR_BREATHING = "irregular breathing"
+    NOT_IN_POSITION = "not in position"
+    BEAM_OFF_TARGET = "beam off target"
+    ACTUATOR_OFF_DEMAND = "actuator off demand"
+    ACTUATOR_RUNAWAY = "actuator runaway"
+    ACTUATOR_FAULT = "actuator fault"
+    ACTUATOR_RESTARTED = "actuator restarted"
+    ACTUATOR_SILENT = "actuator silent"
+    DEMAND_REFUSED = "demand refused"
+    KEEP_OUT = "keep-out"
+    LOOP_LATE = "loop late"
+    LOOP_OVERRUN = "loop overrun"
+    GATE_DISAGREES = "gate disagrees"
+    GATE_STAYS_SHUT = "gate stays shut"
+    GATE_SILENT = "gate silent"
+    WRONG_PATIENT_OR_PLAN = "wrong patient or plan"
+    NOT_IDENTIFIED = "not identified"
+    NOT_RECORDING = "not recording"
+    MONITOR_LOST = "monitor lost"
+    ERROR_PERSISTS = "error persists"
+    OPERATOR_HOLD = "operator hold"
+
+
+class Reaction(IntEnum):
+    """What a fault does to the session, in order of severity."""
+
+    WARN = 0
+    REFUSE_START = 1
+    HOLD = 2
+    STOP = 3
+
+
+class Ends(StrEnum):
+    """What ends a fault once its condition is gone."""
+
+    BY_ITSELF = "by itself, when gone for clear_s"
+    BY_CYCLES = "after so many regular breaths, or by the operator"
+    BY_SHOT = "by a shot, exposed after it, that agrees with the model"
+    BY_OPERATOR = "by the operator alone"
+
+
+class Fault(NamedTuple):
+    """One row of the table."""
+
+    hazard: str
+    reaction: Reaction
+    sentence: str
+    """What the operator reads: what happened, at which device, and what to do."""
+    within_s: float
+    """The longest time from the condition to the reaction: the limits of its checks added up."""
+    ends: Ends = Ends.BY_ITSELF
+    clear_s: float = 0.3
+    """How long the condition must be absent before the fault is gone."""
+    recheck: bool = False
+    """Whether a shot that is exposed after the condition must first agree with the model.
+
+    Only such a shot shows that the surrogate still tells where the target is.
+    """
+    returns_s: float = 3.0
+    """The longest time from the end of the cause to tracking, without the operator's own time."""
+
+    @property
+    def latched(self) -> bool:
+        """Whether only a person ends it."""
+        return self.ends is Ends.BY_OPERATOR
+
+
+FaultTable = Mapping[str, Fault]
+"""Fault name to row; a table with further rows can be handed to the engine."""
+
+_HOLD, _STOP, _WARN, _REFUSE = Reaction.HOLD, Reaction.STOP, Reaction.WARN, Reaction.REFUSE_START
+_SHOT, _CYCLES, _OPERATOR = Ends.BY_SHOT, Ends.BY_CYCLES, Ends.BY_OPERATOR
+
+FAULTS: Final[FaultTable] = {
+    FaultName.SURROGATE_LOST: Fault(
+        "H01", _HOLD, "No breathing signal: check the view of the camera and the belt.", 0.13
+    ),
+    FaultName.MARKERS_LOST: Fault(
+        "H01", _WARN, "A camera sees no markers: clear its view of the chest.", 0.3
+    ),
+    FaultName.BELT_LOST: Fault(
+        "H01", _WARN, "A belt gives no usable signal: check its fit and its cable.", 0.3
+    ),
+    FaultName.SENSOR_FROZEN: Fault(
+        "H02", _HOLD, "A breathing sensor repeats one value: restart that sensor.", 0.4,
+        clear_s=1.0, recheck=True, returns_s=12.0,
+    ),
+    FaultName.CLOCK_JUMP: Fault(
+        "H03", _HOLD, "The clock of a breathing sensor jumped: wait for it to settle.", 0.4,
+        clear_s=1.0, recheck=True, returns_s=12.0,
+    ),
+    FaultName.SHOTS_OUT_OF_TIME: Fault(
+        "H03", _HOLD, "X-ray images carry impossible times: check the imager's clock.", 20.0,
+        ends=_SHOT, returns_s=20.0,
+    ),
+    FaultName.BAD_SAMPLES: Fault(
+        "H04", _HOLD, "A breathing sensor gives impossible values: check its set-up and units.",
+        0.2, clear_s=1.0, recheck=True, returns_s=12.0,
+    ),
+    FaultName.BAD_IMAGE: Fault(
+        "H04", _WARN, "An X-ray image could not be used: it is taken again; check the imager.",
+        0.1,
+    ),
+    FaultName.BAD_GATE_MESSAGE: Fault(
+        "H04", _WARN, "The beam gate sent an unreadable message: check its cable and settings.",
+        0.1, clear_s=1.0,
+    ),
+    FaultName.BAD_ACTUATOR_MESSAGE: Fault(
+        "H04", _WARN, "Couch or robot sent an unreadable message: check its cable and settings.",
+        0.1, clear_s=1.0,
+    ),
+    FaultName.UNKNOWN_DEVICE: Fault(
+        "H04", _WARN, "A device that has no role sent an unreadable message: check the wiring.",
+        0.1, clear_s=1.0,
+    ),
+    FaultName.MARKERS_MISPLACED: Fault(
+        "H05", _REFUSE, "Markers lie far from the isocentre: check the pose of the camera.", 0.1
+    ),
+    FaultName.SURROGATE_UNSURE: Fault(
+        "H06", _HOLD, "The breathing signal is too uncertain: check the markers.", 0.1
+    ),
+    FaultName.EXTRAPOLATING: Fault(
+        "H06", _HOLD, "The breath is outside the modelled range: a shot is taken there; wait.", 0.1,
+        clear_s=5.0, returns_s=12.0,  # a whole breath within it: sighs come in groups
+    ),
+    FaultName.UNUSUAL_BREATHING: Fault(
+        "H06", _WARN, "Breathing is unlike that of the modelling: look at the patient.", 1.5
+    ),
+    FaultName.MODEL_MISSING: Fault(
+        "H06", _REFUSE, "There is no correlation model yet: take more shots.", 0.1
+    ),
+    FaultName.MODEL_WRONG: Fault(
+        "H07", _HOLD, "A shot disagrees with the model: wait for the shots that check it.", 0.2,
+        ends=_SHOT, returns_s=45.0,
+    ),
+    FaultName.MODEL_DOUBTFUL: Fault(
+        "H07", _WARN, "A shot is off the model: the model is refitted; watch the next shots.", 0.2,
+        returns_s=45.0,
+    ),
+    FaultName.IMAGING_LATE: Fault(
+        "H08", _WARN, "No X-ray shot has come for a while: check the imager.", 0.1
+    ),
+    FaultName.IMAGING_OVERDUE: Fault(
+        "H08", _HOLD, "No X-ray shot has come for too long: check the imager.", 0.1, returns_s=20.0
+    ),
+    FaultName.FIDUCIALS_MOVED: Fault(
+        "H09", _HOLD, "The fiducials do not fit the plan: look at the X-ray images.", 20.0,
+        ends=_SHOT, returns_s=20.0,
+    ),
+    FaultName.BASELINE_DRIFTS: Fault(
+        "H10", _WARN, "The target drifts from the model: shots come more often; watch them.", 0.2
+    ),
+    FaultName.PREDICTION_OFF: Fault(
+        "H11", _HOLD, "Predictions miss the breathing: wait for it to calm.", 0.6,
+        clear_s=1.0, returns_s=35.0,
+    ),
+    FaultName.TARGET_UNSURE: Fault(
+        "H11", _HOLD, "The target's position is too uncertain: wait, or take a shot.", 0.1,
+        returns_s=12.0,
+    ),
+    FaultName.IRREGULAR_BREATHING: Fault(
+        "H12", _HOLD, "The patient moved suddenly (cough?): wait for calm breathing.", 0.1,
+        ends=_CYCLES, clear_s=2.0, recheck=True, returns_s=30.0,
+    ),
+    FaultName.NOT_IN_POSITION: Fault(
+        "H13", _HOLD, "Couch or robot is on its way to the target: wait.", 0.1
+    ),
+    FaultName.BEAM_OFF_TARGET: Fault(
+        "H13", _HOLD, "Beam and target are apart: wait for couch or robot.", 0.1
+    ),
+    FaultName.ACTUATOR_OFF_DEMAND: Fault(
+        "H13", _HOLD, "Couch or robot does not follow its demand: check its drive.", 0.3
+    ),
+    FaultName.ACTUATOR_RUNAWAY: Fault(
+        "H13", _STOP, "Couch or robot is far from its demand: stop and inspect it.", 0.1,
+        ends=_OPERATOR,
+    ),
+    FaultName.ACTUATOR_FAULT: Fault(
+        "H13", _STOP, "Couch or robot reports a fault: stop and inspect it.", 0.1, ends=_OPERATOR
+    ),
+    FaultName.ACTUATOR_RESTARTED: Fault(
+        "H13", _STOP, "Couch or robot was restarted: bring it to its start pose, then reset.",
+        0.1, ends=_OPERATOR,
+    ),
+    FaultName.ACTUATOR_SILENT: Fault(
+        "H13", _HOLD, "Couch or robot reports no position: check its link.", 0.25
+    ),
+    FaultName.DEMAND_REFUSED: Fault(
+        "H14", _STOP, "The guard refused a demand: stop, and find out why it was made.", 0.02,
+        ends=_OPERATOR,
+    ),
+    FaultName.KEEP_OUT: Fault(
+        "H15", _HOLD, "The way leads into a keep-out volume: move the patient.", 0.02,
+        ends=_OPERATOR,
+    ),
+    FaultName.LOOP_LATE: Fault(
+        "H16", _WARN, "The controller was a little late: check the computer's load.", 0.1
+    ),
+    FaultName.LOOP_OVERRUN: Fault(
+        "H16", _HOLD, "The controller was too late: check the computer's load.", 0.1, clear_s=1.0
+    ),
+    FaultName.GATE_DISAGREES: Fault(
+        "H19", _STOP, "The beam is on without a permit: stop it by hand and check the gate.", 0.45,
+        ends=_OPERATOR,
+    ),
+    FaultName.GATE_STAYS_SHUT: Fault(
+        "H19", _HOLD, "The beam does not come on: check the gate, then resume.", 0.45,
+        ends=_OPERATOR,
+    ),
+    FaultName.GATE_SILENT: Fault(
+        "H19", _HOLD, "The beam gate sends no read-back: check its link.", 0.25
+    ),
+    FaultName.WRONG_PATIENT_OR_PLAN: Fault(
+        "H22", _HOLD, "Patient, plan or model is not the one set up: compare names and plan.", 0.1,
+        ends=_OPERATOR,
+    ),
+    FaultName.NOT_IDENTIFIED: Fault(
+        "H22", _REFUSE, "Patient and plan have not been announced: announce them.", 0.1
+    ),
+    FaultName.NOT_RECORDING: Fault(
+        "H24", _HOLD, "The journal cannot be written: check the disk.", 1.0, clear_s=1.0
+    ),
+    FaultName.MONITOR_LOST: Fault(
+        "H16", _HOLD, "The monitor does not watch the gate: see why it is not there.", 0.35,
+        clear_s=1.0,
+    ),
+    FaultName.ERROR_PERSISTS: Fault(
+        "H27", _HOLD, "A small error stays: review the last shots, then resume.", 5.1,
+        ends=_OPERATOR,
+    ),
+    FaultName.OPERATOR_HOLD: Fault(
+        "P1", _HOLD, "The operator holds the beam: resume when ready.", 0.1, ends=_OPERATOR
+    ),
+}  # fmt: skip
+"""The shipped table. A name that is not in the table cannot be raised."""
