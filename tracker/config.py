@@ -150,9 +150,11 @@ def parse_configuration(
     entries = _take_entries(table, sources)
     document_record = _document_record(roles, drivers)
     problems = list(document_problems(table, Controller, document_record, Operation))
-    for entry in entries:
-        problems.extend(entry_problems(entry))
+    wrong_entries = [problem for entry in entries for problem in entry_problems(entry)]
+    problems.extend(wrong_entries)
     wrong = frozenset(_key(problem.path) for problem in problems)
+    if wrong_entries:
+        wrong |= {"sources"}
     sections, rest, operation = (
         {key: table[key] for key in record.__struct_fields__ if key in table}
         for record in (Controller, document_record, Operation)
@@ -161,16 +163,15 @@ def parse_configuration(
         # With the wrong keys left out, so that the rules between the others are looked at too.
         right = _with_machine_defaults(_without(sections, wrong))
         controller = msgspec.convert(right, Controller)
-        if not problems:
-            controller = msgspec.structs.replace(
-                controller, sources=read_entries(entries[0], "device")
-            )
+        if not wrong_entries:
+            controller = msgspec.structs.replace(controller, sources=read_entries(entries[0]))
         problems.extend(_rule_problems(controller, wrong))
         document: Any = msgspec.convert(_without(rest, wrong), document_record)
         room: RoomScenario | None = document.room
-        if room is not None and not problems:
+        if room is not None and not wrong_entries:
             room = msgspec.structs.replace(room, sources=read_entries(entries[1]))
-        problems.extend(_room_problems(room, controller, sources))
+        if not wrong_entries:
+            problems.extend(_room_problems(room, controller, sources))
         if problems:
             raise ConfigurationError([f"{name}: {path}: {what}" for path, what in problems])
         running = msgspec.convert(operation, Operation)
@@ -186,11 +187,18 @@ def _take_entries(
 ) -> tuple[Entries[SourceSettings], Entries[SourceTwinSettings]]:
     """Take the entries of [sources] and of [room.sources] out of a document.
 
-    A section that is no table stays where it is, to be refused with the rest.
+    The device of a source is called like its entry, unless the entry says otherwise. A section that
+    is no table stays where it is, to be refused with the rest.
     """
     in_room = _popped(table.get("room"), "sources")
+    named: dict[str, Any] = {
+        name: {"device": name, **cast("dict[str, Any]", entry)}
+        if isinstance(entry, dict)
+        else entry
+        for name, entry in _popped(table, "sources").items()
+    }
     return (
-        Entries("sources", _popped(table, "sources"), sources.records()),
+        Entries("sources", named, sources.records()),
         Entries("room.sources", in_room, sources.twin_records() if in_room else {}),
     )
 

@@ -6,22 +6,15 @@ read: `entry_problems` says what is wrong with the entries, `read_entries` makes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
 from tracker.config_errors import Problem, document_problems, not_one_of
+from tracker.core.surrogate.sources.source import RESERVED_NAMES, is_source_name
 
 KIND = "kind"
-RESERVED = frozenset(
-    {"camera", "belt", "imager", "actuator", "gate", "gateway"}
-    | {"patient", "controller", "recorder", "plan"}
-)
-"""Names with a meaning of their own: other sections, and what mishaps happen to."""
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-
 Records = Mapping[str, type[msgspec.Struct]]
 """Kind: the record its entries follow."""
 AnyRecord = TypeVar("AnyRecord", bound=msgspec.Struct)
@@ -39,10 +32,10 @@ def entry_problems(entries: Entries[Any]) -> Iterator[Problem]:
     """Say everything that is wrong with the entries of a section."""
     for name, entry in entries.table.items():
         path = f"{entries.section}.{name}"
-        if name in RESERVED:
+        if name in RESERVED_NAMES:
             yield Problem(path, "this name has a meaning of its own; choose another")
-        elif _NAME.fullmatch(name) is None:
-            what = "is no name for a source; use up to 40 letters, digits, - and _, a letter first"
+        elif not is_source_name(name):
+            what = "is no name for a source; use up to 40 letters, digits and _, a letter first"
             yield Problem(path, what)
         elif not isinstance(entry, dict):
             yield Problem(path, "is no section; write its keys below its own header")
@@ -62,16 +55,11 @@ def _one(entry: Mapping[str, Any], path: str, records: Records) -> Iterator[Prob
     yield from document_problems(keys, records[kind], prefix=f"{path}.")
 
 
-def read_entries(entries: Entries[AnyRecord], name_key: str = "") -> dict[str, AnyRecord]:
-    """Make the record of each entry; `entry_problems` must have found nothing.
-
-    ``name_key``: a key whose default is the entry's own name; empty: there is none.
-    """
+def read_entries(entries: Entries[AnyRecord]) -> dict[str, AnyRecord]:
+    """Make the record of each entry; `entry_problems` must have found nothing."""
     found: dict[str, AnyRecord] = {}
     for name, entry in entries.table.items():
         keys = {key: value for key, value in entry.items() if key != KIND}
-        if name_key:
-            keys.setdefault(name_key, name)
         found[name] = msgspec.convert(keys, entries.records[entry[KIND]])
     return found
 

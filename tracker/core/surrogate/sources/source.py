@@ -8,7 +8,9 @@ against the common amplitude, and the filter goes on estimating both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from keyword import iskeyword
 from typing import Annotated, Any, NamedTuple, Protocol
 
 from msgspec import Meta
@@ -30,6 +32,19 @@ a value always gives that one value.
 
 Direction = tuple[Triple, Triple]
 """A point at rest (mm, patient frame) and the unit vector along which breathing moves it."""
+
+
+RESERVED_NAMES = frozenset(
+    {"camera", "belt", "imager", "actuator", "gate", "gateway", "latency_file"}
+    | {"patient", "controller", "recorder", "plan"}
+)
+"""Names with a meaning of their own: other sections, and what mishaps happen to."""
+
+
+def is_source_name(name: str) -> bool:
+    """Return whether a further source may have this name."""
+    fits = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", name) is not None
+    return fits and name not in RESERVED_NAMES and not iskeyword(name)
 
 
 class SourceSettings(Settings, frozen=True, kw_only=True):
