@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sim import mishaps as trouble
 from sim.chance import cut_normal, stream
-from sim.scenario import Mishap, Twin
+from sim.scenario import Mishap
 
 NEVER_NS = 1 << 62
 """A moment no run reaches."""
@@ -39,7 +39,7 @@ class Sampling(NamedTuple):
 
 
 def sampling(
-    on: Twin,
+    on: str,
     mishaps: Sequence[Mishap],
     seed: int,
     duration_s: float,

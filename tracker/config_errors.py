@@ -24,13 +24,13 @@ class Problem(NamedTuple):
 
 
 def document_problems(
-    table: Mapping[str, Any], *records: type[msgspec.Struct]
+    table: Mapping[str, Any], *records: type[msgspec.Struct], prefix: str = ""
 ) -> Iterator[Problem]:
     """Yield a problem for each part of ``table`` that does not fit the fields of ``records``."""
     fields: dict[str, inspect.Field] = {}
     for record in records:
         fields.update(_fields_of(record))
-    yield from _table_problems(table, fields, "", _key_paths(fields))
+    yield from _table_problems(table, fields, prefix, _key_paths(fields, prefix))
 
 
 def _fields_of(record: type[msgspec.Struct]) -> dict[str, inspect.Field]:

@@ -16,12 +16,14 @@ from tracker.core.prediction.registry import make_predictor
 from tracker.core.safety.checks.table import CHECKS, CheckFactory
 from tracker.core.safety.fault_table import FAULTS, FaultTable
 from tracker.core.settings import Controller
+from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
 from tracker.core.target.forecast import Forecast
 
 
 def build_engine(
     settings: Controller,
     machines: MachineKinds = MACHINE_KINDS,
+    source_kinds: SourceKinds = SOURCE_KINDS,
     *,
     checks: Sequence[CheckFactory] = CHECKS,
     faults: FaultTable = FAULTS,
@@ -29,7 +31,7 @@ def build_engine(
     """Build the controller of one room, from the shipped tables or from others.
 
     Raises ``ValueError`` for parameters that do not fit the predictor, and for a kind of machine
-    that is not in ``machines``.
+    that is not in ``machines``; `LookupError` for a source that is not of ``source_kinds``.
     """
 
     def predictor(channels: int, horizon_ns: int) -> Predictor:
@@ -54,6 +56,7 @@ def build_engine(
         ),
         checks=checks,
         faults=faults,
+        source_kinds=source_kinds,
     )
 
 
