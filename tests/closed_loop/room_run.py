@@ -6,7 +6,7 @@ from hal.events import Command, Event, Request, Tick
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish
 from tracker.build.scripted_operator import Operator
-from tracker.build.virtual_time import turns
+from tracker.build.virtual_time import tick_events
 from tracker.config import SHIPPED, Configuration, altered, load_configuration
 from tracker.core.engine import Engine
 from tracker.core.session import SessionState
@@ -34,11 +34,11 @@ class RoomRun:
         self.now_ns = 0
         self._room = furnish(configuration, None, seed)
         self._operator = Operator()
-        self._turns = turns(self._room, configuration.controller)
+        self._ticks = tick_events(self._room, configuration.controller)
 
     def step(self, *further: Event) -> list[Output]:
         """Run one tick, with further events before it; give what came of it."""
-        now_ns, due_ns, events = next(self._turns)
+        now_ns, due_ns, events = next(self._ticks)
         self.now_ns = now_ns
         wish = self._operator.wish(now_ns, self.engine.state)
         if wish is not None:

@@ -9,7 +9,7 @@ from sim.source_twins import SOURCE_TWINS
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish
 from tracker.build.scripted_operator import Operator
-from tracker.build.virtual_time import turns
+from tracker.build.virtual_time import tick_events
 from tracker.config import ConfigurationError, Sources, parse_configuration
 from tracker.core.session import SessionState
 from tracker.core.surrogate.signal import SurrogateSignal
@@ -43,7 +43,7 @@ def test_the_new_kind_alone_tracks_the_patient() -> None:
     room = furnish(configuration, None, 1)
     engine = build_engine(configuration.controller, source_kinds=KINDS)
     operator, demands, states = Operator(), 0, set[SessionState]()
-    for now_ns, due_ns, events in turns(room, configuration.controller):
+    for now_ns, due_ns, events in tick_events(room, configuration.controller):
         assert {e.device for e in events if isinstance(e, BeltSample)} <= {"vest"}
         requested = operator.wish(now_ns, engine.state)
         if requested is not None:
