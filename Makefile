@@ -20,10 +20,10 @@ LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsaf
 demo: $(VENV)/runtime.stamp
 	$(BIN)/tidetrack demo
 
-# What computes shares two cores. What keeps real time mostly waits for other processes and for
-# time to pass, so three of these share the two cores; those of one xdist_group share a room.
+# The tests that compute take two workers. The real-time tests mostly wait for other processes, so
+# three workers share the two cores. The tests of one file share a worker, and so a room.
 SHARED   = -m "not realtime" -n 2 --dist worksteal
-REALTIME = -m realtime -n 3 --dist loadgroup --no-loadscope-reorder
+REALTIME = -m realtime -n 3 --dist loadfile --no-loadscope-reorder
 
 test: check $(VENV)/peers.stamp
 	$(BIN)/python -m pytest $(SHARED)
@@ -89,16 +89,16 @@ lock: $(VENV)/dev.stamp
 
 # Every warning of the site's builder is an error. The pages are in build/docs/site.
 docs: $(VENV)/docs.stamp
-	$(BIN)/python -m tools.site build
+	$(BIN)/python -m tests.documents.site build
 
 docs-serve: $(VENV)/docs.stamp
-	$(BIN)/python -m tools.site serve
+	$(BIN)/python -m tests.documents.site serve
 
 # make release VERSION=0.2.0 shows what would be done and leaves the checkout as it is; with CUT=yes
 # it commits and tags. Without VERSION it is the present one.
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 release: $(VENV)/runtime.stamp
-	$(BIN)/python -m tools.release $(VERSION) --python $(PYTHON) $(if $(filter yes,$(CUT)),--cut)
+	$(BIN)/python -m tests.release $(VERSION) --python $(PYTHON) $(if $(filter yes,$(CUT)),--cut)
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache

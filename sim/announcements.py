@@ -1,7 +1,7 @@
-"""What the room tells the controller besides its devices: who lies here, and that all is recorded.
+"""Announce to the controller who the patient is, by which plan, and whether the run is recorded.
 
-The plan's ids are announced when the room opens. Patient and plan are those the controller was set
-up for, unless a mishap says otherwise; the recorder works, unless a mishap says otherwise.
+Patient and plan are announced at the start of the run. They are those the controller was set up
+for, and the recorder works, unless a mishap says otherwise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOTICED_NS = 300_000_000
 
 
 class RoomAnnouncements:
-    """Announces ids and the recorder's state, each when it changes."""
+    """Announces patient, plan and the recorder's state, each when it changes."""
 
     def __init__(self, patient_id: str, plan_id: str, mishaps: Sequence[Mishap]) -> None:
         """Plan the whole run beforehand."""

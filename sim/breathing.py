@@ -1,4 +1,4 @@
-"""Breath made of numbers: Lujan cycles that vary, and what patients do between them.
+"""Generate breathing: Lujan cycles that vary, with holds, apnoeas, sighs, coughs and shifts.
 
 The chest signal is a list of cycles laid end to end. One cycle rises from exhale to inhale and
 falls back as ``A sin^2n(pi phase)``, which is Lujan's ``cos^2n`` counted from exhale; it may

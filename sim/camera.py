@@ -6,8 +6,6 @@ frame ``turned' (fixed - camera position)``. All but the couch is worked out bef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from hal.messages import BadSample, MarkerFrame, Sample, Triple
@@ -15,10 +13,9 @@ from sim import mishaps as trouble
 from sim.actuator import SimulatedActuator
 from sim.chance import stream
 from sim.geometry import lying, rotated, turned_xyz
-from sim.patient import SimulatedPatient
 from sim.sampling import sampling
-from sim.scenario import Mishap, Orientation
 from sim.scenario import RoomCamera as CameraSettings
+from sim.source_twin import SourceTwinKind, Surroundings
 
 BLOCK = 512
 
@@ -26,19 +23,11 @@ BLOCK = 512
 class SimulatedCamera:
     """The twin of the marker camera."""
 
-    def __init__(
-        self,
-        settings: CameraSettings,
-        device: str,
-        patient: SimulatedPatient,
-        orientation: Orientation,
-        mishaps: Sequence[Mishap],
-        seed: int,
-    ) -> None:
+    def __init__(self, settings: CameraSettings, around: Surroundings) -> None:
         """Expose the whole run beforehand, but for the couch."""
-        self.device = device
+        name, self.device, patient, orientation, mishaps, seed = around
         self._plan = plan = sampling(
-            "camera", mishaps, seed, patient.duration_s,
+            name, mishaps, seed, patient.duration_s,
             rate_hz=settings.rate_hz, delay_ms=settings.delay_ms, jitter_ms=settings.jitter_ms,
             clock_ppm=settings.clock_ppm, first_tick=settings.first_tick, phase=0.37,
         )  # fmt: skip
@@ -47,20 +36,20 @@ class SimulatedCamera:
         placed = np.array(patient.marker_rest_mm) + patient.external(times)
         fixed = rotated(placed, lying(orientation))
         seen = rotated(fixed - np.array(settings.position_mm), turned.T)
-        noise = stream(seed, "camera", "noise").standard_normal(seen.shape)
-        burst = stream(seed, "camera", "burst").standard_normal(seen.shape)
-        extra = trouble.summed(mishaps, "camera", "noise", times)[:, None, None]
+        noise = stream(seed, name, "noise").standard_normal(seen.shape)
+        burst = stream(seed, name, "burst").standard_normal(seen.shape)
+        extra = trouble.summed(mishaps, name, "noise", times)[:, None, None]
         seen += settings.noise_mm * noise + extra * burst
-        seen[:, :, 2] += trouble.summed(mishaps, "camera", "bias", times)[:, None]
-        for mishap in trouble.of(mishaps, "camera", "marker_swap"):
+        seen[:, :, 2] += trouble.summed(mishaps, name, "bias", times)[:, None]
+        for mishap in trouble.of(mishaps, name, "marker_swap"):
             rows, second = trouble.active(mishap, times), (mishap.which + 1) % seen.shape[1]
             shown = list(range(seen.shape[1]))
             shown[mishap.which], shown[second] = second, mishap.which
             seen[rows] = seen[rows][:, shown]
-        exchanged = trouble.during(mishaps, "camera", "frame_error", times)
+        exchanged = trouble.during(mishaps, name, "frame_error", times)
         seen[exchanged] = seen[exchanged][:, :, (1, 0, 2)]
         self._exchanged = frozenset(np.flatnonzero(exchanged).tolist())
-        for mishap in trouble.of(mishaps, "camera", "occlusion"):
+        for mishap in trouble.of(mishaps, name, "occlusion"):
             seen[trouble.active(mishap, times), mishap.which] = np.nan
         self._seen = seen
         self._to_camera: list[list[float]] = turned.T.tolist()
@@ -100,3 +89,6 @@ class SimulatedCamera:
             (factor * (x + dx), factor * (y + dy), factor * (z + dz)) if x == x else None
             for x, y, z in self._rows[row]
         )
+
+
+MARKERS = SourceTwinKind("markers", "camera", CameraSettings, SimulatedCamera)

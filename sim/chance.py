@@ -1,4 +1,4 @@
-"""Where every random number of the room comes from: one seed, one stream for each use.
+"""Draw every random number of the room from one seed, with one stream for each use.
 
 Each use has its own child of the run's `SeedSequence`, keyed by twin and purpose, so that drawing
 more for one device never moves another's numbers; and each array has its own stream, so that a
@@ -7,6 +7,7 @@ longer run starts with the same numbers as a shorter one.
 
 from __future__ import annotations
 
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +23,15 @@ SLOW_STEP_S = 0.5
 
 
 def stream(seed: int, twin: str, purpose: str) -> np.random.Generator:
-    """Return the generator of one twin's one purpose; unknown names raise `ValueError`."""
-    key = (TWINS.index(twin), PURPOSES.index(purpose))
+    """Return the generator of one twin's one purpose; an unknown purpose raises `ValueError`.
+
+    A twin that is not of `TWINS` is a further source; its key is a checksum of its name.
+    """
+    drawn = PURPOSES.index(purpose)
+    if twin in TWINS:
+        key = (TWINS.index(twin), drawn)
+    else:
+        key = (len(TWINS), zlib.crc32(twin.encode()), drawn)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 

@@ -1,4 +1,4 @@
-"""The stereo X-ray imager: exposes when asked, answers when the fiducials are found."""
+"""The twin of the stereo X-ray imager: it exposes on request and reports the fiducials later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sim.scenario import RoomImager as ImagerSettings
 
 
 class Pending(NamedTuple):
-    """A shot on its way; ordered by arrival."""
+    """A shot that has not arrived yet; ordered by arrival."""
 
     arrival_ns: int
     exposure_ns: int

@@ -100,7 +100,11 @@ async def _opened(
         confine(Path(folder))
         with belt_stream(session, context.rate_hz) as belt:
             text = f"LSL stream {session.name or session.source_id}"
-            yield ServedTwin(text, lambda sample: belt.show(sample, clock()))
+
+            def show(sample: Sample) -> None:
+                belt.show(sample, clock())
+
+            yield ServedTwin(text, show)
 
 
 def _alone(request: TwinRequest) -> LslWire:

@@ -5,7 +5,8 @@ A mishap is active from ``at_s`` for ``duration_s``. Mishaps compose: twins appl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,13 +94,18 @@ EDGE_S = 1.0
 MIGRATION_DIRECTION = np.array([0.6, 0.0, 0.8])
 
 
-def check(room: RoomScenario, markers: int) -> None:
-    """Refuse a mishap that its twin cannot have; raises `ValueError` with one line."""
+def check(
+    room: RoomScenario, markers: int, further: Mapping[str, Twin] = MappingProxyType({})
+) -> None:
+    """Refuse a mishap that its twin cannot have; raises `ValueError` with one line.
+
+    ``further``: the names of further sources, and the twin whose mishaps they can have.
+    """
     for number, mishap in enumerate(room.mishaps, 1):
         twins, _ = EFFECTS[mishap.kind]
         where = f"room.mishaps[{number}]: {mishap.kind}"
-        if mishap.on not in twins:
-            able = " or ".join(twins)
+        if further.get(mishap.on, mishap.on) not in twins:
+            able = " or ".join((*twins, *(name for name, twin in further.items() if twin in twins)))
             raise ValueError(f"{where} cannot happen to the {mishap.on}; set on to {able}")
         if mishap.kind in ("occlusion", "marker_swap") and mishap.which >= markers:
             raise ValueError(f"{where} of marker {mishap.which}; there are {markers}, from 0")
@@ -109,7 +115,7 @@ def check(room: RoomScenario, markers: int) -> None:
             raise ValueError(f"{where} of fiducial {mishap.which}; there are {fiducials}, from 0")
 
 
-def of(mishaps: Iterable[Mishap], on: Twin, kind: MishapKind) -> list[Mishap]:
+def of(mishaps: Iterable[Mishap], on: str, kind: MishapKind) -> list[Mishap]:
     """Return the mishaps of one kind that befall one twin."""
     return [mishap for mishap in mishaps if mishap.on == on and mishap.kind == kind]
 
@@ -124,7 +130,7 @@ def is_active(mishap: Mishap, t_ns: int) -> bool:
     return mishap.at_s <= t_ns / 1e9 < mishap.at_s + mishap.duration_s
 
 
-def during(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Floats) -> Mask:
+def during(mishaps: Sequence[Mishap], on: str, kind: MishapKind, times_s: Floats) -> Mask:
     """Tell which times fall into any mishap of this kind on this twin."""
     found = np.zeros(len(times_s), dtype=np.bool_)
     for mishap in of(mishaps, on, kind):
@@ -132,7 +138,7 @@ def during(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Float
     return found
 
 
-def summed(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Floats) -> Floats:
+def summed(mishaps: Sequence[Mishap], on: str, kind: MishapKind, times_s: Floats) -> Floats:
     """Return the sum of the sizes of the active mishaps of this kind, (N,)."""
     total = np.zeros(len(times_s))
     for mishap in of(mishaps, on, kind):
@@ -140,7 +146,7 @@ def summed(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Float
     return total
 
 
-def stepped(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Floats) -> Floats:
+def stepped(mishaps: Sequence[Mishap], on: str, kind: MishapKind, times_s: Floats) -> Floats:
     """Return the sum of the sizes of the mishaps that have begun (they last for good), (N,)."""
     total = np.zeros(len(times_s))
     for mishap in of(mishaps, on, kind):
@@ -148,7 +154,7 @@ def stepped(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Floa
     return total
 
 
-def scale(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Floats:
+def scale(mishaps: Sequence[Mishap], on: str, times_s: Floats) -> Floats:
     """Return the factor of unit errors at these times, (N,)."""
     factor = np.ones(len(times_s))
     for mishap in of(mishaps, on, "unit_error"):
@@ -156,7 +162,7 @@ def scale(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Floats:
     return factor
 
 
-def repeated(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Ints:
+def repeated(mishaps: Sequence[Mishap], on: str, times_s: Floats) -> Ints:
     """Return which sample's content each sample shows: its own, or the last before a freeze."""
     source = np.arange(len(times_s))
     for mishap in of(mishaps, on, "freeze"):
@@ -166,7 +172,7 @@ def repeated(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Ints:
     return source
 
 
-def ramped(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Floats) -> Floats:
+def ramped(mishaps: Sequence[Mishap], on: str, kind: MishapKind, times_s: Floats) -> Floats:
     """Return the sum of sizes that grow evenly while a mishap lasts and then stay, (N,)."""
     total = np.zeros(len(times_s))
     for mishap in of(mishaps, on, kind):
@@ -175,7 +181,7 @@ def ramped(mishaps: Sequence[Mishap], on: Twin, kind: MishapKind, times_s: Float
     return total
 
 
-def gained_s(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Floats:
+def gained_s(mishaps: Sequence[Mishap], on: str, times_s: Floats) -> Floats:
     """Return by how much a device's clock has jumped and drifted, (N,) in seconds."""
     gained = stepped(mishaps, on, "clock_step", times_s)
     for mishap in of(mishaps, on, "clock_drift"):
@@ -184,7 +190,7 @@ def gained_s(mishaps: Sequence[Mishap], on: Twin, times_s: Floats) -> Floats:
 
 
 def delivered(
-    mishaps: Sequence[Mishap], on: Twin, times_s: Floats, arrival_ns: Ints
+    mishaps: Sequence[Mishap], on: str, times_s: Floats, arrival_ns: Ints
 ) -> tuple[Ints, Ints]:
     """Return which samples arrive, in order of arrival, and when: two arrays of one length."""
     delay_ms = summed(mishaps, on, "delay", times_s)

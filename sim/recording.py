@@ -1,4 +1,4 @@
-"""A recorded breath, read from a file into numbers, or refused with one clear line.
+"""Read recorded breathing from a file, or refuse the file with one clear line.
 
 Three formats are understood, told apart by what the file says, not by its name alone:
 
@@ -368,7 +368,7 @@ def parse(path: Path, line: int, name: str, cell: str, *, blank: bool = True) ->
 
 
 def columns_differ(path: Path, line: int, found: int, expected: int) -> RecordingError:
-    """Say that a row has the wrong number of columns."""
+    """Return the error for a row with the wrong number of columns."""
     return RecordingError(path, line, f"{found} columns, expected {expected}; complete the row")
 
 

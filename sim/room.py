@@ -25,29 +25,40 @@ from hal.events import Command, SendDemand, SendExpose, SendHold, SendPermit, Se
 from hal.messages import Sample, Triple
 from sim import mishaps
 from sim.actuator import STEP_NS, SimulatedActuator
-from sim.belt import SimulatedBelt
-from sim.camera import SimulatedCamera
 from sim.gate import SimulatedGate
 from sim.geometry import lying, rotated
 from sim.imager import SimulatedImager
 from sim.machines import simulated_machine
 from sim.patient import SimulatedPatient
-from sim.sampling import NEVER_NS
 from sim.scenario import Orientation
 from sim.scenario import RoomScenario as RoomSettings
+from sim.source_twin import SourceTwin, Surroundings
+from sim.source_twins import (
+    SOURCE_TWINS,
+    SourceTwins,
+    befallen_as,
+    source_settings,
+    twin_kind_of,
+)
 
 TRUTH_STEP_NS = 10_000_000
 ORIGIN: Triple = (0.0, 0.0, 0.0)
 
 
 class Devices(msgspec.Struct, frozen=True, kw_only=True):
-    """The names the controller's configuration gives the devices."""
+    """The names the controller's configuration gives the devices, and further sources by name."""
 
     camera: str = "camera"
     belt: str = "belt"
     imager: str = "imager"
     actuator: str = "couch"
     gate: str = "gate"
+    sources: dict[str, str] = {}
+    """Further surrogate sources: name of the section, name of the device."""
+
+    def source(self, name: str) -> str:
+        """Return the device of a surrogate source; one the controller does not know: its name."""
+        return {"camera": self.camera, "belt": self.belt, **self.sources}.get(name, name)
 
 
 class RoomTruth(msgspec.Struct, frozen=True, gc=False, tag="Truth"):
@@ -93,9 +104,11 @@ class SimulatedRoom:
         *,
         devices: Devices | None = None,
         orientation: Orientation = "HFS",
+        source_twins: SourceTwins = SOURCE_TWINS,
     ) -> None:
         """Furnish the room; raises `ValueError` for a mishap or a machine that cannot be."""
-        mishaps.check(settings, len(patient.marker_rest_mm))
+        further = befallen_as(settings, source_twins)
+        mishaps.check(settings, len(patient.marker_rest_mm), further)
         names = Devices() if devices is None else devices
         duration_s = patient.duration_s
         befall = settings.mishaps
@@ -107,14 +120,12 @@ class SimulatedRoom:
         )
         self._machine = simulated_machine(settings.actuator.kind)
         self._couch = self.actuator if self._machine.moves_patient else None
-        self.camera = SimulatedCamera(
-            settings.camera, names.camera, patient, orientation, befall, seed
-        )
-        self.belt = (
-            SimulatedBelt(settings.belt, names.belt, patient, befall, seed)
-            if settings.belt.enabled
-            else None
-        )
+        self._sources: list[SourceTwin] = []
+        for name, source in source_settings(settings).items():
+            if source.enabled:
+                device = names.source(name)
+                around = Surroundings(name, device, patient, orientation, befall, seed)
+                self._sources.append(twin_kind_of(source, source_twins).make(source, around))
         self.imager = SimulatedImager(
             settings.imager, names.imager, patient, orientation, befall, seed
         )
@@ -131,10 +142,8 @@ class SimulatedRoom:
 
     def next_due_ns(self) -> int:
         """Return when the next message arrives; `NEVER_NS` after the last one."""
-        belt_ns = NEVER_NS if self.belt is None else self.belt.due_ns
         return min(
-            self.camera.due_ns,
-            belt_ns,
+            *(source.due_ns for source in self._sources),
             self.imager.due_ns,
             self.actuator.due_ns,
             self.gate.due_ns,
@@ -143,17 +152,17 @@ class SimulatedRoom:
     def advance(self, to_ns: int) -> list[Sample]:
         """Return all messages that arrive at or before ``to_ns`` and were not returned before.
 
-        In order of arrival; at the same moment camera, belt, imager, actuator, gate.
+        In order of arrival; at the same moment camera, belt, further sources, imager, actuator,
+        gate.
         """
         if to_ns < self._now_ns:
             raise ValueError(f"time {to_ns} ns is before {self._now_ns} ns; a room cannot go back")
         self._now_ns = to_ns
         self.actuator.run_to(to_ns // STEP_NS)
         out: list[Sample] = []
-        if self.camera.due_ns <= to_ns:
-            self.camera.collect(to_ns, self._couch, out)
-        if self.belt is not None and self.belt.due_ns <= to_ns:
-            self.belt.collect(to_ns, out)
+        for source in self._sources:
+            if source.due_ns <= to_ns:
+                source.collect(to_ns, self._couch, out)
         if self.imager.due_ns <= to_ns:
             self.imager.collect(to_ns, self._couch, out)
         if self.actuator.due_ns <= to_ns:

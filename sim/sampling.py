@@ -1,6 +1,6 @@
-"""When a device samples and when its messages arrive: its own clock, delay, jitter, mishaps.
+"""Compute when a device samples and when its messages arrive: clock, delay, jitter, mishaps.
 
-Worked out for the whole run beforehand, since nothing the controller does can change it.
+The whole run is computed beforehand, since nothing the controller does can change it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sim import mishaps as trouble
 from sim.chance import cut_normal, stream
-from sim.scenario import Mishap, Twin
+from sim.scenario import Mishap
 
 NEVER_NS = 1 << 62
 """A moment no run reaches."""
@@ -39,7 +39,7 @@ class Sampling(NamedTuple):
 
 
 def sampling(
-    on: Twin,
+    on: str,
     mishaps: Sequence[Mishap],
     seed: int,
     duration_s: float,

@@ -133,7 +133,13 @@ class RoomPatient(ScenarioSettings, frozen=True, kw_only=True):
     first ``reference_s``)."""
 
 
-class RoomCamera(ScenarioSettings, frozen=True, kw_only=True):
+class SourceTwinSettings(ScenarioSettings, frozen=True, kw_only=True):
+    """What the twins of all surrogate sources have in common."""
+
+    enabled: bool = True
+
+
+class RoomCamera(SourceTwinSettings, frozen=True, kw_only=True):
     """The marker camera's twin."""
 
     rate_hz: Annotated[float, Meta(ge=5, le=500)] = 60.0
@@ -152,10 +158,9 @@ class RoomCamera(ScenarioSettings, frozen=True, kw_only=True):
     """Camera frame to fixed frame: turned about X, then Y, then Z of the fixed frame."""
 
 
-class RoomBelt(ScenarioSettings, frozen=True, kw_only=True):
-    """The breathing belt's twin: arbitrary units, slowly changing its mind."""
+class RoomBelt(SourceTwinSettings, frozen=True, kw_only=True):
+    """The breathing belt's twin: arbitrary units, with a gain and an offset that wander."""
 
-    enabled: bool = True
     rate_hz: Annotated[float, Meta(ge=5, le=1000)] = 100.0
     gain_au_mm: Annotated[float, Meta(ge=-1e4, le=1e4)] = 30.0
     offset_au: Annotated[float, Meta(ge=-1e6, le=1e6)] = 500.0
@@ -253,7 +258,8 @@ class Mishap(ScenarioSettings, frozen=True, kw_only=True):
     """
 
     kind: MishapKind
-    on: Twin
+    on: Annotated[str, Meta(min_length=1, max_length=40)]
+    """A twin, or the name of a further source."""
     at_s: Seconds
     duration_s: Seconds = 1.0
     size: Annotated[float, Meta(ge=-1e6, le=1e6)] = 1.0
@@ -273,3 +279,6 @@ class RoomScenario(ScenarioSettings, frozen=True, kw_only=True):
     actuator: RoomActuator = RoomActuator()
     gate: RoomGate = RoomGate()
     mishaps: tuple[Mishap, ...] = ()
+    sources: dict[str, SourceTwinSettings] = {}
+    """The twins of further surrogate sources by name, each of a kind in `sim.source_twins`. A
+    source that is not here has a twin that is as the controller believes it to be."""

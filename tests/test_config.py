@@ -24,7 +24,7 @@ from tracker.config import (
     parse_configuration,
 )
 from tracker.core.machine.kinds.table import MACHINE_KINDS
-from tracker.core.settings import Controller
+from tracker.core.settings import Belt, Camera, Controller
 
 CONFIG = Path(__file__).parent.parent / "config"
 FILES = sorted(CONFIG.glob("*.toml"))
@@ -520,3 +520,78 @@ def test_the_page_on_the_configuration_lists_every_kind_of_machine() -> None:
         )
         (row,) = (row for row in rows if row.startswith(f"| `{kind.name}` | "))
         assert row.endswith(f" | {limits} | {guard_words} |"), row
+
+
+# --- surrogate sources by name ------------------------------------------------------------------
+
+TWO_MORE = """
+[sources.second]
+kind = "markers"
+rate_hz = 50
+[sources.lower]
+kind = "belt"
+device = "lower-belt"
+[room.sources.second]
+kind = "markers"
+noise_mm = 0.2
+"""
+
+
+def test_further_sources_have_their_kind_and_are_called_by_their_section() -> None:
+    controller = parse_configuration(TWO_MORE).controller
+    assert list(controller.surrogate_sources()) == ["camera", "belt", "second", "lower"]
+    assert controller.sources["second"] == Camera(device="second", rate_hz=50.0)
+    assert controller.sources["lower"] == Belt(device="lower-belt")
+
+
+def test_further_sources_survive_a_change_of_another_key() -> None:
+    before = parse_configuration(TWO_MORE)
+    after = altered(before, {"timing": {"latency_ms": 100.0}})
+    assert after.controller.sources == before.controller.sources
+    assert before.room is not None
+    assert after.room is not None
+    assert after.room.sources == before.room.sources
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "camera.enabled = false\nbelt.enabled = false",
+            "sources: none is enabled; enable camera, belt or one of [sources.NAME]",
+        ),
+        ("[sources.a]", "sources.a.kind: missing; add one of markers, belt"),
+        (
+            '[sources.a]\nkind = "marker"',
+            'sources.a.kind: "marker" is not one of markers, belt; did you mean "markers"?',
+        ),
+        (
+            '[sources.a]\nkind = "belt"\nnoise_mm = 1',
+            "sources.a.noise_mm: unknown key",
+        ),
+        ('[sources.a]\nkind = "belt"\nrate_hz = 0', "sources.a.rate_hz: too small: 0"),
+        ('[sources.gate]\nkind = "belt"', "sources.gate: this name has a meaning of its own"),
+        ('[sources."1 a"]\nkind = "belt"', "sources.1 a: is no name for a source"),
+        ("[sources]\na = 3", "sources.a: is no section"),
+        ("sources = 3", "sources: wrong type: 3; write a table"),
+        (
+            '[sources.a]\nkind = "belt"\ndevice = "belt"',
+            'device: sources.a.device is "belt" as is belt.device; give each its own name',
+        ),
+        (
+            '[sources.a]\nkind = "belt"\n[room.sources.a]\nkind = "markers"',
+            'room.sources.a.kind: is "markers", but sources.a.kind is "belt"; make them equal',
+        ),
+        (
+            '[room.sources.a]\nkind = "belt"',
+            "room.sources.a: there is no [sources.a]; add or remove it",
+        ),
+        (
+            '[room]\nmishaps = [{kind = "loss", on = "camra", at_s = 1}]',
+            'room.mishaps[0].on: "camra" is not one of camera, belt,',
+        ),
+    ],
+)
+def test_a_wrong_source_is_one_line(text: str, said: str) -> None:
+    (problem,) = problems_of(text)
+    assert problem.startswith(f"f.toml: {said}")

@@ -212,6 +212,7 @@ def test_a_wheel_carries_the_code_and_the_configurations(tmp_path: Path) -> None
     for package in PACKAGES:
         files = {str(file.relative_to(REPOSITORY)) for file in sources(package)}
         assert files <= names
+        assert f"{package}/py.typed" in names
     static = REPOSITORY / "tracker" / "report" / "static"
     assets = {str(file.relative_to(REPOSITORY)) for file in static.rglob("*") if file.is_file()}
     assert assets <= names

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.release import (
+from tests.release import (
     Release,
     ReleaseError,
     check_checkout,

@@ -1,4 +1,4 @@
-"""Talks to a running daemon: hears its state, asks it for things (sync and async).
+"""Talk to a running daemon: receive its state and send it requests (sync and async).
 
     with Client("tcp://127.0.0.1:15570", "keys/anna.key") as client:
         for state in client.states():
@@ -43,7 +43,7 @@ _reply = msgspec.json.Decoder(Answer | Welcome).decode
 
 
 class ClientError(Exception):
-    """The daemon cannot be talked to, or said no; the message says why and what to do."""
+    """The daemon does not answer, or refused; the message says why and what to do."""
 
 
 class _Side:
@@ -143,7 +143,7 @@ class Client:
         self._monitor = _monitor(self._context, self._dealer)
 
     def hello(self) -> Welcome:
-        """Meet the run that answers; raises `ClientError` where none does."""
+        """Greet the daemon and learn its run; raises `ClientError` when none answers."""
         reply = self._exchange(Hello())
         assert isinstance(reply, Welcome)
         self._side.welcome = reply
@@ -189,7 +189,7 @@ class Client:
                 yield state
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._dealer.disable_monitor()
         self._context.destroy(linger=0)
 
@@ -232,7 +232,7 @@ class AsyncClient:
         self._monitor = _monitor(self._plain, self._dealer)
 
     async def hello(self) -> Welcome:
-        """Meet the run that answers; raises `ClientError` where none does."""
+        """Greet the daemon and learn its run; raises `ClientError` when none answers."""
         reply = await self._exchange(Hello())
         assert isinstance(reply, Welcome)
         self._side.welcome = reply
@@ -268,7 +268,7 @@ class AsyncClient:
             subscriber.close(0)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._dealer.disable_monitor()
         for made in (self._monitor, self._dealer, *self._subscribers):
             made.close(0)

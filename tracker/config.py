@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 import msgspec
 import tomli_w
@@ -22,15 +22,43 @@ import tomli_w
 from hal.driver import DriverTable
 from hal.registry import DRIVERS
 from sim.machines import MACHINES
-from sim.scenario import RoomScenario
+from sim.scenario import RoomScenario, SourceTwinSettings, Twin
 from tracker.config_errors import Problem, document_problems, not_one_of, shown
+from tracker.config_sources import Entries, as_entries, entry_problems, read_entries
 from tracker.core.machine.kinds.table import MACHINE_KINDS
 from tracker.core.settings import Controller
+from tracker.core.surrogate.sources.source import SourceSettings
+from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
 from tracker.daemon_settings import Operation
 from tracker.wires import SectionRoles, Wires, read_wires, section_roles, wires_record
 
+if TYPE_CHECKING:
+    from sim.source_twins import SourceTwins
+
 SHIPPED = Path(__file__).parent / "defaults"
 """The folder of the configurations that come with the program."""
+
+
+class Sources(NamedTuple):
+    """The kinds of surrogate source a configuration may name, and the kinds of their twins."""
+
+    kinds: SourceKinds = SOURCE_KINDS
+    twins: SourceTwins | None = None
+    """``None``: those of `sim.source_twins`, imported when a configuration has such a twin."""
+
+    def records(self) -> dict[str, type[SourceSettings]]:
+        """Return, for each kind of source, the record of its settings."""
+        return {kind.name: kind.settings for kind in self.kinds}
+
+    def twin_records(self) -> dict[str, type[SourceTwinSettings]]:
+        """Return, for each kind of source, the record of its twin's settings."""
+        from sim.source_twins import SOURCE_TWINS
+
+        twins = SOURCE_TWINS if self.twins is None else self.twins
+        return {twin.name: twin.settings for twin in twins}
+
+
+SHIPPED_SOURCES = Sources()
 
 
 class ConfigurationError(Exception):
@@ -58,6 +86,8 @@ class Configuration:
     operation: Operation = field(default_factory=Operation)
     drivers: DriverTable = DRIVERS
     """The table that the drivers of ``wires`` were chosen from."""
+    sources: Sources = SHIPPED_SOURCES
+    """The tables that further sources and their twins were chosen from."""
 
     @property
     def folder(self) -> Path:
@@ -105,19 +135,26 @@ def parse_configuration(
     name: str = "configuration",
     path: Path | None = None,
     drivers: DriverTable = DRIVERS,
+    sources: Sources = SHIPPED_SOURCES,
 ) -> Configuration:
     """Read a configuration from its text; ``name`` stands before each problem.
 
-    ``drivers`` is the table that the key ``driver`` of each wire names a row of.
+    ``drivers`` is the table that the key ``driver`` of each wire names a row of; ``sources`` are
+    the tables of the key ``kind`` of each further source.
     """
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # mostly tomllib.TOMLDecodeError
         raise ConfigurationError([_syntax_problem(name, text, error)]) from None
     roles = section_roles(table)
+    entries = _take_entries(table, sources)
     document_record = _document_record(roles, drivers)
     problems = list(document_problems(table, Controller, document_record, Operation))
+    wrong_entries = [problem for entry in entries for problem in entry_problems(entry)]
+    problems.extend(wrong_entries)
     wrong = frozenset(_key(problem.path) for problem in problems)
+    if wrong_entries:
+        wrong |= {"sources"}
     sections, rest, operation = (
         {key: table[key] for key in record.__struct_fields__ if key in table}
         for record in (Controller, document_record, Operation)
@@ -126,9 +163,15 @@ def parse_configuration(
         # With the wrong keys left out, so that the rules between the others are looked at too.
         right = _with_machine_defaults(_without(sections, wrong))
         controller = msgspec.convert(right, Controller)
+        if not wrong_entries:
+            controller = msgspec.structs.replace(controller, sources=read_entries(entries[0]))
         problems.extend(_rule_problems(controller, wrong))
         document: Any = msgspec.convert(_without(rest, wrong), document_record)
-        problems.extend(_room_problems(document.room))
+        room: RoomScenario | None = document.room
+        if room is not None and not wrong_entries:
+            room = msgspec.structs.replace(room, sources=read_entries(entries[1]))
+        if not wrong_entries:
+            problems.extend(_room_problems(room, controller, sources))
         if problems:
             raise ConfigurationError([f"{name}: {path}: {what}" for path, what in problems])
         running = msgspec.convert(operation, Operation)
@@ -136,7 +179,36 @@ def parse_configuration(
         raise ConfigurationError([f"{name}: {error}"]) from None
     digest = hashlib.sha256(text.encode()).hexdigest()
     wires = None if document.wires is None else read_wires(document.wires, roles, drivers)
-    return Configuration(controller, document.room, text, path, digest, wires, running, drivers)
+    return Configuration(controller, room, text, path, digest, wires, running, drivers, sources)
+
+
+def _take_entries(
+    table: dict[str, Any], sources: Sources
+) -> tuple[Entries[SourceSettings], Entries[SourceTwinSettings]]:
+    """Take the entries of [sources] and of [room.sources] out of a document.
+
+    The device of a source is called like its entry, unless the entry says otherwise. A section that
+    is no table stays where it is, to be refused with the rest.
+    """
+    in_room = _popped(table.get("room"), "sources")
+    named: dict[str, Any] = {
+        name: {"device": name, **cast("dict[str, Any]", entry)}
+        if isinstance(entry, dict)
+        else entry
+        for name, entry in _popped(table, "sources").items()
+    }
+    return (
+        Entries("sources", named, sources.records()),
+        Entries("room.sources", in_room, sources.twin_records() if in_room else {}),
+    )
+
+
+def _popped(table: Any, key: str) -> dict[str, Any]:
+    """Take a table out of another; give an empty one where there is none."""
+    if not isinstance(table, dict):
+        return {}
+    holder = cast("dict[str, Any]", table)
+    return holder.pop(key) if isinstance(holder.get(key), dict) else {}
 
 
 def altered(
@@ -148,8 +220,12 @@ def altered(
     """
     table: dict[str, Any] = msgspec.to_builtins(configuration.controller)
     table.update(msgspec.to_builtins(configuration.operation))
-    if configuration.room is not None:
-        table["room"] = msgspec.to_builtins(configuration.room)
+    sources, room = configuration.sources, configuration.room
+    table["sources"] = as_entries(configuration.controller.sources, sources.records())
+    if room is not None:
+        table["room"] = msgspec.to_builtins(room)
+        if room.sources:
+            table["room"]["sources"] = as_entries(room.sources, sources.twin_records())
     if configuration.wires is not None:
         table["wires"] = configuration.wires.as_table()
     for section, keys in changes.items():
@@ -163,6 +239,7 @@ def altered(
         name="the configuration as changed",
         path=configuration.path,
         drivers=configuration.drivers,
+        sources=configuration.sources,
     )
 
 
@@ -306,15 +383,42 @@ def _fiducials(controller: Controller) -> Iterator[str]:
 
 def _device_names(controller: Controller) -> Iterator[str]:
     names = {section: getattr(controller, section).device for section in DEVICES}
+    names |= {f"sources.{name}": source.device for name, source in controller.sources.items()}
     for section, name in names.items():
-        first = next(other for other in DEVICES if names[other] == name)
+        first = next(other for other in names if names[other] == name)
         if first != section:
             yield f'{section}.device is "{name}" as is {first}.device; give each its own name'
 
 
+def _enabled(controller: Controller) -> list[SourceSettings]:
+    return [source for source in controller.surrogate_sources().values() if source.enabled]
+
+
+def _some_source(controller: Controller) -> Iterator[str]:
+    if not _enabled(controller):
+        yield "none is enabled; enable camera, belt or one of [sources.NAME]"
+
+
+def _latest_ms(controller: Controller) -> float:
+    """The two largest delays together: a sample must still fit in behind those of other sources."""
+    return sum(sorted((source.delay_ms for source in _enabled(controller)), reverse=True)[:2])
+
+
+def _freshest_ms(controller: Controller) -> float:
+    """The age that the newest sample reaches: of the camera, or of the quickest other source."""
+    sources = [controller.camera] if controller.camera.enabled else _enabled(controller)
+    return min((source.delay_ms + 1e3 / source.rate_hz for source in sources), default=0.0)
+
+
 DEVICES = ("camera", "belt", "imager", "actuator", "gate")
 
+SOURCE_KEYS = (
+    *(f"{name}.{key}" for name in ("camera", "belt") for key in ("enabled", "delay_ms", "rate_hz")),
+    "sources",
+)
+
 RULES: tuple[Rule, ...] = (
+    Rule("sources", _some_source, SOURCE_KEYS),
     Rule("actuator.kind", _machine, ("actuator.kind",)),
     Rule("device", _device_names, tuple(f"{section}.device" for section in DEVICES)),
     _at_least(
@@ -356,18 +460,15 @@ RULES: tuple[Rule, ...] = (
     ),
     _at_least(
         "fusion.history_ms",
-        lambda c: c.camera.delay_ms + (c.belt.delay_ms if c.belt.enabled else 0.0),
-        "camera.delay_ms + belt.delay_ms: else late samples are lost",
-        "camera.delay_ms",
-        "belt.delay_ms",
-        "belt.enabled",
+        _latest_ms,
+        "the two largest delays of the sources together: else late samples are lost",
+        *SOURCE_KEYS,
     ),
     _at_least(
         "fusion.stale_ms",
-        lambda c: c.camera.delay_ms + 1e3 / c.camera.rate_hz,
-        "camera.delay_ms + one camera frame: else every sample is stale",
-        "camera.delay_ms",
-        "camera.rate_hz",
+        _freshest_ms,
+        "delay and one frame of the camera, or of the quickest source: else every sample is stale",
+        *SOURCE_KEYS,
     ),
     _at_least(
         "correlation.capacity_shots",
@@ -405,7 +506,28 @@ def _rule_problems(controller: Controller, wrong: frozenset[str]) -> Iterator[Pr
             yield from (Problem(rule.key, breach) for breach in rule.breaches(controller))
 
 
-def _room_problems(room: RoomScenario | None) -> Iterator[Problem]:
-    """Name the kind of machine that the simulated room does not know."""
-    if room is not None and room.actuator.kind not in MACHINES:
+def _room_problems(
+    room: RoomScenario | None, controller: Controller, sources: Sources
+) -> Iterator[Problem]:
+    """Name what the simulated room does not know: a kind of machine, a source, a mishap's twin."""
+    if room is None:
+        return
+    if room.actuator.kind not in MACHINES:
         yield Problem("room.actuator.kind", not_one_of(room.actuator.kind, tuple(MACHINES)))
+    kinds = {record: kind for kind, record in sources.records().items()}
+    twin_kinds = (
+        {record: kind for kind, record in sources.twin_records().items()} if room.sources else {}
+    )
+    for name, twin in room.sources.items():
+        source = controller.sources.get(name)
+        if source is None:
+            yield Problem(f"room.sources.{name}", f"there is no [sources.{name}]; add or remove it")
+            continue
+        kind, twin_kind = kinds[type(source)], twin_kinds[type(twin)]
+        if kind != twin_kind:
+            what = f'is "{twin_kind}", but sources.{name}.kind is "{kind}"; make them equal'
+            yield Problem(f"room.sources.{name}.kind", what)
+    names = (*get_args(Twin), *controller.sources)
+    for number, mishap in enumerate(room.mishaps):
+        if mishap.on not in names:
+            yield Problem(f"room.mishaps[{number}].on", not_one_of(mishap.on, names))

@@ -1,4 +1,4 @@
-"""A document beside the records it is to become: every key that does not fit, in words.
+"""Find every key of a configuration that does not fit its settings record, and say why in words.
 
 The records are msgspec structs; their types and bounds are read with `msgspec.inspect`, so a new
 setting is checked, and explained, as soon as it is declared.
@@ -24,13 +24,13 @@ class Problem(NamedTuple):
 
 
 def document_problems(
-    table: Mapping[str, Any], *records: type[msgspec.Struct]
+    table: Mapping[str, Any], *records: type[msgspec.Struct], prefix: str = ""
 ) -> Iterator[Problem]:
-    """Everything in ``table`` that is not as the fields of ``records``, taken together, ask."""
+    """Yield a problem for each part of ``table`` that does not fit the fields of ``records``."""
     fields: dict[str, inspect.Field] = {}
     for record in records:
         fields.update(_fields_of(record))
-    yield from _table_problems(table, fields, "", _key_paths(fields))
+    yield from _table_problems(table, fields, prefix, _key_paths(fields, prefix))
 
 
 def _fields_of(record: type[msgspec.Struct]) -> dict[str, inspect.Field]:
@@ -42,7 +42,7 @@ def _fields(record: inspect.StructType) -> dict[str, inspect.Field]:
 
 
 def _key_paths(fields: Mapping[str, inspect.Field], prefix: str = "") -> tuple[str, ...]:
-    """Every dotted key the document may have, for the question what a wrong one was meant as."""
+    """List every dotted key that is allowed, to suggest one for a wrong key."""
     paths: list[str] = []
     for name, field in fields.items():
         paths.append(prefix + name)

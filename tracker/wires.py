@@ -27,6 +27,7 @@ from hal.driver import (
 )
 from hal.openigtlink.driver import IgtlGatewaySettings
 from tracker.core.settings import Controller
+from tracker.core.surrogate.sources.source import is_source_name
 
 SOURCE_SECTIONS: Mapping[str, str] = {"camera": MARKERS, "belt": BELT}
 """The surrogate sources with a section of their own, and their roles."""
@@ -82,7 +83,7 @@ def section_roles(table: Mapping[str, Any]) -> SectionRoles:
     further: dict[str, str] = {}
     for name, source in named.items():
         kind = cast("dict[str, object]", source).get("kind") if isinstance(source, dict) else None
-        if isinstance(kind, str):
+        if isinstance(kind, str) and is_source_name(name):
             further[name] = kind
     return tuple({**SOURCE_SECTIONS, **further, **OTHER_SECTIONS}.items())
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.recording import load_recording
-from tracker.core.surrogate.fusion import BreathingRange
+from tracker.core.surrogate.breathing import BreathingRange
 from tracker.core.target.correlation import KINDS, CorrelationModel, Shot, fit
 
 TRACES = (

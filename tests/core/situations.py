@@ -10,7 +10,7 @@ from tracker.config import SHIPPED, load_configuration
 from tracker.core.machine.following import Following
 from tracker.core.safety.situation import Reports, Situation
 from tracker.core.settings import Controller
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.surrogate.report import SourceReport, SurrogateReport
 from tracker.core.target.correlation import TargetState
 

@@ -1,5 +1,6 @@
 """The check of the breathing state: its age, its speed, its certainty, in any number of sources."""
 
+from msgspec import structs
 from msgspec.structs import replace
 
 from tests.core.situations import (
@@ -61,8 +62,8 @@ def test_unusual_breathing_is_told():
 
 def test_sudden_movement_is_four_and_a_half_times_the_usual_speed_either_way():
     for sign in (1.0, -1.0):
-        at = surrogate(state=STATE._replace(velocity_mm_s=sign * 36.0))
-        over = surrogate(state=STATE._replace(velocity_mm_s=sign * 36.1))
+        at = surrogate(state=structs.replace(STATE, velocity_mm_s=sign * 36.0))
+        over = surrogate(state=structs.replace(STATE, velocity_mm_s=sign * 36.1))
         assert found(CHECK, at) == {}
         said = found(CHECK, over)["irregular breathing"]
         assert said == "36.1 mm/s, limit 36 mm/s (4.5 times the usual speed)"
@@ -70,17 +71,19 @@ def test_sudden_movement_is_four_and_a_half_times_the_usual_speed_either_way():
 
 def test_after_a_breath_hold_the_usual_speed_counts_as_three():
     slow = SPAN._replace(speed_mm_s=0.2)
-    at = surrogate(state=STATE._replace(velocity_mm_s=13.5), span=slow)
-    over = surrogate(state=STATE._replace(velocity_mm_s=13.6), span=slow)
+    at = surrogate(state=structs.replace(STATE, velocity_mm_s=13.5), span=slow)
+    over = surrogate(state=structs.replace(STATE, velocity_mm_s=13.6), span=slow)
     assert found(CHECK, at) == {}
     assert set(found(CHECK, over)) == {"irregular breathing"}
 
 
 def test_before_the_range_is_known_no_speed_is_unusual():
-    assert found(CHECK, surrogate(state=STATE._replace(velocity_mm_s=99.0), span=None)) == {}
+    assert (
+        found(CHECK, surrogate(state=structs.replace(STATE, velocity_mm_s=99.0), span=None)) == {}
+    )
 
 
 def test_an_amplitude_known_too_badly_holds():
-    assert found(CHECK, surrogate(state=STATE._replace(amplitude_variance=2.25))) == {}
-    said = found(CHECK, surrogate(state=STATE._replace(amplitude_variance=2.2502)))
+    assert found(CHECK, surrogate(state=structs.replace(STATE, amplitude_variance=2.25))) == {}
+    said = found(CHECK, surrogate(state=structs.replace(STATE, amplitude_variance=2.2502)))
     assert said == {"surrogate unsure": "amplitude known to 1.5001 mm, limit 1.5 mm"}

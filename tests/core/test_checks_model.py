@@ -1,5 +1,6 @@
 """The check of model, shots and their age."""
 
+from msgspec import structs
 from msgspec.structs import replace
 
 from tests.core.situations import COUCH, MS, NOW, SPAN, STATE, WELL, S, found, situation, surrogate
@@ -11,7 +12,7 @@ SLOW = replace(COUCH, correlation=Correlation(extrapolation_ms=100.0))
 
 
 def at_mm(amplitude_mm, now_ns=NOW, **changes):
-    state = STATE._replace(amplitude_mm=amplitude_mm)
+    state = structs.replace(STATE, amplitude_mm=amplitude_mm)
     return replace(surrogate(state=state, **changes), now_ns=now_ns, last_shot_ns=now_ns)
 
 

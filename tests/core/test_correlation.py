@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tracker.core.surrogate.fusion import BreathingRange
+from tracker.core.surrogate.breathing import BreathingRange
 from tracker.core.target import correlation_kernel as kernel
 from tracker.core.target.correlation import KINDS, Shot
 from tracker.core.target.correlation import fit as fit_shots

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.core.correlation_oracle import axis_of, features_of
-from tracker.core.surrogate.fusion import BreathingRange
+from tracker.core.surrogate.breathing import BreathingRange
 from tracker.core.target import correlation_kernel as kernel
 from tracker.core.target.correlation import (
     KINDS,

@@ -5,6 +5,7 @@ import pytest
 from hal.events import Identity, LinkChanged, RecordingState, Request, SendHold, SendStop, Tick
 from hal.messages import BadSample, BeltSample
 from tracker.build.engine import build_engine
+from tracker.core.safety.fault_table import FAULTS
 from tracker.core.session import SessionState, SessionTrigger, after
 from tracker.core.settings import Controller, Prediction, Session
 from tracker.core.types import FaultChanged, Notice, SessionChanged
@@ -61,13 +62,37 @@ def test_after_a_stop_only_a_reset_begins_again():
     assert fresh.state is SessionState.IDLE
 
 
-def test_start_without_a_model_is_refused():
+def test_start_is_no_request_of_modelling_and_a_missing_model_stands_against_it():
     fresh = engine()
     fresh.handle(Request(1, "model"))
     for k in range(1, 50):
         fresh.handle(Tick(k * 10 * MS, k * 10 * MS))
-    assert "not possible" in words(fresh.handle(Request(600 * MS, "start")))
+    assert "model missing" in fresh.blocking(SessionTrigger.START, 500 * MS)
+    assert "model missing" not in fresh.blocking(SessionTrigger.RESUME, 500 * MS)
+    assert "start is not possible while MODELLING" in words(
+        fresh.handle(Request(600 * MS, "start"))
+    )
     assert fresh.state is SessionState.MODELLING
+
+
+@pytest.mark.parametrize(
+    ("device", "fault"),
+    [
+        ("camera", "bad samples"),
+        ("belt", "bad samples"),
+        ("imager", "bad image"),
+        ("gate", "bad gate message"),
+        ("couch", "bad actuator message"),
+        ("kettle", "unknown device"),
+    ],
+)
+def test_a_bad_sample_belongs_to_its_device(device, fault):
+    fresh = engine()
+    fresh.handle(Request(1, "model"))
+    told = fresh.handle(BadSample(device, 9 * MS, "checksum", "0xBEEF"))
+    assert words(told) == f"{device}: checksum 0xBEEF"
+    of_samples = {"bad samples", *(f for f in FAULTS if f.startswith("bad ")), "unknown device"}
+    assert of_samples & faults_at(fresh, 10 * MS).keys() == {fault}
 
 
 def test_links_and_bad_samples_are_told():

@@ -9,8 +9,8 @@ import pytest
 
 from tracker.core.machine.keep_out import KeepOutVolumes, crosses_box, crosses_sphere
 from tracker.core.settings import Box, KeepOut, Sphere
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.surrogate.breaths import Breaths
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState
 from tracker.core.surrogate.novelty import Novelty
 from tracker.core.target.drift import Drift
 
@@ -24,7 +24,7 @@ def breathe(breaths, until_s, period_s=4.0, depth_mm=5.0, from_s=0.0):
     for k in range(round(from_s * 20), round(until_s * 20)):
         t = k / 20
         phase = 2 * math.pi * (t - from_s) / period_s
-        breaths.take(k * S // 20, -depth_mm * math.cos(phase), SPAN)
+        breaths.add(k * S // 20, -depth_mm * math.cos(phase), SPAN)
 
 
 def test_regular_breaths_are_counted():
@@ -138,7 +138,7 @@ def learned_novelty():
     novelty = Novelty()
     rng = np.random.default_rng(2)
     for k in range(600):
-        novelty.take(state(k, 0.0, rng), (1.2, 0.8), learning=True)
+        novelty.observe(state(k, 0.0, rng), (1.2, 0.8), learning=True)
     return novelty, rng
 
 
@@ -152,7 +152,7 @@ def state(k, apart_mm, rng, scale=1.0):
 def test_the_same_breathing_is_nothing_new():
     novelty, rng = learned_novelty()
     for k in range(2000):
-        novelty.take(state(k, 0.0, rng), (1.2, 0.8), learning=False)
+        novelty.observe(state(k, 0.0, rng), (1.2, 0.8), learning=False)
         assert novelty.found == ""
 
 
@@ -160,17 +160,17 @@ def test_the_same_breathing_is_nothing_new():
 def test_markers_that_part_and_breaths_far_out_are(apart_mm, scale):
     novelty, rng = learned_novelty()
     for k in range(200):
-        novelty.take(state(k, apart_mm, rng, scale), (1.2, 0.8), learning=False)
+        novelty.observe(state(k, apart_mm, rng, scale), (1.2, 0.8), learning=False)
     found = [novelty.found]
     for k in range(200, 400):
-        novelty.take(state(k, apart_mm, rng, scale), (1.2, 0.8), learning=False)
+        novelty.observe(state(k, apart_mm, rng, scale), (1.2, 0.8), learning=False)
         found.append(novelty.found)
     assert any(found)
 
 
 def test_markers_that_part_make_the_amplitude_unsure():
     novelty, rng = learned_novelty()
-    novelty.take(state(0, 0.0, rng), (1.2, 0.8), learning=False)
+    novelty.observe(state(0, 0.0, rng), (1.2, 0.8), learning=False)
     usual = [novelty.scatter_mm2(state(k, 0.0, rng), (1.2, 0.8)) for k in range(400)]
     assert sum(map(bool, usual)) <= 4
     assert max(usual) < 0.1**2  # of three standard deviations, what is left over
@@ -181,7 +181,7 @@ def test_markers_that_part_make_the_amplitude_unsure():
 
 def test_deep_and_fast_breaths_may_part_the_markers_farther():
     novelty, rng = learned_novelty()
-    novelty.take(state(0, 0.0, rng), (1.2, 0.8), learning=False)
+    novelty.observe(state(0, 0.0, rng), (1.2, 0.8), learning=False)
     at_rest = novelty.scatter_mm2(state(0, 0.6, rng), (1.2, 0.8))
     deep = novelty.scatter_mm2(state(20, 0.6, rng, scale=8.0), (1.2, 0.8))
     assert at_rest > 0.0

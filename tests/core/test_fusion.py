@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 from filterpy.kalman import ExtendedKalmanFilter
 
-from tracker.core.settings import Belt, Camera, Fusion
-from tracker.core.surrogate.fusion import MotionModel, SurrogateFilter
+from tracker.core.settings import Belt, Fusion
+from tracker.core.surrogate.fusion import MotionModel, Points, SurrogateFilter, Value
 
-MODEL = MotionModel((1.2, 0.8), (1.2 / 2.08, 0.8 / 2.08), 3.5, 30.0, 500.0, 3.0, 20.0)
+BELT = Value(2.0, 30.0, 500.0, 3.0, 20.0, 0.03, 0.3)
+MODEL = MotionModel((1.2, 0.8), (1.2 / 2.08, 0.8 / 2.08), 3.5, (Points(2, 0.1), BELT))
+RATE_HZ = 160.0
 FRAME_NS = 16_666_667
 BELT_NS = 10_000_000
 
 
 def filter_of(model=MODEL, **fusion):
-    return SurrogateFilter(model, Camera(), Belt(), Fusion(**fusion), 0)
+    return SurrogateFilter(model, Fusion(**fusion), RATE_HZ, 0)
 
 
 def known(filter_, t_ns):
@@ -44,7 +46,10 @@ def measurements(seconds, seed=1):
 
 def feed(filter_, found):
     for t, kind, value in found:
-        (filter_.take_markers if kind == "markers" else filter_.take_belt)(t, value)
+        if kind == "markers":
+            filter_.add(0, t, value)
+        else:
+            filter_.add(1, t, (value,))
 
 
 def oracle(found):
@@ -97,7 +102,7 @@ def test_equals_filterpy_on_markers_and_belt():
     assert state.amplitude_mm == pytest.approx(w @ x[[0, 2]], abs=1e-9)
     assert state.velocity_mm_s == pytest.approx(w @ x[[1, 3]], abs=1e-8)
     assert state.amplitude_variance == pytest.approx(w @ p[np.ix_([0, 2], [0, 2])] @ w, rel=1e-7)
-    assert ours.belt_gain == pytest.approx(x[4], rel=1e-9)
+    assert ours.gain_of(0) == pytest.approx(x[4], rel=1e-9)
 
 
 def test_order_of_arrival_does_not_matter():
@@ -115,7 +120,7 @@ def test_a_sample_older_than_the_buffer_is_dropped_and_said():
     ours = filter_of(history_ms=100.0)
     feed(ours, found)
     before = ours.state_at(found[-1][0])
-    assert not ours.take_markers(found[-1][0] - 500_000_000, (50.0, 50.0))
+    assert not ours.add(0, found[-1][0] - 500_000_000, (50.0, 50.0))
     assert ours.state_at(found[-1][0]) == before
 
 
@@ -125,7 +130,7 @@ def test_an_outlier_is_gated_out_alone():
     feed(ours, found)
     t = found[-1][0] + 1
     y = breath(t * 1e-9)
-    ours.take_markers(t, (1.2 * y + 8.0, 0.8 * y))
+    ours.add(0, t, (1.2 * y + 8.0, 0.8 * y))
     assert (ours.applied, ours.rejected) == (1, 1)
     assert known(ours, t).amplitude_mm == pytest.approx(y, abs=0.5)
 
@@ -159,9 +164,9 @@ def test_missing_marker_follows_the_others():
     ours = filter_of()
     for t, kind, value in measurements(6.0):
         if kind == "belt":
-            ours.take_belt(t, value)
+            ours.add(1, t, (value,))
         else:
-            ours.take_markers(t, (value[0], None) if t > 4e9 else value)
+            ours.add(0, t, (value[0], math.nan) if t > 4e9 else value)
     t = 5_900_000_000
     assert known(ours, t).markers_mm[1] == pytest.approx(0.8 * breath(5.9), abs=1.0)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.core.machine.guard import DemandGuard, GuardLimits, as_sent
+from tracker.core.machine.guard import DemandGuard, GuardLimits
 
 TICK_NS = 10_000_000
 LIMITS = GuardLimits(position_mm=52.0, speed_mm_s=25.0, acceleration_mm_s2=500.0, step_mm=2.0)
@@ -69,32 +69,49 @@ def test_a_refused_demand_leaves_no_trace():
         assert guard.judge(k * TICK_NS, there) == twin.judge(k * TICK_NS, there)
 
 
-def test_what_is_judged_is_what_a_wire_with_four_decimals_carries():
-    assert as_sent((1.00004, -20.00006, 3e-5)) == (1.0, -20.0001, 0.0)
-    x, y, z = as_sent((math.nan, math.inf, 1e300))
-    assert math.isnan(x)
-    assert (y, z) == (math.inf, 1e300)
-
-
 START_NS = 5_000_000_000
+START_MM = (10.0, -20.0, 30.0)
 
 
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize(
-    ("limits", "demand", "words"),
+    ("limits", "moved_mm", "words"),
     [
-        ({"position_mm": 9.0}, (0.0, -9.5, 0.0), "demand of -9.500 mm is outside +-9 mm along y"),
-        ({"step_mm": 0.5}, (0.0, 0.0, 0.75), "step of -1.250 mm is over 0.5 mm along z"),
-        ({"speed_mm_s": 25.0}, (0.5, 0.0, 2.0), "speed of 30.0 mm/s is over 25 mm/s along x"),
-        (
-            {"acceleration_mm_s2": 500.0},
-            (0.2, -0.4, 2.0),
-            "acceleration of -4000 mm/s2 is over 500 mm/s2 along y",
-        ),
+        ({"step_mm": 0.5}, 0.75, "step of {:.3f} mm is over 0.5 mm"),
+        ({"speed_mm_s": 25.0}, 0.3, "speed of {:.1f} mm/s is over 25 mm/s"),
+        ({"acceleration_mm_s2": 500.0}, 0.4, "acceleration of {:.0f} mm/s2 is over 500 mm/s2"),
     ],
 )
-def test_a_refusal_says_value_with_its_sign_limit_and_axis(limits, demand, words):
-    guard = guard_at((0.2, 0.0, 2.0), start_ns=START_NS, **limits)
-    assert guard.judge(START_NS + TICK_NS, demand) == words
+def test_a_refusal_says_value_with_its_sign_limit_and_axis(limits, moved_mm, words, sign, which):
+    """Of the steps 0.75, 0.3 and 0.4 mm in 0.01 s the last two are 30 mm/s and 4,000 mm/s2."""
+    value = {"step_mm": 0.75, "speed_mm_s": 30.0, "acceleration_mm_s2": 4000.0}[next(iter(limits))]
+    guard = guard_at(START_MM, start_ns=START_NS, **limits)
+    x, y, z = (a + b for a, b in zip(START_MM, axis(sign * moved_mm, which), strict=True))
+    refusal = f"{words.format(sign * value)} along {'xyz'[which]}"
+    assert guard.judge(START_NS + TICK_NS, (x, y, z)) == refusal
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_position_is_refused_wherever_it_comes_from(which, sign):
+    guard = guard_at(axis(sign * 9.25, which), start_ns=START_NS, position_mm=9.0)
+    refusal = f"demand of {sign * 9.5:.3f} mm is outside +-9 mm along {'xyz'[which]}"
+    assert guard.judge(START_NS + TICK_NS, axis(sign * 9.5, which)) == refusal
+
+
+def test_a_time_that_does_not_go_on_is_told_with_both_times():
+    guard = guard_at(start_ns=START_NS)
+    words = "demand at 4999999999 ns is not after the last at 5000000000 ns"
+    assert guard.judge(START_NS - 1, (0.0, 0.0, 0.0)) == words
+
+
+def test_motion_that_starts_again_starts_at_rest():
+    guard = guard_at(acceleration_mm_s2=500.0)
+    for k in range(1, 6):
+        assert guard.judge(k * TICK_NS, (0.02 * k * k, 0.02 * k * k, 0.02 * k * k)) is None
+    guard.start(6 * TICK_NS, (1.0, 2.0, 3.0))
+    assert guard.judge(7 * TICK_NS, (1.0, 2.0, 3.0)) is None
 
 
 def test_each_axis_accelerates_from_its_own_speed():

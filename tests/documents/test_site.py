@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from tests.documents.api_reference import as_markdown, reference_pages
 from tests.documents.blocks import REPOSITORY
-from tools.api_reference import as_markdown, reference_pages
-from tools.site import gather, loaded_from_elsewhere, navigation, rewrite_links, site_path
+from tests.documents.site import gather, loaded_from_elsewhere, navigation, rewrite_links, site_path
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from tracker.core.settings import Actuator, Guard
 
 def _axes(orientation: Orientation, angles: MachineAngles) -> ParallelAxes:
     """Return the axes of the fixed frame, of which only +Y (toward the gantry) is followed."""
-    del angles
     return ParallelAxes(-1.0, orientation, follows=(False, True, False))
 
 

@@ -13,7 +13,7 @@ from sim.room import SimulatedRoom
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish
 from tracker.build.scripted_operator import Operator
-from tracker.build.virtual_time import turns
+from tracker.build.virtual_time import tick_events
 from tracker.config import SHIPPED, Configuration, altered, load_configuration
 from tracker.core.machine.kinds.table import MACHINE_KINDS
 from tracker.core.session import SessionState
@@ -42,7 +42,7 @@ def run(configuration: Configuration) -> tuple[SimulatedRoom, list[SendDemand], 
     engine, operator = build_engine(configuration.controller, KINDS), Operator()
     demands: list[SendDemand] = []
     began_ns = -1
-    for now_ns, due_ns, events in turns(room, configuration.controller):
+    for now_ns, due_ns, events in tick_events(room, configuration.controller):
         requested = operator.wish(now_ns, engine.state)
         if requested is not None:
             events.append(Request(now_ns, requested))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hal.driver import ROLES, AnyDriver, DriverTable
+from hal.driver import ROLES, AnyDriver, DriverTable, Scheduling
 from hal.errors import DeviceError
 from hal.registry import DRIVERS
+from hal.rsi.driver import RsiWire
 from sim.registry import TWINS
 from sim.twin import TwinError, TwinRequest
 from tracker.live.devices import driver_reference
@@ -34,6 +35,34 @@ def test_a_row_has_known_roles_and_its_twin_is_made_for_its_settings(row: AnyDri
     assert row.wires
     settings = TWINS.row(row.name).alone.settings(TwinRequest())
     assert type(settings) is row.settings
+
+
+def test_a_process_of_its_own_and_its_priority_stand_in_the_row() -> None:
+    own = {row.name for row in DRIVERS.rows if row.own_process}
+    pictures = {"gige-markers", "video-markers", "gige-xray", "dicom-xray"}
+    assert own == {"rsi", "lsl", *pictures}
+    scheduled = {
+        row.name: row.scheduling(TWINS.row(row.name).alone.settings(TwinRequest()))
+        for row in DRIVERS.rows
+    }
+    special = {name: found for name, found in scheduled.items() if found != Scheduling()}
+    assert special == {
+        "rsi": Scheduling(realtime_priority=50),
+        "gige-xray": Scheduling(gives_way=True),
+        "dicom-xray": Scheduling(gives_way=True),
+    }
+    calm = RsiWire(address="udp://:49152", ethernet="e.xml", realtime_priority=0)
+    assert DRIVERS.row("rsi").scheduling(calm) == Scheduling()
+
+
+def test_a_twin_alone_says_where_it_cannot_be() -> None:
+    with pytest.raises(TwinError, match="--pty: rsi is on no serial line; RSI is on UDP, give"):
+        TWINS.row("rsi").alone.settings(TwinRequest(pty=Path("/tmp/x")))
+    with pytest.raises(TwinError, match="--port: LSL finds its streams by name"):
+        TWINS.row("lsl").alone.settings(TwinRequest(port=5000))
+    camera = TWINS.row("polaris").alone.settings
+    assert camera(TwinRequest(pty=Path("/tmp/x"))).address == "pty:///tmp/x"
+    assert camera(TwinRequest(port=99)).address == "tcp://127.0.0.1:99"
 
 
 def test_every_role_can_be_had() -> None:

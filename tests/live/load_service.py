@@ -57,6 +57,8 @@ class Load(NamedTuple):
     refused: dict[str, int]
     taken_ms: float
     """How long, in all, the machine kept a waiting program from a processor."""
+    starved: bool
+    """Whether it did for so long at once that the run may have had to hold."""
 
     @property
     def ratio(self) -> float:
@@ -209,7 +211,7 @@ def measure(
                     spans[which].append(span)
                     hops[which].extend(of_tick)
             last = watch.now()
-            taken_ms = load.taken_ms(began_ns, time.monotonic_ns())
+            ended_ns = time.monotonic_ns()
         journal = at.journal
     return Load(
         idle=read_run(journal, spans[0]),
@@ -222,7 +224,8 @@ def measure(
         clients=seen,
         accepted=dict(last.health.accepted_total),
         refused=dict(last.health.refused_total),
-        taken_ms=taken_ms,
+        taken_ms=load.taken_ms(began_ns, ended_ns),
+        starved=load.starved(began_ns, ended_ns),
     )
 
 

@@ -14,6 +14,8 @@ from typing import NamedTuple, Self
 STEP_S = 0.005
 LATE_NS = 20_000_000
 """A wake-up later than this is noted."""
+HOLD_NS = 50_000_000
+"""Half of what a sample may be old or a lease lasts."""
 
 
 class Wait(NamedTuple):
@@ -39,6 +41,14 @@ class MachineLoad:
         """
         return sum(
             (wait.woken_ns - wait.due_ns) / 1e6
+            for wait in list(self._waits)
+            if wait.woken_ns >= from_ns and wait.due_ns <= to_ns
+        )
+
+    def starved(self, from_ns: int, to_ns: int) -> bool:
+        """Whether there was a wait so long that a controller on this machine may have to hold."""
+        return any(
+            wait.woken_ns - wait.due_ns > HOLD_NS
             for wait in list(self._waits)
             if wait.woken_ns >= from_ns and wait.due_ns <= to_ns
         )

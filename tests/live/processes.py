@@ -150,7 +150,7 @@ class Process:
         self._process.send_signal(number)
         return at_ns
 
-    def wait(self, within_s: float = 20.0) -> int:
+    def wait(self, within_s: float = 60.0) -> int:
         """Wait for its end and give its exit code."""
         try:
             return self._process.wait(within_s)
@@ -191,15 +191,22 @@ class Process:
 
 
 @contextmanager
-def tidetrack(*arguments: object) -> Iterator[Process]:
-    """A command for as long as the context lasts; if all went well, it must stop with code 0."""
+def process(*arguments: object) -> Iterator[Process]:
+    """A command for as long as the context lasts, for tests that freeze and kill it."""
     started = Process(*arguments)
     try:
         yield started
-        if started.returncode is None:
-            assert started.stop() == 0, "\n".join(started.lines[-40:])
     finally:
         started.end()
+
+
+@contextmanager
+def tidetrack(*arguments: object) -> Iterator[Process]:
+    """A command for as long as the context lasts; if all went well, it must stop with code 0."""
+    with process(*arguments) as started:
+        yield started
+        if started.returncode is None:
+            assert started.stop() == 0, "\n".join(started.lines[-40:])
 
 
 @contextmanager

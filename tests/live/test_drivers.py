@@ -120,7 +120,8 @@ def test_every_driver_is_tracked_with_beam_on(
     assert capsys.readouterr().out.startswith("identical")
     assert main(["score", str(journal), str(truth), "--json", str(tmp_path / "s.json")]) == 0
     summary = json.loads((tmp_path / "s.json").read_text())
-    assert summary["beam"]["duty"] > 0.5 - load.taken_share(began_ns, ended_ns)
+    # Beam for `BEAM_SECONDS` was seen; a controller that was not let onto the machine holds.
+    assert summary["beam"]["duty"] > 0.5 or load.starved(began_ns, ended_ns)
     assert summary["tracked"]["rms_mm"] < 0.6 * summary["untracked"]["rms_mm"]
     for device in json.loads(figures.read_text())["devices"]:
         least = 5 if device["device"] == "imager" else 100

@@ -17,4 +17,9 @@ def test_a_wait_counts_where_it_can_have_delayed_something() -> None:
     assert load.taken_ms(140 * MS, 300 * MS) == 50.0
     assert load.taken_ms(151 * MS, 399 * MS) == 0.0
     assert load.taken_ms(0, 1000 * MS) == 80.0
+    assert not load.starved(0, 1000 * MS)
+    load._waits.append(Wait(500 * MS, 551 * MS))
+    assert load.starved(0, 1000 * MS)
+    assert not load.starved(0, 400 * MS)
+    load._waits.pop()
     assert load.taken_share(0, 1000 * MS) == pytest.approx(0.08)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import tracker
 from hal.clock import HostClock
 from hal.events import LinkChanged, SendDemand
 from hal.gcs.driver import GcsWire
@@ -22,6 +25,7 @@ from sim.serve import serve
 from tracker.config import SHIPPED, load_configuration
 from tracker.live.devices.device_plan import DevicePlan, device_plans
 from tracker.live.devices.process_link import ProcessLink
+from tracker.live.own_process import process_environment
 
 pytestmark = pytest.mark.realtime
 
@@ -101,3 +105,16 @@ def test_a_process_that_cannot_be_built_is_reported_by_its_silence(tmp_path: Pat
     asyncio.run(scenario())
     assert isinstance(heard[0], LinkChanged)
     assert "tcp://127.0.0.1:1" in heard[0].detail
+
+
+def test_another_process_runs_the_same_program_wherever_it_is_started(tmp_path: Path) -> None:
+    # -S: what is installed is not found, so that only the environment can lead there.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import tracker; print(tracker.__file__)"],
+        cwd=tmp_path,
+        env=process_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == tracker.__file__

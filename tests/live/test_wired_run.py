@@ -48,7 +48,8 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     assert main(["score", str(journal), str(truth), "--json", str(tmp_path / "s.json")]) == 0
     summary = json.loads((tmp_path / "s.json").read_text())
     taken = load.taken_share(began_ns, ended_ns)
-    assert summary["beam"]["duty"] > 0.5 - taken
+    # Beam for `BEAM_SECONDS` was seen; a controller that was not let onto the machine holds.
+    assert summary["beam"]["duty"] > 0.5 or load.starved(began_ns, ended_ns)
     assert summary["tracked"]["rms_mm"] < 0.6 * summary["untracked"]["rms_mm"]
 
     measured = json.loads(figures.read_text())

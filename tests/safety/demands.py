@@ -33,7 +33,8 @@ from hal.rsi.configuration import read_ethernet
 from hal.rsi.session import RsiSession, RsiSettings
 from sim.back_to_back import SECOND, BackToBack
 from sim.gcs import GcsTwin
-from tracker.core.machine.guard import DemandGuard, GuardLimits, as_sent
+from tracker.core.machine import steering_kernel
+from tracker.core.machine.guard import DemandGuard, GuardLimits
 
 SETS = (
     GuardLimits(position_mm=20.0, speed_mm_s=25.0, acceleration_mm_s2=500.0, step_mm=2.0),
@@ -67,16 +68,22 @@ class Outcome:
         self.escapes += other.escapes
 
 
+def as_sent(position_mm: Triple) -> Triple:
+    """Round a demand as steering does, so that what is judged is what a wire carries."""
+    x, y, z = position_mm
+    return (steering_kernel.as_sent(x), steering_kernel.as_sent(y), steering_kernel.as_sent(z))
+
+
 def drawn(rng: random.Random, guard: DemandGuard, limits: GuardLimits, now_ns: int) -> Triple:
     """One demand: in most draws near a limit of one kind on one axis, calm on the others."""
-    last = guard._last
-    assert last is not None
-    dt_s = max((now_ns - last.t_ns) * 1e-9, 1e-9)
+    last_mm = guard._position_mm
+    assert last_mm is not None
+    dt_s = max((now_ns - guard._t_ns) * 1e-9, 1e-9)
     chosen = rng.randrange(3)
     kind = rng.choice(("calm", "position", "step", "speed", "acceleration", "no number"))
     place: list[float] = []
     for axis in range(3):
-        at, speed = last.position_mm[axis], last.velocity_mm_s[axis]
+        at, speed = last_mm[axis], guard._velocity_mm_s[axis]
         calm = at + _calm(rng, limits, at, speed, dt_s) * dt_s
         if axis != chosen or kind == "calm":
             place.append(calm)

@@ -153,10 +153,18 @@ def _parameters(test: Any) -> Iterator[dict[str, Any]]:
         yield values
 
 
+@cache
+def _import_all() -> None:
+    """Import every module, so that none is imported first while a mutant stands beside it."""
+    for each in modules():
+        importlib.import_module(f"tracker.core.{each.replace('/', '.')}")
+
+
 @contextlib.contextmanager
 def _in_place_of(name: str, text: str) -> Iterator[None]:
     """Put a module made of this source in the place of the real one, for whoever imports it."""
     full = f"tracker.core.{name.replace('/', '.')}"
+    _import_all()
     kept = importlib.import_module(full)
     above, _, last = full.rpartition(".")
     folder = sys.modules[above]

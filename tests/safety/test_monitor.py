@@ -21,11 +21,11 @@ import pytest
 from hal.modbus import codec
 from hal.modbus.codec import ModbusRequest, encode_request
 from tests.live.machine_load import MachineLoad
-from tests.live.processes import BEAM_ON, Process, children_of, tidetrack
+from tests.live.processes import BEAM_ON, Process, children_of, process
 from tests.safety.live_room import beam_of, room, run_arguments, written
 from tracker.cli import main
 from tracker.config import load_configuration
-from tracker.live.dead_man.conditions import MS
+from tracker.live.dead_man.conditions import CONDITIONS, MS
 from tracker.live.dead_man.heartbeat import monitor_setup
 from tracker.live.dead_man.shared_page import DaemonRecord, SharedPage
 from tracker.live.scheduling import prefer
@@ -105,6 +105,8 @@ class Shown(NamedTuple):
 
     wrong_ns: dict[str, int]
     until_ns: dict[str, int]
+    condition: dict[str, int]
+    """What the monitor itself said it took the beam for."""
     truth: Path
     load: MachineLoad
 
@@ -123,6 +125,7 @@ def wrong(hands: Hands, name: str) -> int:
 
 
 LATCHING = ("read-back", "surrogate", "envelope", "state")
+NUMBERS = {row.name: number for number, row in CONDITIONS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -132,24 +135,28 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     setup = monitor_setup(load_configuration(file), "")
     wrong_ns: dict[str, int] = {}
     until_ns: dict[str, int] = {}
+    condition: dict[str, int] = {}
     with MachineLoad() as load, room(file) as truth:
-        with tidetrack(*run_arguments(file, folder / "live.mcap")) as run:
+        with process(*run_arguments(file, folder / "live.mcap")) as run:
             run.until(BEAM_ON)
             time.sleep(SETTLED_S)
             wrong_ns["heartbeat"] = run.send(signal.SIGSTOP)
             time.sleep(SETTLED_S)
             until_ns["heartbeat"] = time.monotonic_ns()
+            with page_of(run) as page:
+                condition["heartbeat"] = page.monitor().condition
             for name in LATCHING:
                 with page_of(run) as page, Hands(page, setup.host, setup.port) as hands:
                     time.sleep(SETTLED_S)
                     wrong_ns[name] = wrong(hands, name)
                     time.sleep(LATCHED_S)
                     until_ns[name] = time.monotonic_ns()
+                    condition[name] = page.monitor().condition
                 time.sleep(0.2)  # the last permit is over
                 assert main(["monitor", str(file), "--reset"]) == 0
             assert len(children_of(run.pid)) == 4, "robot, imager, recorder, monitor"
         time.sleep(0.6)
-    return Shown(wrong_ns, until_ns, truth, load)
+    return Shown(wrong_ns, until_ns, condition, truth, load)
 
 
 @pytest.mark.slow
@@ -166,3 +173,5 @@ def test_the_monitor_alone_takes_the_beam_in_time_and_keeps_it(shown: Shown) -> 
     for name, at_ns in shown.wrong_ns.items():
         taken_ms = shown.load.taken_ms(at_ns - 50 * MS, at_ns + round(LIMIT_MS) * MS)
         assert took_ms[name] <= LIMIT_MS + taken_ms, took_ms
+        # Where this test was kept waiting, the monitor may have found the daemon silent first.
+        assert shown.condition[name] == NUMBERS[name] or taken_ms, shown.condition

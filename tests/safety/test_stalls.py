@@ -17,13 +17,13 @@ import pytest
 
 from hal.events import LinkChanged, RecordingState, Tick
 from tests.live.machine_load import MachineLoad
-from tests.live.processes import BEAM_ON, Process, children_of, tidetrack
+from tests.live.processes import BEAM_ON, Process, children_of, process
 from tests.safety.live_room import Beam, beam_of, room, run_arguments, written
 from tracker.core.types import FaultChanged
 from tracker.journal import read_journal, verify
 from tracker.offline.replay import engine_from_configuration, replay
 
-pytestmark = [pytest.mark.realtime, pytest.mark.xdist_group("stalls")]
+pytestmark = pytest.mark.realtime
 
 MS = 1_000_000
 LOOP_MS = (50, 150, 600)
@@ -46,7 +46,7 @@ def imaging(run: Process) -> int:
     """The child that takes the pictures: of the devices' processes, the one that gives way."""
     for pid in children_of(run.pid):
         command = Path(f"/proc/{pid}/cmdline").read_text()
-        if "device_process" in command and os.getpriority(os.PRIO_PROCESS, pid) == 5:
+        if "tracker.live.devices.process" in command and os.getpriority(os.PRIO_PROCESS, pid) == 5:
             return pid
     raise AssertionError("no process takes pictures")
 
@@ -96,7 +96,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     file, journal = written(folder), folder / "live.mcap"
     stalls: list[Stall] = []
     with MachineLoad() as load, room(file) as truth:
-        with tidetrack(*run_arguments(file, journal)) as run:
+        with process(*run_arguments(file, journal)) as run:
             run.until(BEAM_ON, 2)
             recorder, pictures = named(run, "recording_process"), imaging(run)
             stalls += [stall(run, "loop", run.pid, ms) for ms in LOOP_MS]

@@ -26,7 +26,7 @@ from sim.sampling import NEVER_NS
 from sim.scenario import Breathing, Mishap, MishapKind, RoomGate
 from sim.scenario import RoomPatient as PatientSettings
 from sim.scenario import RoomScenario as RoomSettings
-from tracker.build.virtual_time import Turn, turns
+from tracker.build.virtual_time import TickEvents, tick_events
 from tracker.core.settings import Controller
 
 SECOND = 1_000_000_000
@@ -429,10 +429,10 @@ def test_the_desk_announces_ids_and_the_recorder():
     assert announcements.due_ns == NEVER_NS
 
 
-def turns_of(*befall: Mishap) -> list[Turn]:
+def turns_of(*befall: Mishap) -> list[TickEvents]:
     settings = RoomSettings(duration_s=8.0, mishaps=befall)
     room = SimulatedRoom(settings, SimulatedPatient.generated(settings, 1), 1)
-    return list(turns(room, Controller()))
+    return list(tick_events(room, Controller()))
 
 
 def test_a_stalled_controller_has_one_late_turn_with_all_that_waited():

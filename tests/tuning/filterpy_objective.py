@@ -96,7 +96,7 @@ def farm_evaluations_per_s(job: ScoreJob, agility: float, workers: int, rounds: 
                 farm.submit(Task(number, subject, {"agility": agility}))
             left = len(subjects)
             while left:
-                left -= len(farm.take(1.0))
+                left -= len(farm.wait_for_outcomes(1.0))
         return rounds / (time.perf_counter() - start)
     finally:
         farm.close()

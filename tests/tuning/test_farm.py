@@ -32,10 +32,10 @@ def tasks(job: ScoreJob) -> list[Task]:
 def all_of(farm: LocalFarm, count: int) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for _ in range(2000):
-        outcomes += farm.take(0.05)
+        outcomes += farm.wait_for_outcomes(0.05)
         if len(outcomes) >= count:
             break
-    return outcomes + farm.take(0.05)
+    return outcomes + farm.wait_for_outcomes(0.05)
 
 
 @pytest.mark.slow
@@ -45,7 +45,7 @@ def test_each_task_comes_back_once_although_workers_are_killed(job: ScoreJob) ->
         assert farm.workers() == 2
         for task in tasks(job):
             farm.submit(task)
-        outcomes = farm.take(5.0)
+        outcomes = farm.wait_for_outcomes(5.0)
         before = farm.processes()
         os.kill(before[0], signal.SIGKILL)
         outcomes += all_of(farm, TASKS - len(outcomes))
@@ -86,7 +86,7 @@ def test_a_task_that_kills_its_workers_is_given_up() -> None:
         for _ in range(ATTEMPTS):
             assert outcomes == []
             os.kill(farm.processes()[0], signal.SIGKILL)
-            outcomes = farm.take(5.0)
+            outcomes = farm.wait_for_outcomes(5.0)
         (given_up,) = outcomes
         assert given_up[:3] == (5, "ann", None)
         assert given_up.problem == "took 3 workers with it, the last with exit code -9"

@@ -54,7 +54,7 @@ class PaperFarm:
         self._tasks.append(task)
         self.most_out = max(self.most_out, len(self._tasks))
 
-    def take(self, timeout_s: float) -> list[Outcome]:
+    def wait_for_outcomes(self, timeout_s: float) -> list[Outcome]:
         if not self._tasks:
             return []
         task = self._tasks.pop() if self._last_first else self._tasks.popleft()

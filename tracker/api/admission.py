@@ -1,4 +1,4 @@
-"""Whether a message from outside becomes a request: size, rate, form, run, nonce, role, state.
+"""Decide whether a message from a client becomes a request, and say why when it does not.
 
 No I/O and no clock. What is not admitted gets an answer that says why. Hold and stop have a rate
 and a memory of their own, so that no amount of other requests can keep them out.

@@ -1,4 +1,4 @@
-"""Keys: who is known to a daemon, and as what.
+"""Manage keys: which clients a daemon knows, and which roles they have.
 
 A folder holds the server's own key (``server.key``, mode 0600) and one file for each known public
 key with its roles (``known/NAME.json``). A client has one secret file of its own (``NAME.key``,
@@ -114,7 +114,7 @@ def revoke_key(folder: Path, name: str) -> Path:
 
 
 def known_keys(folder: Path) -> Known:
-    """Read who is known. A file that is not right lets nobody in, and is named."""
+    """Read the known keys; a faulty file admits nobody, and is named."""
     found: dict[str, KnownKey] = {}
     problems: list[str] = []
     for path in sorted((folder / KNOWN).glob("*.json")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tracker.artefact import as_changes, check_fits, load_artefact
@@ -12,15 +13,25 @@ from tracker.core.machine.kinds.table import MACHINE_KINDS, MachineKinds, machin
 from tracker.core.machine.steering import Steering
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.registry import make_predictor
+from tracker.core.safety.checks.table import CHECKS, CheckFactory
+from tracker.core.safety.fault_table import FAULTS, FaultTable
 from tracker.core.settings import Controller
+from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
 from tracker.core.target.forecast import Forecast
 
 
-def build_engine(settings: Controller, machines: MachineKinds = MACHINE_KINDS) -> Engine:
-    """Build the controller of one room.
+def build_engine(
+    settings: Controller,
+    machines: MachineKinds = MACHINE_KINDS,
+    source_kinds: SourceKinds = SOURCE_KINDS,
+    *,
+    checks: Sequence[CheckFactory] = CHECKS,
+    faults: FaultTable = FAULTS,
+) -> Engine:
+    """Build the controller of one room, from the shipped tables or from others.
 
     Raises ``ValueError`` for parameters that do not fit the predictor, and for a kind of machine
-    that is not in ``machines``.
+    that is not in ``machines``; `LookupError` for a source that is not of ``source_kinds``.
     """
 
     def predictor(channels: int, horizon_ns: int) -> Predictor:
@@ -43,6 +54,9 @@ def build_engine(settings: Controller, machines: MachineKinds = MACHINE_KINDS) -
                 guard.position_mm, guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm
             )
         ),
+        checks=checks,
+        faults=faults,
+        source_kinds=source_kinds,
     )
 
 

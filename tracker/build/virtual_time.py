@@ -1,8 +1,9 @@
-"""When the controller's turns come in virtual time, and what it finds each time.
+"""Compute the controller's ticks in virtual time, and the events that arrive before each one.
 
-Usually every tick, punctual, with what arrived since. A controller that stalls has no turn at all,
-then one, late, with everything that waited; the driver stamps it as it is read. One that is killed
-has no turn any more: what comes up again is another run, with a journal of its own.
+Usually a tick comes every period, on time, with the events since the last one. A controller that
+stalls gets no tick for that time, and then a late one with all events that waited; the driver
+stamps them when it reads them. A controller that is killed gets no more ticks: when it is started
+again, that is another run with its own journal.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from sim.room import SimulatedRoom
 from tracker.core.settings import Controller
 
 
-class Turn(NamedTuple):
-    """One turn of the controller."""
+class TickEvents(NamedTuple):
+    """One tick of the controller, and the events before it."""
 
     now_ns: int
     due_ns: int
@@ -29,8 +30,8 @@ class Turn(NamedTuple):
     """What arrived since the last, in order."""
 
 
-def turns(room: SimulatedRoom, controller: Controller) -> Iterator[Turn]:
-    """Give turn after turn to the end of the room; commands are to be obeyed in between."""
+def tick_events(room: SimulatedRoom, controller: Controller) -> Iterator[TickEvents]:
+    """Yield the ticks to the end of the run; the room must obey commands between two of them."""
     tick_ns = round(1e9 / controller.timing.tick_hz)
     befall = room.settings.mishaps
     announcements = RoomAnnouncements(
@@ -52,5 +53,5 @@ def turns(room: SimulatedRoom, controller: Controller) -> Iterator[Turn]:
             ]
         if announcements.due_ns <= now_ns:
             events = [*announcements.collect(now_ns), *events]
-        yield Turn(now_ns, now_ns if due_ns < 0 else due_ns, events)
+        yield TickEvents(now_ns, now_ns if due_ns < 0 else due_ns, events)
         due_ns = -1

@@ -16,7 +16,7 @@ from sim.scenario import RoomScenario as RoomSettings
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish, shortest_run_s
 from tracker.build.scripted_operator import Operator
-from tracker.build.virtual_time import turns
+from tracker.build.virtual_time import tick_events
 from tracker.config import Configuration
 from tracker.core.session import SessionState
 
@@ -45,7 +45,7 @@ def _last_state(configuration: Configuration) -> SessionState:
     room = furnish(configuration, None, 1)
     engine, operator = build_engine(configuration.controller), Operator()
     last_ns = 0
-    for now_ns, due_ns, events in turns(room, configuration.controller):
+    for now_ns, due_ns, events in tick_events(room, configuration.controller):
         requested = operator.wish(now_ns, engine.state)
         if requested is not None:
             events.append(Request(now_ns, requested))

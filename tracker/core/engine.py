@@ -29,9 +29,8 @@ from hal.messages import (
     ActuatorStatus,
     BadSample,
     BeamStatus,
-    BeltSample,
     FiducialShot,
-    MarkerFrame,
+    Message,
     Triple,
 )
 from tracker.core import session as table
@@ -52,6 +51,7 @@ from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.settings import Controller
 from tracker.core.surrogate.report import SurrogateReport
 from tracker.core.surrogate.signal import SurrogateSignal
+from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
 from tracker.core.target.correlation import TargetState
 from tracker.core.target.exposure import Imaging
 from tracker.core.target.forecast import Forecast
@@ -101,13 +101,15 @@ class Engine:
         *,
         checks: Sequence[CheckFactory] = CHECKS,
         faults: FaultTable = FAULTS,
+        source_kinds: SourceKinds = SOURCE_KINDS,
     ) -> None:
         """Put the parts together; the session is IDLE and the beam held.
 
-        ``checks`` and ``faults`` are the tables of what is looked at and what follows from it.
+        ``checks`` and ``faults`` are the tables of what is looked at and what follows from it,
+        ``source_kinds`` that of the surrogate sources.
         """
         self._settings = settings
-        self._surrogate = SurrogateSignal(settings)
+        self._surrogate = SurrogateSignal(settings, source_kinds)
         self._modelling = Modelling(settings)
         self._target = TargetEstimator(settings, forecast)
         self._motion = Motion(steering, guard, KeepOutVolumes(settings.keepout), Follower(settings))
@@ -143,8 +145,7 @@ class Engine:
         self._doubtful_ns = -1
         """When the surrogate was last in doubt."""
         self._handlers: dict[type, Callable[..., list[Output]]] = {
-            MarkerFrame: self._on_frame,
-            BeltSample: self._on_belt,
+            **dict.fromkeys(self._surrogate.messages, self._on_sample),
             FiducialShot: self._on_shot,
             ActuatorStatus: self._on_actuator,
             BeamStatus: self._on_beam,
@@ -175,13 +176,9 @@ class Engine:
 
     # Samples and reports ----------------------------------------------------------------------
 
-    def _on_frame(self, frame: MarkerFrame) -> list[Output]:
-        self._surrogate.take_frame(frame, self._couch)
-        return []
-
-    def _on_belt(self, sample: BeltSample) -> list[Output]:
-        self._surrogate.take_belt(sample)
-        return []
+    def _on_sample(self, sample: Message) -> list[Output]:
+        unknown = self._surrogate.receive(sample, self._couch)
+        return [Notice(sample.t_ns, "warning", unknown)] if unknown else []
 
     def _on_actuator(self, status: ActuatorStatus) -> list[Output]:
         self._track.add(status.t_ns, status.position_mm)

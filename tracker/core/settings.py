@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from hal.messages import Triple
-
-Positive = Annotated[float, Meta(gt=0)]
-Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Common to every section: frozen, named, and no unknown key."""
+from tracker.core.settings_record import Name, Settings
+from tracker.core.surrogate.sources.belt import Belt
+from tracker.core.surrogate.sources.markers import Camera
+from tracker.core.surrogate.sources.source import SourceSettings
 
 
 class Timing(Settings, frozen=True, kw_only=True):
@@ -27,35 +23,6 @@ class Timing(Settings, frozen=True, kw_only=True):
     tick_hz: Annotated[float, Meta(ge=10, le=500)] = 100.0
     latency_ms: Annotated[float, Meta(ge=0, le=800)] = 150.0
     """Demand sent to motion done: what the predictor has to bridge."""
-
-
-class Camera(Settings, frozen=True, kw_only=True):
-    """The marker camera and where it hangs."""
-
-    device: Name = "camera"
-    rate_hz: Annotated[float, Meta(ge=5, le=500)] = 60.0
-    delay_ms: Annotated[float, Meta(ge=0, le=500)] = 20.0
-    """Exposure to arrival; the regression of ticks on arrivals cannot see a constant."""
-    noise_mm: Annotated[float, Meta(gt=0, le=5)] = 0.1
-    position_mm: Triple = (0.0, -2000.0, 1500.0)
-    """Origin of the camera frame in the fixed frame."""
-    rotation_deg: Triple = (180.0, 0.0, 0.0)
-    """Camera frame to fixed frame: turned about X, then Y, then Z of the fixed frame."""
-    reach_mm: Annotated[float, Meta(gt=0, le=2000)] = 500.0
-    """Hazard H05: a marker on the patient lies no further from the isocentre; with a wrong sign,
-    axis or angle of the pose it seems to be a metre away."""
-
-
-class Belt(Settings, frozen=True, kw_only=True):
-    """The breathing belt; its unit is unknown, so gain and offset are estimated."""
-
-    enabled: bool = True
-    device: Name = "belt"
-    rate_hz: Annotated[float, Meta(ge=5, le=1000)] = 100.0
-    delay_ms: Annotated[float, Meta(ge=0, le=500)] = 5.0
-    noise_au: Annotated[float, Meta(gt=0)] = 2.0
-    gain_drift_per_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.001
-    """Random walk of gain and offset, as a share of the gain per square root of a second."""
 
 
 class Imager(Settings, frozen=True, kw_only=True):
@@ -266,3 +233,9 @@ class Controller(Settings, frozen=True, kw_only=True):
     prediction: Prediction = Prediction()
     gating: Gating = Gating()
     keepout: KeepOut = KeepOut()
+    sources: dict[str, SourceSettings] = {}
+    """Further surrogate sources by name; each is of a kind in the table of source kinds."""
+
+    def surrogate_sources(self) -> dict[str, SourceSettings]:
+        """Return the settings of every surrogate source by name, camera and belt first."""
+        return {"camera": self.camera, "belt": self.belt, **self.sources}

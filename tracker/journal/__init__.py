@@ -1,4 +1,4 @@
-"""The record of a run: everything that moved the controller and everything it answered, in order.
+"""Record a run: every event the controller received and every output it returned, in order.
 
 `JournalWriter` writes it, `read_journal` reads it, `verify` checks that nothing in it changed.
 The file is an MCAP file, described in ``docs/reference/journal.md``.

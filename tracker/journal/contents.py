@@ -1,4 +1,4 @@
-"""What a journal holds: which records under which topic, how each is written, and the header."""
+"""Define what a journal holds: its record types, their topics and encoding, and the header."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Seal(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """With what a run was made: enough to build the same controller again.
+    """The configuration, seed and versions of a run: enough to build the same controller again.
 
     ``configuration`` is the TOML text as it was read. ``seed`` is ``None`` where nothing was
     drawn. ``further`` holds whatever else the run wants remembered, as text.
@@ -123,7 +123,7 @@ def refuse_not_finite(record: msgspec.Struct) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise JournalError(
                 f"journal: {type(record).__name__}.{name} is {value}, and a journal holds only"
-                " finite numbers; the part that made it must be mended"
+                " finite numbers; correct the part that computed it"
             )
         if isinstance(value, tuple):
             for index, part in enumerate(cast(tuple[object, ...], value)):
@@ -165,7 +165,7 @@ class Digest:
 def make_header(
     configuration: str, seed: int | None = None, further: dict[str, str] | None = None
 ) -> Header:
-    """The header of a run that starts now, with the versions of what it runs on."""
+    """Make the header of a run that starts now, with the versions of Python and its libraries."""
     versions = {"python": platform.python_version()}
     for name in ("tidetrack", "numpy", "numba", "msgspec", "mcap"):
         try:
@@ -190,7 +190,7 @@ _OWN_KEYS = ("format", "configuration", "configuration_sha256", "seed")
 
 
 def header_to_text(header: Header) -> dict[str, str]:
-    """The header as MCAP metadata, which knows only text."""
+    """Convert the header to MCAP metadata, which holds only text."""
     own = {
         "format": FORMAT,
         "configuration": header.configuration,
@@ -205,7 +205,7 @@ def header_to_text(header: Header) -> dict[str, str]:
 
 
 def header_from_text(text: dict[str, str]) -> Header:
-    """The header out of MCAP metadata; `KeyError` or `ValueError` when it is not one."""
+    """Read the header from MCAP metadata; raises `KeyError` or `ValueError` when it is not one."""
     return Header(
         configuration=text["configuration"],
         configuration_sha256=text["configuration_sha256"],

@@ -49,7 +49,7 @@ class RawRecord(NamedTuple):
 
 
 def open_mcap(path: Path) -> BinaryIO:
-    """Open a file that begins as MCAP does, and stand behind the magic bytes."""
+    """Open an MCAP file and read its magic bytes."""
     try:
         file = path.open("rb", buffering=_READ_BYTES)
     except FileNotFoundError as error:
@@ -67,7 +67,7 @@ def open_mcap(path: Path) -> BinaryIO:
 
 
 def raw_records(file: BinaryIO) -> Iterator[RawRecord]:
-    """The whole and plausible records from where the file stands, up to the first that is not."""
+    """Yield whole, plausible records from the current position, up to the first other one."""
     offset = file.tell()
     while True:
         head = file.read(HEAD.size)

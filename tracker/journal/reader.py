@@ -1,4 +1,4 @@
-"""Reading a journal: its header, then its records one by one, up to a tear if there is one."""
+"""Read a journal: its header, then its records one by one, up to where it breaks off."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Journal(msgspec.Struct, frozen=True):
     channels: dict[int, Content]
 
     def entries(self) -> Iterator[Entry]:
-        """The records in their order, up to the tear; `JournalError` at one that is damaged."""
+        """Yield the records in order, up to the tear; raises `JournalError` at a damaged one."""
         decoders: dict[int, tuple[Kind, Callable[[bytes], Any]]] = {
             channel: (content.kind, msgspec.json.Decoder(content.type).decode)
             for channel, content in self.channels.items()

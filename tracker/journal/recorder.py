@@ -1,4 +1,4 @@
-"""The daemon's end of recording: bytes into a pipe, never waiting; how far they are on disk.
+"""Record from the daemon without waiting: write bytes into a pipe, and know what is on disk.
 
 The pipe and a bounded rest in memory are the queue; a process of its own
 (`tracker.journal.recording_process`) empties it. What that process has written is acknowledged.
@@ -28,7 +28,7 @@ _PROCESS = Path(__file__).with_name("recording_process.py")
 
 
 class Recorder:
-    """Takes a journal's bytes as a file would; give it to `JournalWriter` as its ``file``."""
+    """Stands in for the journal's file: `JournalWriter` writes to it as its ``file``."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Recorder:
         self._waiting = bytearray()
         self._given_up = ""
         self.sent = 0
-        """Bytes taken so far, whether or not they are on disk."""
+        """Bytes accepted so far, whether or not they are on disk."""
         self.closed = False
         reserve = _reserve(Path(str(file.name)), reserve_bytes)
         page = os.memfd_create("tidetrack-recorder")
@@ -68,7 +68,7 @@ class Recorder:
 
     @property
     def pid(self) -> int:
-        """The process that writes."""
+        """The number of the process that writes to the disk."""
         return self._process.pid
 
     @property
@@ -78,7 +78,7 @@ class Recorder:
 
     @property
     def trouble(self) -> str:
-        """Why not everything will be recorded; empty: it will. Once there, it stays."""
+        """Why the record is incomplete; empty while it is complete. Once set, it stays."""
         if self._given_up:
             return self._given_up
         number = self._number(ERROR)
@@ -86,11 +86,11 @@ class Recorder:
 
     @property
     def lost(self) -> bool:
-        """Nothing more can be written; with a trouble that is not lost, the reserve still can."""
+        """Whether nothing more can be written; until then the reserve takes the last records."""
         return bool(self._given_up or self._number(LOST))
 
     def write(self, data: bytes | memoryview) -> int:
-        """Take it all, whatever becomes of it: what does is told by `trouble`."""
+        """Accept all bytes without waiting, and return their number; `trouble` tells of losses."""
         size = len(data)
         self.sent += size
         if self._given_up:
@@ -107,7 +107,7 @@ class Recorder:
         return size
 
     def push(self) -> None:
-        """Pass on what waits, as far as the pipe takes it."""
+        """Write waiting bytes to the pipe, as many as it accepts now."""
         if self._waiting:
             self._push()
         if not self._given_up and self._process.poll() is not None:
@@ -118,7 +118,7 @@ class Recorder:
         return self._file.fileno()
 
     def close(self) -> None:
-        """Wait until all is written; raises ``OSError`` when it is not, and will not be."""
+        """Wait until everything is written; raises ``OSError`` when that is impossible."""
         if self.closed:
             return
         self.closed = True
@@ -176,7 +176,7 @@ class Recorder:
 
 
 def _reserve(path: Path, size: int) -> int:
-    """An unnamed file of ``size`` bytes beside the journal, gone with its last holder; -1: none."""
+    """Open an unnamed file of ``size`` bytes beside the journal; -1 when none is wanted."""
     if not size or not path.is_file():
         return -1
     folder = path.absolute().parent

@@ -1,4 +1,4 @@
-"""The process that puts a journal on disk: bytes from a pipe to a file, and how far it has come.
+"""Write a journal to disk in a process of its own: read a pipe, write a file, report progress.
 
     python -I recording_process.py PIPE FILE PAGE RESERVE SYNC_MS
 
@@ -26,7 +26,7 @@ _NUMBER = struct.Struct("<Q")
 
 
 class Disk:
-    """The file, the reserve, and the page on which is said how far it is written."""
+    """Writes the file, holds the reserve, and reports on a shared page how much is written."""
 
     def __init__(self, file: int, page: int, reserve: int, sync_ms: int) -> None:
         self._file = file
@@ -37,8 +37,8 @@ class Disk:
         self._done = 0
         self.lost = False
 
-    def take(self, data: bytes) -> None:
-        """Write it all, or find that nothing can be written any more."""
+    def write(self, data: bytes) -> None:
+        """Write all bytes, or find that nothing can be written any more."""
         left = memoryview(data)
         while left and not self.lost:
             try:
@@ -53,7 +53,7 @@ class Disk:
             self.sync()
 
     def sync(self) -> None:
-        """Have the system put it on the disk itself; a device that cannot be synced need not be."""
+        """Flush the file to the disk; a device that cannot do so is left alone."""
         self._synced_s = time.monotonic()
         try:
             os.fdatasync(self._file)
@@ -62,7 +62,7 @@ class Disk:
                 self._failed(error.errno or errno.EIO)
 
     def tell(self, where: int, value: int) -> None:
-        """A number on the page, in one piece."""
+        """Write a number to the page in one piece."""
         os.pwrite(self._page, _NUMBER.pack(value), where)
 
     def _failed(self, number: int) -> None:
@@ -76,13 +76,13 @@ class Disk:
 
 
 def main() -> int:
-    """From pipe to file until the pipe is empty and nobody writes to it any more."""
+    """Copy the pipe to the file until the pipe is empty and its other end is closed."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends when the daemon does, not before
     pipe, file, page, reserve, sync_ms = map(int, sys.argv[1:6])
     disk = Disk(file, page, reserve, sync_ms)
     while data := os.read(pipe, PIECE):
-        disk.take(data)
+        disk.write(data)
         time.sleep(GATHER_S)
     if not disk.lost:
         disk.sync()

@@ -1,4 +1,4 @@
-"""Checking that a journal is still what was written: its seals, its sums, its order.
+"""Check by seals, sums and order that a journal has not changed since it was written.
 
 The seals tell damage from a whole file; they are no signature. Who can write the file can also
 compute new ones.

@@ -1,4 +1,4 @@
-"""`tidetrack check`: a configuration is right, or every wrong key is named at once."""
+"""`tidetrack check`: check a configuration and name every wrong key at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check every file; the right ones are printed, the wrong ones raised together."""
+    """Print the files that are right; raise one error that names all problems of the others."""
     problems: list[str] = []
     for file in args.files:
         try:

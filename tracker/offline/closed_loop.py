@@ -16,7 +16,7 @@ from hal.events import Command, Event, Request, Tick
 from sim.room import RoomTruth, SimulatedRoom
 from tracker.build.engine import build_engine
 from tracker.build.scripted_operator import Operator
-from tracker.build.virtual_time import turns
+from tracker.build.virtual_time import tick_events
 from tracker.config import Configuration
 from tracker.core.session import SessionState
 from tracker.core.types import Output
@@ -27,7 +27,7 @@ _TRUTH_BLOCK_NS = 1_000_000_000
 _COMMANDS = frozenset(get_args(Command))
 
 Progress = Callable[[float], None]
-"""Told the share of the run that is done."""
+"""Called with the share of the run that is done, 0 to 1."""
 
 
 class JournalSink(Protocol):
@@ -39,15 +39,15 @@ class JournalSink(Protocol):
         ...
 
     def event(self, event: Event) -> None:
-        """Keep an event, before it is handled."""
+        """Record an event before the engine handles it."""
         ...
 
     def outputs(self, outputs: list[Output]) -> None:
-        """Keep what the event led to."""
+        """Record what the engine returned for the event."""
         ...
 
     def truth(self, record: RoomTruth) -> None:
-        """Keep what the simulator knows."""
+        """Record what the simulator knows."""
         ...
 
 
@@ -71,7 +71,7 @@ class DigestOnly:
 
 
 class Finished(NamedTuple):
-    """What a closed loop leaves: its records, its digest, how fast it ran, where it ended."""
+    """The result of a closed loop: records, digest, realtime factor and final session state."""
 
     records: Records
     digest: str
@@ -80,12 +80,12 @@ class Finished(NamedTuple):
 
 
 class ClosedLoop:
-    """One run of an engine in a room."""
+    """Runs one engine in one simulated room."""
 
     def __init__(
         self, configuration: Configuration, room: SimulatedRoom, journal: JournalSink | None = None
     ) -> None:
-        """Put the engine beside the room; with a journal, everything is written to it."""
+        """Build the engine for this room; ``journal`` records everything where one is given."""
         self._room = room
         self._controller = configuration.controller
         self._engine = build_engine(configuration.controller)
@@ -101,7 +101,7 @@ class ClosedLoop:
         end_ns = room.duration_ns
         last_ns = end_ns // tick_ns * tick_ns
         truth_ns = 0
-        for now, due, events in turns(room, self._controller):
+        for now, due, events in tick_events(room, self._controller):
             for event in events:
                 self._handle(event)
             name = self._operator.wish(now, self._engine.state)

@@ -1,4 +1,4 @@
-"""Workers of a dask cluster: the archive goes to each of them once, subjects one by one.
+"""Have tasks done by the workers of a dask cluster, which get the archive once each.
 
 The archive is a plugin, which dask gives to every worker there is and to every one that joins
 later; nothing a task needs lives on one worker alone, so that no worker's death takes it away. A
@@ -33,7 +33,7 @@ _COUNT_S = 2.0
 
 
 class ArchivePlugin(WorkerPlugin):
-    """On every worker: the job, and one scorer for each of its threads."""
+    """Keeps the job on a worker, and one scorer for each of its threads."""
 
     def __init__(self, name: str, job: Job[Any]) -> None:
         self.name = name
@@ -45,7 +45,7 @@ class ArchivePlugin(WorkerPlugin):
         return (ArchivePlugin, (self.name, self._job))
 
     def scorer(self) -> Scorer[Any]:
-        """The scorer of the calling thread."""
+        """Return the scorer of the calling thread."""
         found: Scorer[Any] | None = getattr(self._threads, "scorer", None)
         if found is None:
             found = self._threads.scorer = self._job.scorer()
@@ -53,7 +53,7 @@ class ArchivePlugin(WorkerPlugin):
 
 
 def evaluate(plugin: str, parameters: Mapping[str, float], subject: str) -> tuple[Any, str]:
-    """Do one task: what dask runs on a worker."""
+    """Do one task; dask calls this on a worker."""
     archive = get_worker().plugins[plugin]
     assert isinstance(archive, ArchivePlugin)
     return attempt(archive.scorer(), parameters, subject)
@@ -67,7 +67,7 @@ def warm_up(plugin: str) -> None:
 
 
 def versions() -> tuple[str, str]:
-    """What must be the same here and on every worker for scores to be comparable."""
+    """Return the versions that must be equal here and on every worker to compare scores."""
     return importlib.metadata.version("tidetrack"), KERNELS_SHA256
 
 
@@ -86,7 +86,7 @@ def _check_answers(address: str) -> None:
 
 
 class DaskFarm(Generic[Result]):
-    """The workers of one scheduler, as many as there are at the moment."""
+    """Gives tasks to all workers that one scheduler has at the moment."""
 
     def __init__(self, job: Job[Result], address: str) -> None:
         self._address = address
@@ -133,7 +133,7 @@ class DaskFarm(Generic[Result]):
                     future.result(timeout=COMPILING_S)
 
     def workers(self) -> int:
-        """How many tasks are worked on at once: threads of all workers there are now."""
+        """Return how many tasks run at once: the number of threads of all present workers."""
         if time.monotonic() - self._counted_s > _COUNT_S and self._client.status == "running":
             self._counted_s = time.monotonic()
             self._threads = sum(self._cores().values())
@@ -143,7 +143,7 @@ class DaskFarm(Generic[Result]):
         return cast(dict[str, int], self._client.nthreads())
 
     def submit(self, task: Task) -> None:
-        """Have a task done."""
+        """Send a task to a worker."""
         self._submit(task, 1)
 
     def _submit(self, task: Task, count: int) -> None:
@@ -154,8 +154,8 @@ class DaskFarm(Generic[Result]):
         self._futures[str(future.key)] = future
         future.add_done_callback(self._done.put)
 
-    def take(self, timeout_s: float) -> list[Outcome[Result]]:
-        """Wait for outcomes, at most ``timeout_s``; every task has exactly one."""
+    def wait_for_outcomes(self, timeout_s: float) -> list[Outcome[Result]]:
+        """Wait at most ``timeout_s`` for outcomes; every task has exactly one."""
         done: list[Future[Any]] = []
         with contextlib.suppress(queue.Empty):
             done.append(self._done.get(timeout=timeout_s))
@@ -165,7 +165,7 @@ class DaskFarm(Generic[Result]):
         return [outcome for future in done for outcome in self._settle(future)]
 
     def _settle(self, future: Any) -> Iterator[Outcome[Result]]:
-        """The outcome of a future that is done, or another attempt at its task."""
+        """Yield the outcome of a finished future, or submit its task once more."""
         task, count = self._out.pop(str(future.key))
         del self._futures[str(future.key)]
         try:
@@ -194,7 +194,7 @@ class DaskFarm(Generic[Result]):
             )
 
     def close(self) -> None:
-        """Let the workers go; tasks still out are dropped."""
+        """Release the workers and drop the tasks that are not finished."""
         if self._client.status == "running":
             with contextlib.suppress(Exception):  # gone meanwhile: then there is nothing to clear
                 self._client.cancel(list(self._futures.values()))

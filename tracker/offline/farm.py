@@ -1,4 +1,4 @@
-"""Who evaluates: something that takes tasks and gives outcomes, and the one made of processes here.
+"""Define what a farm of workers does, and run one of processes on this machine.
 
 A task is one subject under one set of parameters, or one run of a campaign. It has no side effects
 and the same outcome wherever and however often it runs, so a task whose worker died is simply run
@@ -22,9 +22,9 @@ Result = TypeVar("Result")
 Given_co = TypeVar("Given_co", covariant=True)
 
 ATTEMPTS = 3
-"""A task that has taken this many workers with it is given up."""
+"""A task is given up after this many workers have died while working on it."""
 AT_HAND = 3
-"""Tasks to keep out for each worker: the one it works on and what lies ready for it."""
+"""How many tasks each worker is given: the one it works on and two that wait."""
 
 
 class Scorer(Protocol[Given_co]):
@@ -40,15 +40,15 @@ class Scorer(Protocol[Given_co]):
 
 
 class Job(Protocol[Given_co]):
-    """All a worker needs to know but the tasks; it is pickled and sent to each once."""
+    """Holds what a worker needs besides its tasks; it is pickled and sent to each one once."""
 
     def scorer(self) -> Scorer[Given_co]:
-        """Prepare to work."""
+        """Make a scorer."""
         ...
 
 
 class Task(NamedTuple):
-    """One subject of one trial; of a campaign, one run and its number."""
+    """Names one subject of one trial, or one run of a campaign and its number."""
 
     trial: int
     subject: str
@@ -56,7 +56,7 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple, Generic[Result]):
-    """What became of a task: a score, or why there is none."""
+    """The result of a task: a score, or the reason why there is none."""
 
     trial: int
     subject: str
@@ -65,27 +65,27 @@ class Outcome(NamedTuple, Generic[Result]):
 
 
 class Farm(Protocol[Result]):
-    """Workers, wherever they are."""
+    """A set of workers on this machine or on others."""
 
     def workers(self) -> int:
-        """How many tasks are worked on at once."""
+        """Return how many tasks run at once."""
         ...
 
     def submit(self, task: Task) -> None:
-        """Have a task done."""
+        """Queue a task for a worker."""
         ...
 
-    def take(self, timeout_s: float) -> list[Outcome[Result]]:
-        """Wait for outcomes, at most ``timeout_s``; every task has exactly one."""
+    def wait_for_outcomes(self, timeout_s: float) -> list[Outcome[Result]]:
+        """Wait at most ``timeout_s`` for outcomes; every task has exactly one."""
         ...
 
     def close(self) -> None:
-        """Let the workers go; tasks still out are dropped."""
+        """Stop the workers and drop the tasks that are not finished."""
         ...
 
 
 class _Worker:
-    """A process, the pipe to it, and the tasks it has, the oldest first."""
+    """A worker process, the pipe to it, and its tasks, the oldest first."""
 
     def __init__(self, process: BaseProcess, pipe: Connection) -> None:
         self.process = process
@@ -94,7 +94,7 @@ class _Worker:
 
 
 class LocalFarm(Generic[Result]):
-    """Processes on this machine, each at a pipe; one that dies is replaced."""
+    """Runs tasks in processes of this machine, and replaces a process that dies."""
 
     def __init__(self, job: Job[Result], workers: int) -> None:
         self._job = job
@@ -114,16 +114,16 @@ class LocalFarm(Generic[Result]):
             raise
 
     def workers(self) -> int:
-        """How many tasks are worked on at once."""
+        """Return how many tasks run at once."""
         return len(self._workers)
 
     def submit(self, task: Task) -> None:
-        """Have a task done."""
+        """Queue a task for a worker."""
         self._waiting.append(task)
         self._hand_out()
 
-    def take(self, timeout_s: float) -> list[Outcome[Result]]:
-        """Wait for outcomes, at most ``timeout_s``; every task has exactly one."""
+    def wait_for_outcomes(self, timeout_s: float) -> list[Outcome[Result]]:
+        """Wait at most ``timeout_s`` for outcomes; every task has exactly one."""
         outcomes, self._given_up = self._given_up, []
         ready = wait([worker.pipe for worker in self._workers], 0 if outcomes else timeout_s)
         for worker in list(self._workers):
@@ -136,7 +136,7 @@ class LocalFarm(Generic[Result]):
         return outcomes + self._take_given_up()
 
     def close(self) -> None:
-        """Let the workers go; tasks still out are dropped."""
+        """Stop the workers and drop the tasks that are not finished."""
         for worker in self._workers:
             worker.pipe.close()
             worker.process.terminate()
@@ -146,7 +146,7 @@ class LocalFarm(Generic[Result]):
         self._workers.clear()
 
     def processes(self) -> list[int]:
-        """The process number of every worker."""
+        """Return the process number of every worker."""
         return [worker.process.pid or 0 for worker in self._workers]
 
     def _take_given_up(self) -> list[Outcome[Result]]:

@@ -1,4 +1,4 @@
-"""`tidetrack replay`: a journal's events through the same engine again, every output compared.
+"""`tidetrack replay`: feed a journal's events to the engine again and compare every output.
 
 On the machine that made the journal every output must come out with the same bits. Across
 machines, compilers and versions the last bits of a float may differ; the largest difference is
@@ -44,7 +44,7 @@ EngineFactory = Callable[[str], ReplayEngine]
 
 
 class FloatDifference(NamedTuple):
-    """Two floats that should be the same: where, when, and how far they are apart."""
+    """The size, field and time of a difference between two floats that should be equal."""
 
     size: float
     field: str
@@ -52,7 +52,7 @@ class FloatDifference(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One output that differs: its place, its time, and both values (``None``: not there)."""
+    """An output that differs: its number, its time, and both values (``None``: missing)."""
 
     output: int
     t_ns: int
@@ -61,7 +61,7 @@ class Difference(NamedTuple):
     replayed: Any
 
     def describe(self) -> str:
-        """The lines a person reads."""
+        """Return the lines that describe the result to a person."""
         lines = [
             f"first difference: output {self.output}, answering {self.event}"
             f" at {self.t_ns / 1e9:.6f} s"
@@ -120,7 +120,7 @@ def replay(journal: Journal, engine: ReplayEngine) -> ReplayOutcome:
 
 
 def engine_from_configuration(text: str) -> ReplayEngine:
-    """The engine a configuration describes; raises `ConfigurationError` when it is not right."""
+    """Build the engine of a configuration; raises `ConfigurationError` when it is not right."""
     from tracker.build.engine import build_engine
     from tracker.config import parse_configuration
 
@@ -162,7 +162,7 @@ def _warn_of_changes(path: Path) -> None:
 
 
 def _by_event(journal: Journal) -> Iterator[tuple[Entry, list[Entry], bool]]:
-    """Each event with the outputs that answer it, and whether it is the last."""
+    """Yield each event with the outputs that follow it, and whether it is the last one."""
     event: Entry | None = None
     answers: list[Entry] = []
     for entry in journal.entries():
@@ -200,7 +200,7 @@ def _shown(record: Any) -> str:
 
 
 def _unequal_fields(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
-    """The leaves in which two records of one type differ, bit for bit."""
+    """Yield the single values in which two records of one type differ, bit for bit."""
     for name in one.__struct_fields__:
         yield from _unequal_leaves(name, getattr(one, name), getattr(other, name))
 
@@ -236,7 +236,7 @@ def _larger(largest: FloatDifference | None, found: Difference) -> FloatDifferen
 
 
 def _version_lines(journal: Journal) -> Iterator[str]:
-    """What the journal was written with where it is not what runs now."""
+    """Yield a line for each library whose version is not the one the journal names."""
     now = make_header("").versions
     for name, then in sorted(journal.header.versions.items()):
         if now.get(name) != then:

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination, collected to be heeded where nothing is half done."""
+"""Collect Ctrl-C and termination signals, so that a run ends between two results."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 @contextlib.contextmanager
 def stop_signals() -> Generator[list[int]]:
-    """Collect Ctrl-C and termination in a list, to be heeded between two outcomes.
+    """Collect Ctrl-C and termination in a list that the caller reads between two outcomes.
 
-    An exception in the midst of keeping an outcome would leave it kept and not counted. The second
-    signal is not collected but does what it always does.
+    An exception while an outcome is being recorded would leave it recorded but not counted. A
+    second signal is not collected: it has its usual effect.
     """
     received: list[int] = []
     before: dict[int, Any] = {}

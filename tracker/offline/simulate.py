@@ -1,4 +1,4 @@
-"""`tidetrack simulate`: a recorded or generated breath, tracked in the simulated room."""
+"""`tidetrack simulate`: track recorded or generated breathing in the simulated room."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_LATENCY_MS = 800.0
 
 
 class Wanted(NamedTuple):
-    """What to run and what to leave: every path may be ``None``."""
+    """What to run and which files to write; a path that is ``None`` is not written."""
 
     configuration: Configuration
     recording: Recording | None

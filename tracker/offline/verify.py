@@ -1,4 +1,4 @@
-"""`tidetrack verify`: whether journals are still what was written, seal by seal."""
+"""`tidetrack verify`: check by their seals that journals are as they were written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """One line a journal; 1 when one was changed, damaged or is not whole."""
+    """Print one line for each journal; return 1 when one is changed, damaged or incomplete."""
     good = True
     for path in args.journals:
         if not path.exists():

@@ -1,4 +1,4 @@
-"""How far the beam was from the target, and which part of the chain made which part of it.
+"""Compute how far the beam was from the target, and what each part of the chain contributed.
 
 At every moment of the truth, in the patient frame:
 
@@ -52,7 +52,7 @@ class Errors(NamedTuple):
 
 
 def errors_of(records: Records, orientation: Orientation) -> Errors | None:
-    """The errors of a simulated session; ``None`` where no truth is known."""
+    """Compute the errors of a simulated session; ``None`` where no truth is known."""
     truth = records.truth
     if not len(truth):
         return None

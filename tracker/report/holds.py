@@ -1,4 +1,4 @@
-"""When the beam was held, for how long and why: each hold once, from its beginning to its end."""
+"""List each hold of the beam once, with its beginning, its end and its reasons."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Columns:
         self.append = self._flat.extend
 
     def table(self) -> Table:
-        """All rows so far, as a copy."""
+        """Return a copy of all rows so far."""
         return np.array(self._flat, dtype=np.float64).reshape(-1, self._width)
 
 
@@ -169,10 +169,9 @@ class Collector:
         for event in self._new_events:
             if event.t_ns > end_ns:
                 end_ns = event.t_ns
-            kind = type(event)
-            if kind is ActuatorStatus:
+            if isinstance(event, ActuatorStatus):
                 status((event.t_ns, *event.position_mm))
-            elif kind is BeamStatus:
+            elif isinstance(event, BeamStatus):
                 beam((event.t_ns, event.on))
         self._end_ns = end_ns
         self._new_events.clear()

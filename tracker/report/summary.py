@@ -87,7 +87,7 @@ def _spread(vectors: Vector | None) -> dict[str, float | None]:
 
 
 def _duty(records: Records, errors: Errors | None) -> float | None:
-    """Share of the time with beam on, from the first start of tracking to the stop or the end."""
+    """Return the share of time with beam on, from the start of tracking to the stop or end."""
     start_ns = records.tracking_ns
     if start_ns is None:
         return None

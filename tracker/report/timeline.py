@@ -147,7 +147,7 @@ def _column(rows: Table, column: int, t_ns: Vector) -> Vector:
 
 
 def _differences(values: Vector) -> list[int | None]:
-    """Whole numbers as differences to the last one there was; ``None`` for NaN."""
+    """Return whole numbers as differences to the one before; ``None`` for NaN."""
     result: list[int | None] = []
     last = 0
     for value in values.tolist():

@@ -74,15 +74,18 @@ class ParallelAxes:
 
     def from_patient(self, target: Triple) -> Triple:
         """Return where the machine would have to be to meet the target, on all three axes."""
-        (x, y, z), (a, b, c) = target, self._signs
+        x, y, z = target
+        a, b, c = self._signs
         return (a * x, b * y, c * z)
 
     def wanted(self, target: Triple) -> Triple:
         """Return the same with 0 on the axes that the machine does not follow."""
-        (x, y, z), (a, b, c) = target, self._wanted
+        x, y, z = target
+        a, b, c = self._wanted
         return (a * x, b * y, c * z)
 
     def to_patient(self, position_mm: Triple) -> PatientPoint:
         """Return the point of the patient that the beam meets with the machine there."""
-        (x, y, z), (a, b, c) = position_mm, self._signs
+        x, y, z = position_mm
+        a, b, c = self._signs
         return PatientPoint((a * x, b * y, c * z))

@@ -1,34 +1,28 @@
-"""The guard: the last look at a demand before it leaves; it refuses, it never corrects.
+"""The guard: the last check of a demand before it is sent. It refuses and never corrects.
 
-It knows nothing of the rest of the controller: its limits are its own and wider than steering's,
-and it judges only what is about to be sent against what was sent before. Plain Python, no numpy.
+It knows nothing of the rest of the controller. Its limits are its own and wider than those of
+steering, and it compares what is about to be sent with what was sent before. It is plain Python,
+without numpy and without compiled code.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from hal.messages import Triple
 
 Refusal = str
 
 
-def as_sent(position_mm: Triple) -> Triple:
-    """Round a demand to what every wire carries (0.0001 mm), so that what is judged is sent."""
-    x, y, z = position_mm
-    return (round(x, 4), round(y, 4), round(z, 4))
-
-
 class GuardLimits:
-    """Largest position per axis, speed, acceleration and step a demand may have."""
+    """Largest position per axis, speed, acceleration and step that a demand may have."""
 
     __slots__ = ("acceleration_mm_s2", "position_mm", "speed_mm_s", "step_mm")
 
     def __init__(
         self, position_mm: float, speed_mm_s: float, acceleration_mm_s2: float, step_mm: float
     ) -> None:
-        """Take the limits; each must be a positive, finite number."""
+        """Keep the limits; raises ``ValueError`` unless each is a positive, finite number."""
         for value in (position_mm, speed_mm_s, acceleration_mm_s2, step_mm):
             if not 0.0 < value < math.inf:
                 raise ValueError(f"a guard limit of {value} is no limit; it must be positive")
@@ -38,7 +32,10 @@ class GuardLimits:
         self.step_mm = step_mm
 
     def exceeded(self, value: float, step: float, speed: float, acceleration: float) -> str | None:
-        """Say which limit one axis breaks, with value and limit. NaN breaks all."""
+        """Return which limit one axis exceeds, with value and limit; ``None``: none of them.
+
+        What is no number exceeds every limit.
+        """
         if not -self.position_mm <= value <= self.position_mm:
             return f"demand of {value:.3f} mm is outside +-{self.position_mm:g} mm"
         if not -self.step_mm <= step <= self.step_mm:
@@ -53,44 +50,52 @@ class GuardLimits:
         return None
 
 
-class _Passed(NamedTuple):
-    """The last demand that passed: when, where, and how fast it moved there, per axis."""
-
-    t_ns: int
-    position_mm: Triple
-    velocity_mm_s: Triple
-
-
 class DemandGuard:
-    """Judges each demand; `None` lets it pass, a sentence refuses it."""
+    """Judges each demand by the last one that passed: its time, position and velocity."""
 
-    __slots__ = ("_last", "_limits")
+    __slots__ = ("_limits", "_position_mm", "_t_ns", "_velocity_mm_s")
+
+    _t_ns: int
+    _velocity_mm_s: Triple
 
     def __init__(self, limits: GuardLimits) -> None:
-        """Take the limits; until the first `start` every demand is refused."""
+        """Keep the limits; every demand is refused until `start` is called."""
         self._limits = limits
-        self._last: _Passed | None = None
+        self._position_mm: Triple | None = None
 
     def start(self, t_ns: int, position_mm: Triple) -> None:
-        """Motion starts here, at rest: the actuator's own position, not a demand."""
-        self._last = _Passed(t_ns, position_mm, (0.0, 0.0, 0.0))
+        """Begin at rest from ``position_mm``, where the actuator stands; this is no demand."""
+        self._t_ns = t_ns
+        self._position_mm = position_mm
+        self._velocity_mm_s = (0.0, 0.0, 0.0)
 
     def judge(self, t_ns: int, position_mm: Triple) -> Refusal | None:
-        """Let a demand pass (and remember it) or say why not (and remember nothing)."""
-        last = self._last
-        if last is None:
+        """Let a demand pass and remember it, or say why not and remember nothing."""
+        last_mm = self._position_mm
+        if last_mm is None:
             return "demand before motion was started; start tracking first"
-        dt = (t_ns - last.t_ns) * 1e-9
+        dt = (t_ns - self._t_ns) * 1e-9
         if dt <= 0.0:
-            return f"demand at {t_ns} ns is not after the last at {last.t_ns} ns"
-        velocity: list[float] = []
-        for axis in range(3):
-            step = position_mm[axis] - last.position_mm[axis]
-            speed = step / dt
-            acceleration = (speed - last.velocity_mm_s[axis]) / dt
-            over = self._limits.exceeded(position_mm[axis], step, speed, acceleration)
-            if over is not None:
-                return f"{over} along {'xyz'[axis]}"
-            velocity.append(speed)
-        self._last = _Passed(t_ns, position_mm, (velocity[0], velocity[1], velocity[2]))
+            return f"demand at {t_ns} ns is not after the last at {self._t_ns} ns"
+        exceeded = self._limits.exceeded
+        (x, y, z), (last_x, last_y, last_z) = position_mm, last_mm
+        last_vx, last_vy, last_vz = self._velocity_mm_s
+        step = x - last_x
+        vx = step / dt
+        over = exceeded(x, step, vx, (vx - last_vx) / dt)
+        if over is not None:
+            return f"{over} along x"
+        step = y - last_y
+        vy = step / dt
+        over = exceeded(y, step, vy, (vy - last_vy) / dt)
+        if over is not None:
+            return f"{over} along y"
+        step = z - last_z
+        vz = step / dt
+        over = exceeded(z, step, vz, (vz - last_vz) / dt)
+        if over is not None:
+            return f"{over} along z"
+        self._t_ns = t_ns
+        self._position_mm = position_mm
+        self._velocity_mm_s = (vx, vy, vz)
         return None

@@ -12,7 +12,7 @@ import msgspec
 
 from hal.messages import Triple
 from tracker.core.machine.following import Follower, Following
-from tracker.core.machine.guard import DemandGuard, as_sent
+from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
 from tracker.core.machine.position_history import ActuatorTrack
 from tracker.core.machine.steering import Steering
@@ -41,6 +41,8 @@ _STOP: Final = NoDemand(stop=True)
 class Motion:
     """Whether the actuator is in motion, the way its demands take, and how it follows them."""
 
+    _demanded_ns: int
+
     def __init__(
         self,
         steering: Steering,
@@ -53,7 +55,6 @@ class Motion:
         self._guard = guard
         self._keepout = keepout
         self._follower = follower
-        self._demanded_ns = -1
         self._moving = False
 
     @property
@@ -102,7 +103,7 @@ class Motion:
             return self._stand_still(t_ns)
         if not self._moving:
             return _NOTHING if here is None else self._begin(t_ns, here)
-        demand = as_sent(self._steering.toward(t_ns, wanted_mm, velocity_mm_s))
+        demand = self._steering.toward(t_ns, wanted_mm, velocity_mm_s)
         near = self._keepout.judge(here or demand, demand, self._steering.velocity)
         if near is not None:
             self.stop(t_ns)

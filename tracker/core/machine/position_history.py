@@ -1,4 +1,7 @@
-"""Where couch or robot was: its reported positions over the last seconds, between them too."""
+"""Where the treatment machine was: its reported positions over the last seconds.
+
+Positions between two reports are interpolated.
+"""
 
 from __future__ import annotations
 
@@ -14,44 +17,43 @@ class ActuatorTrack:
     """Positions by the actuator's own encoders, mapped to the moment they were measured."""
 
     def __init__(self, status_delay_ns: int) -> None:
-        """Take the constant time between measuring and arrival."""
+        """Remember the constant time between measurement and arrival."""
         self._delay_ns = status_delay_ns
         self._times: deque[int] = deque()
         self._positions: deque[Triple] = deque()
+        self.newest_ns = -1
+        """When the newest position was measured; -1 before the first."""
+        self.newest_mm: Triple | None = None
+        """The newest position."""
 
     def add(self, arrival_ns: int, position_mm: Triple) -> None:
-        """Take one status; one that is not after the last is dropped."""
+        """Add one report; one that was not measured after the last is dropped."""
         t_ns = arrival_ns - self._delay_ns
-        if self._times and t_ns <= self._times[-1]:
+        times = self._times
+        if times and t_ns <= self.newest_ns:
             return
-        self._times.append(t_ns)
+        times.append(t_ns)
         self._positions.append(position_mm)
-        while self._times[0] < t_ns - _KEEP_NS:
-            self._times.popleft()
+        self.newest_ns, self.newest_mm = t_ns, position_mm
+        while times[0] < t_ns - _KEEP_NS:
+            times.popleft()
             self._positions.popleft()
 
-    @property
-    def newest_ns(self) -> int:
-        """When the newest position was measured; -1 before the first."""
-        return self._times[-1] if self._times else -1
-
-    @property
-    def newest_mm(self) -> Triple | None:
-        """The newest position."""
-        return self._positions[-1] if self._positions else None
-
     def at(self, t_ns: int) -> Triple | None:
-        """Position at ``t_ns``: between two reports, or shortly after the newest; else ``None``."""
+        """Return the position at ``t_ns``; ``None`` where it is not known.
+
+        It is known from the oldest report that is kept until shortly after the newest one.
+        """
         times, positions = self._times, self._positions
-        if not times or t_ns < times[0] or t_ns > times[-1] + _EXTRAPOLATE_NS:
+        if not times or t_ns > self.newest_ns + _EXTRAPOLATE_NS or t_ns < times[0]:
             return None
-        index = len(times) - 1
-        while index > 0 and times[index - 1] > t_ns:
-            index -= 1
-        if index == 0:
+        if len(times) == 1:
             return positions[0]
+        after = -1
+        while times[after - 1] > t_ns:
+            after -= 1
         # Beyond the newest report the last two are continued: 5 ms of couch motion is < 0.1 mm.
-        t0, t1 = times[index - 1], times[index]
-        share = (t_ns - t0) / (t1 - t0)
-        (ax, ay, az), (bx, by, bz) = positions[index - 1], positions[index]
+        t0 = times[after - 1]
+        share = (t_ns - t0) / (times[after] - t0)
+        (ax, ay, az), (bx, by, bz) = positions[after - 1], positions[after]
         return (ax + share * (bx - ax), ay + share * (by - ay), az + share * (bz - az))

@@ -86,6 +86,8 @@ class Fault(NamedTuple):
     reaction: Reaction
     sentence: str
     """What the operator reads: what happened, at which device, and what to do."""
+    causes: str
+    """What brings it about, with the setting that is its limit."""
     within_s: float
     """The longest time from the condition to the reaction: the limits of its checks added up."""
     ends: Ends = Ends.BY_ITSELF
@@ -113,163 +115,256 @@ _SHOT, _CYCLES, _OPERATOR = Ends.BY_SHOT, Ends.BY_CYCLES, Ends.BY_OPERATOR
 
 FAULTS: Final[FaultTable] = {
     FaultName.SURROGATE_LOST: Fault(
-        "H01", _HOLD, "No breathing signal: check the view of the camera and the belt.", 0.13
+        "H01", _HOLD, "No breathing signal: check the view of the camera and the belt.",
+        "Every breathing sensor has sent no usable sample for `fusion.stale_ms`: camera "
+        "blocked, belt loose, cable or device down.",
+        0.13,
     ),
     FaultName.MARKERS_LOST: Fault(
-        "H01", _WARN, "A camera sees no markers: clear its view of the chest.", 0.3
+        "H01", _WARN, "A camera sees no markers: clear its view of the chest.",
+        "A camera has seen no usable marker for twice `fusion.stale_ms`: its view is blocked, "
+        "markers fell off, its link is down.",
+        0.3,
     ),
     FaultName.BELT_LOST: Fault(
-        "H01", _WARN, "A belt gives no usable signal: check its fit and its cable.", 0.3
+        "H01", _WARN, "A belt gives no usable signal: check its fit and its cable.",
+        "A belt has given no usable sample for twice `fusion.stale_ms`: it slipped, its cable "
+        "or link is down, its values left the expected range.",
+        0.3,
     ),
     FaultName.SENSOR_FROZEN: Fault(
-        "H02", _HOLD, "A breathing sensor repeats one value: restart that sensor.", 0.4,
-        clear_s=1.0, recheck=True, returns_s=12.0,
+        "H02", _HOLD, "A breathing sensor repeats one value: restart that sensor.",
+        "A camera or belt repeats a sample to the last bit `gating.frozen_samples` times: the "
+        "sensor or its driver hangs.",
+        0.4, clear_s=1.0, recheck=True, returns_s=12.0,
     ),
     FaultName.CLOCK_JUMP: Fault(
-        "H03", _HOLD, "The clock of a breathing sensor jumped: wait for it to settle.", 0.4,
-        clear_s=1.0, recheck=True, returns_s=12.0,
+        "H03", _HOLD, "The clock of a breathing sensor jumped: wait for it to settle.",
+        "The counter of a camera or belt left its line against the computer's clock: device "
+        "clock set, samples held up on the way.",
+        0.4, clear_s=1.0, recheck=True, returns_s=12.0,
     ),
     FaultName.SHOTS_OUT_OF_TIME: Fault(
-        "H03", _HOLD, "X-ray images carry impossible times: check the imager's clock.", 20.0,
-        ends=_SHOT, returns_s=20.0,
+        "H03", _HOLD, "X-ray images carry impossible times: check the imager's clock.",
+        "Two X-ray images in a row say they were exposed before they were asked for, or after "
+        "they came.",
+        20.0, ends=_SHOT, returns_s=20.0,
     ),
     FaultName.BAD_SAMPLES: Fault(
         "H04", _HOLD, "A breathing sensor gives impossible values: check its set-up and units.",
+        "A camera or belt sent a damaged message, no number, a time out of order, or a marker "
+        "further from rest than `gating.envelope_mm`.",
         0.2, clear_s=1.0, recheck=True, returns_s=12.0,
     ),
     FaultName.BAD_IMAGE: Fault(
         "H04", _WARN, "An X-ray image could not be used: it is taken again; check the imager.",
+        "The imager sent a damaged message, or an image in which nothing could be located.",
         0.1,
     ),
     FaultName.BAD_GATE_MESSAGE: Fault(
         "H04", _WARN, "The beam gate sent an unreadable message: check its cable and settings.",
+        "The gate sent a damaged or unexpected message.",
         0.1, clear_s=1.0,
     ),
     FaultName.BAD_ACTUATOR_MESSAGE: Fault(
         "H04", _WARN, "Couch or robot sent an unreadable message: check its cable and settings.",
+        "Couch or robot sent a damaged or unexpected message.",
         0.1, clear_s=1.0,
     ),
     FaultName.UNKNOWN_DEVICE: Fault(
         "H04", _WARN, "A device that has no role sent an unreadable message: check the wiring.",
+        "A device that the configuration gives no role sent a damaged message.",
         0.1, clear_s=1.0,
     ),
     FaultName.MARKERS_MISPLACED: Fault(
-        "H05", _REFUSE, "Markers lie far from the isocentre: check the pose of the camera.", 0.1
+        "H05", _REFUSE, "Markers lie far from the isocentre: check the pose of the camera.",
+        "A marker seems to lie further from the isocentre than `camera.reach_mm`: the pose of "
+        "the camera in the configuration is wrong.",
+        0.1,
     ),
     FaultName.SURROGATE_UNSURE: Fault(
-        "H06", _HOLD, "The breathing signal is too uncertain: check the markers.", 0.1
+        "H06", _HOLD, "The breathing signal is too uncertain: check the markers.",
+        "The standard deviation of the breathing amplitude is over `fusion.sigma_mm`: few "
+        "markers seen, or markers that no longer move together.",
+        0.1,
     ),
     FaultName.EXTRAPOLATING: Fault(
-        "H06", _HOLD, "The breath is outside the modelled range: a shot is taken there; wait.", 0.1,
-        clear_s=5.0, returns_s=12.0,  # a whole breath within it: sighs come in groups
+        "H06", _HOLD, "The breath is outside the modelled range: a shot is taken there; wait.",
+        "The breath is deeper than at any shot by more than `correlation.extrapolation` of the "
+        "range: a sigh, a changed breath.",
+        0.1, clear_s=5.0, returns_s=12.0,  # a whole breath within it: sighs come in groups
     ),
     FaultName.UNUSUAL_BREATHING: Fault(
-        "H06", _WARN, "Breathing is unlike that of the modelling: look at the patient.", 1.5
+        "H06", _WARN, "Breathing is unlike that of the modelling: look at the patient.",
+        "Depth of the breath, or how the markers move together, is unlike the time of "
+        "modelling.",
+        1.5,
     ),
     FaultName.MODEL_MISSING: Fault(
-        "H06", _REFUSE, "There is no correlation model yet: take more shots.", 0.1
+        "H06", _REFUSE, "There is no correlation model yet: take more shots.",
+        "Too few shots have been taken since modelling began.",
+        0.1,
     ),
     FaultName.MODEL_WRONG: Fault(
-        "H07", _HOLD, "A shot disagrees with the model: wait for the shots that check it.", 0.2,
-        ends=_SHOT, returns_s=45.0,
+        "H07", _HOLD, "A shot disagrees with the model: wait for the shots that check it.",
+        "A shot lies more than `correlation.residual_hold_mm` from the model: the target moved "
+        "against the surrogate, or a fiducial was mistaken.",
+        0.2, ends=_SHOT, returns_s=45.0,
     ),
     FaultName.MODEL_DOUBTFUL: Fault(
-        "H07", _WARN, "A shot is off the model: the model is refitted; watch the next shots.", 0.2,
-        returns_s=45.0,
+        "H07", _WARN, "A shot is off the model: the model is refitted; watch the next shots.",
+        "A shot lies more than `correlation.residual_rebuild_mm` from the model: the target "
+        "moves differently from before.",
+        0.2, returns_s=45.0,
     ),
     FaultName.IMAGING_LATE: Fault(
-        "H08", _WARN, "No X-ray shot has come for a while: check the imager.", 0.1
+        "H08", _WARN, "No X-ray shot has come for a while: check the imager.",
+        "The last usable shot is older than `imager.warn_s`: imager slow, or its images cannot "
+        "be used.",
+        0.1,
     ),
     FaultName.IMAGING_OVERDUE: Fault(
-        "H08", _HOLD, "No X-ray shot has come for too long: check the imager.", 0.1, returns_s=20.0
+        "H08", _HOLD, "No X-ray shot has come for too long: check the imager.",
+        "The last usable shot is older than `imager.overdue_s`: imager off, or its images "
+        "cannot be used.",
+        0.1, returns_s=20.0,
     ),
     FaultName.FIDUCIALS_MOVED: Fault(
-        "H09", _HOLD, "The fiducials do not fit the plan: look at the X-ray images.", 20.0,
-        ends=_SHOT, returns_s=20.0,
+        "H09", _HOLD, "The fiducials do not fit the plan: look at the X-ray images.",
+        "In two shots in a row the fiducials differ from the plan by more than "
+        "`imager.rigid_residual_mm` or `imager.rotation_deg`: a fiducial migrated or was "
+        "mistaken, the imager's frame is wrong.",
+        20.0, ends=_SHOT, returns_s=20.0,
     ),
     FaultName.BASELINE_DRIFTS: Fault(
-        "H10", _WARN, "The target drifts from the model: shots come more often; watch them.", 0.2
+        "H10", _WARN, "The target drifts from the model: shots come more often; watch them.",
+        "Two shots in a row lie off the model the same way by `imager.drift_mm`.",
+        0.2,
     ),
     FaultName.PREDICTION_OFF: Fault(
-        "H11", _HOLD, "Predictions miss the breathing: wait for it to calm.", 0.6,
-        clear_s=1.0, returns_s=35.0,
+        "H11", _HOLD, "Predictions miss the breathing: wait for it to calm.",
+        "Predictions missed by `gating.prediction_error_mm` for half a second, or by "
+        "`gating.prediction_rms_mm` over half a minute: the breath changed.",
+        0.6, clear_s=1.0, returns_s=35.0,
     ),
     FaultName.TARGET_UNSURE: Fault(
-        "H11", _HOLD, "The target's position is too uncertain: wait, or take a shot.", 0.1,
-        returns_s=12.0,
+        "H11", _HOLD, "The target's position is too uncertain: wait, or take a shot.",
+        "The 95 % error region of correlation, prediction and couch or robot together is larger "
+        "than `gating.tolerance_mm`.",
+        0.1, returns_s=12.0,
     ),
     FaultName.IRREGULAR_BREATHING: Fault(
-        "H12", _HOLD, "The patient moved suddenly (cough?): wait for calm breathing.", 0.1,
-        ends=_CYCLES, clear_s=2.0, recheck=True, returns_s=30.0,
+        "H12", _HOLD, "The patient moved suddenly (cough?): wait for calm breathing.",
+        "A marker or the breath moved faster than breathing does: cough, movement, a bumped "
+        "camera.",
+        0.1, ends=_CYCLES, clear_s=2.0, recheck=True, returns_s=30.0,
     ),
     FaultName.NOT_IN_POSITION: Fault(
-        "H13", _HOLD, "Couch or robot is on its way to the target: wait.", 0.1
+        "H13", _HOLD, "Couch or robot is on its way to the target: wait.",
+        "The last demand is further from the wanted position than six tenths of the tolerance: "
+        "the target moves faster than couch or robot may.",
+        0.1,
     ),
     FaultName.BEAM_OFF_TARGET: Fault(
-        "H13", _HOLD, "Beam and target are apart: wait for couch or robot.", 0.1
+        "H13", _HOLD, "Beam and target are apart: wait for couch or robot.",
+        "Beam and target as estimated are further apart than `gating.off_target_share` of the "
+        "tolerance.",
+        0.1,
     ),
     FaultName.ACTUATOR_OFF_DEMAND: Fault(
-        "H13", _HOLD, "Couch or robot does not follow its demand: check its drive.", 0.3
+        "H13", _HOLD, "Couch or robot does not follow its demand: check its drive.",
+        "The reported position is more than `actuator.follow_error_mm` from the demand for "
+        "`actuator.follow_time_ms`: stalled, slow or blocked drive.",
+        0.3,
     ),
     FaultName.ACTUATOR_RUNAWAY: Fault(
-        "H13", _STOP, "Couch or robot is far from its demand: stop and inspect it.", 0.1,
-        ends=_OPERATOR,
+        "H13", _STOP, "Couch or robot is far from its demand: stop and inspect it.",
+        "The reported position is more than `actuator.follow_stop_mm` from the demand.",
+        0.1, ends=_OPERATOR,
     ),
     FaultName.ACTUATOR_FAULT: Fault(
-        "H13", _STOP, "Couch or robot reports a fault: stop and inspect it.", 0.1, ends=_OPERATOR
+        "H13", _STOP, "Couch or robot reports a fault: stop and inspect it.",
+        "Couch or robot reports a fault of its own; the detail repeats it.",
+        0.1, ends=_OPERATOR,
     ),
     FaultName.ACTUATOR_RESTARTED: Fault(
         "H13", _STOP, "Couch or robot was restarted: bring it to its start pose, then reset.",
+        "The link to couch or robot came back during tracking; its zero may be another.",
         0.1, ends=_OPERATOR,
     ),
     FaultName.ACTUATOR_SILENT: Fault(
-        "H13", _HOLD, "Couch or robot reports no position: check its link.", 0.25
+        "H13", _HOLD, "Couch or robot reports no position: check its link.",
+        "No position has come from couch or robot for 200 ms: link or device down.",
+        0.25,
     ),
     FaultName.DEMAND_REFUSED: Fault(
-        "H14", _STOP, "The guard refused a demand: stop, and find out why it was made.", 0.02,
-        ends=_OPERATOR,
+        "H14", _STOP, "The guard refused a demand: stop, and find out why it was made.",
+        "A demand would have left the limits of `guard`: an error of the program or of the "
+        "configuration.",
+        0.02, ends=_OPERATOR,
     ),
     FaultName.KEEP_OUT: Fault(
-        "H15", _HOLD, "The way leads into a keep-out volume: move the patient.", 0.02,
-        ends=_OPERATOR,
+        "H15", _HOLD, "The way leads into a keep-out volume: move the patient.",
+        "The way of couch or robot comes nearer to a volume of `keepout` than its margin.",
+        0.02, ends=_OPERATOR,
     ),
     FaultName.LOOP_LATE: Fault(
-        "H16", _WARN, "The controller was a little late: check the computer's load.", 0.1
+        "H16", _WARN, "The controller was a little late: check the computer's load.",
+        "A tick came later than `gating.late_ticks` periods: the computer was busy.",
+        0.1,
     ),
     FaultName.LOOP_OVERRUN: Fault(
-        "H16", _HOLD, "The controller was too late: check the computer's load.", 0.1, clear_s=1.0
+        "H16", _HOLD, "The controller was too late: check the computer's load.",
+        "A tick came later than `gating.overrun_ms`: the computer was too busy, or was stopped.",
+        0.1, clear_s=1.0,
     ),
     FaultName.GATE_DISAGREES: Fault(
-        "H19", _STOP, "The beam is on without a permit: stop it by hand and check the gate.", 0.45,
-        ends=_OPERATOR,
+        "H19", _STOP, "The beam is on without a permit: stop it by hand and check the gate.",
+        "The read-back says the beam is on `gate.readback_ms` after its permit ended: the gate "
+        "is stuck or wired wrongly.",
+        0.45, ends=_OPERATOR,
     ),
     FaultName.GATE_STAYS_SHUT: Fault(
-        "H19", _HOLD, "The beam does not come on: check the gate, then resume.", 0.45,
-        ends=_OPERATOR,
+        "H19", _HOLD, "The beam does not come on: check the gate, then resume.",
+        "The read-back says the beam is off after `gate.readback_ms` of permit: interlock, gate "
+        "stuck or wired wrongly.",
+        0.45, ends=_OPERATOR,
     ),
     FaultName.GATE_SILENT: Fault(
-        "H19", _HOLD, "The beam gate sends no read-back: check its link.", 0.25
+        "H19", _HOLD, "The beam gate sends no read-back: check its link.",
+        "No read-back has come from the gate for 200 ms: link or device down.",
+        0.25,
     ),
     FaultName.WRONG_PATIENT_OR_PLAN: Fault(
-        "H22", _HOLD, "Patient, plan or model is not the one set up: compare names and plan.", 0.1,
-        ends=_OPERATOR,
+        "H22", _HOLD, "Patient, plan or model is not the one set up: compare names and plan.",
+        "What the room announced differs from the configuration; the detail shows both.",
+        0.1, ends=_OPERATOR,
     ),
     FaultName.NOT_IDENTIFIED: Fault(
-        "H22", _REFUSE, "Patient and plan have not been announced: announce them.", 0.1
+        "H22", _REFUSE, "Patient and plan have not been announced: announce them.",
+        "`session.identify` is true, and the room has announced nothing.",
+        0.1,
     ),
     FaultName.NOT_RECORDING: Fault(
-        "H24", _HOLD, "The journal cannot be written: check the disk.", 1.0, clear_s=1.0
+        "H24", _HOLD, "The journal cannot be written: check the disk.",
+        "Disk full, slow or gone; the detail repeats what the system said.",
+        1.0, clear_s=1.0,
     ),
     FaultName.MONITOR_LOST: Fault(
-        "H16", _HOLD, "The monitor does not watch the gate: see why it is not there.", 0.35,
-        clear_s=1.0,
+        "H16", _HOLD, "The monitor does not watch the gate: see why it is not there.",
+        "The monitor ended, hangs, does not reach the gate, or found the gate's latch set.",
+        0.35, clear_s=1.0,
     ),
     FaultName.ERROR_PERSISTS: Fault(
-        "H27", _HOLD, "A small error stays: review the last shots, then resume.", 5.1,
-        ends=_OPERATOR,
+        "H27", _HOLD, "A small error stays: review the last shots, then resume.",
+        "Beam and target differed by `gating.persistent_mm` for `gating.persistent_s`, or for "
+        "`gating.persistent_share` of the beam.",
+        5.1, ends=_OPERATOR,
     ),
     FaultName.OPERATOR_HOLD: Fault(
-        "P1", _HOLD, "The operator holds the beam: resume when ready.", 0.1, ends=_OPERATOR
+        "P1", _HOLD, "The operator holds the beam: resume when ready.",
+        "An operator asked for a hold.",
+        0.1, ends=_OPERATOR,
     ),
 }  # fmt: skip
 """The shipped table. A name that is not in the table cannot be raised."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-from tracker.core.surrogate.fusion import BreathingRange
+from tracker.core.surrogate.breathing import BreathingRange
 
 _HYSTERESIS = 0.25
 _REMEMBERED = 8
@@ -39,7 +39,7 @@ class Breaths:
         """Another model is begun."""
         self.__init__()
 
-    def take(self, t_ns: int, amplitude_mm: float, span: BreathingRange) -> None:
+    def add(self, t_ns: int, amplitude_mm: float, span: BreathingRange) -> None:
         """Take the amplitude at a moment, in order of time."""
         self._least = min(self._least, amplitude_mm)
         self._most = max(self._most, amplitude_mm)

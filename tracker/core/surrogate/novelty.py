@@ -15,7 +15,7 @@ import math
 from collections import deque
 from statistics import median
 
-from tracker.core.surrogate.fusion import BreathingState
+from tracker.core.surrogate.breathing import BreathingState
 
 _T2_LIMIT = 16.0
 """Four standard deviations; breathing is no Gaussian and stays within three of its own spread."""
@@ -51,7 +51,9 @@ class Novelty:
         self.found = ""
         """What is unusual; empty: nothing."""
 
-    def take(self, state: BreathingState, amplitudes: tuple[float, ...], *, learning: bool) -> None:
+    def observe(
+        self, state: BreathingState, amplitudes: tuple[float, ...], *, learning: bool
+    ) -> None:
         """Take a settled state; ``amplitudes`` are the markers' shares of the common motion."""
         y = state.amplitude_mm
         q = sum((s - a * y) ** 2 for s, a in zip(state.markers_mm, amplitudes, strict=True))

@@ -9,19 +9,20 @@ from typing import Literal
 
 import msgspec
 
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 
-SourceKind = Literal["markers", "belt"]
+SourceForm = Literal["markers", "belt"]
+"""What a source measures: "markers" are points in mm, "belt" one value in a unit of its own."""
 
 Finding = tuple[int, str]
 """When something was found wrong with a sample (arrival, ns), and what it was."""
 
 
 class SourceReport(msgspec.Struct, frozen=True, gc=False):
-    """What one source of the surrogate (a camera or a belt) has shown so far."""
+    """What one source of the surrogate (a camera, a belt) has shown so far."""
 
     device: str
-    kind: SourceKind
+    kind: SourceForm
     frozen: int = 0
     """How many samples in a row repeated the one before."""
     jumped_ns: int = -1

@@ -11,7 +11,7 @@ filters.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 JUMP_AFTER = 8
 """Consecutive arrivals off the line after which the clock is taken to have jumped."""
@@ -19,7 +19,7 @@ _OFFSET_WANDER_NS2 = 1e6
 """Growth of the offset's variance per tick (ns^2): the device's clock is not perfectly even."""
 
 
-class TickTime(NamedTuple):
+class TickTime(msgspec.Struct, frozen=True, gc=False):
     """When a tick happened in host time, and whether the clock seems to have jumped."""
 
     t_ns: int

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hal.messages import Triple
-from tracker.core.surrogate.fusion import BreathingRange
+from tracker.core.surrogate.breathing import BreathingRange
 from tracker.core.target import correlation_kernel as kernel
 from tracker.core.target.latent import FEWEST_MARKERS, MOST, Latents, latents_of
 

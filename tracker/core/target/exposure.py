@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 
 from tracker.core.settings import Controller
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.target.correlation import PHASE_BINS
 from tracker.core.target.modelling import near
 

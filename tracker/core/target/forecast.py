@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.settings import Prediction
-from tracker.core.surrogate.fusion import BreathingRange, SurrogateFilter
+from tracker.core.surrogate.breathing import BreathingRange
+from tracker.core.surrogate.fusion import SurrogateFilter
 from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.forecast_quality import Channels
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from hal.messages import FiducialShot, Triple
 from tracker.core.frames import Orientation
 from tracker.core.settings import Controller
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.target import correlation
 from tracker.core.target.correlation import CorrelationModel, Shot, TargetState
 from tracker.core.target.drift import Drift

@@ -9,7 +9,8 @@ grows by how far the target may move meanwhile.
 from __future__ import annotations
 
 from tracker.core.settings import Controller
-from tracker.core.surrogate.fusion import BreathingRange, BreathingState, SurrogateFilter
+from tracker.core.surrogate.breathing import BreathingRange, BreathingState
+from tracker.core.surrogate.fusion import SurrogateFilter
 from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.forecast import Forecast
 from tracker.core.target.forecast_quality import ForecastQuality

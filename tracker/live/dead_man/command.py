@@ -16,10 +16,10 @@ from tracker.config import ConfigurationError, load_configuration
 from tracker.live.dead_man.heartbeat import (
     default_page,
     monitor_command,
-    monitor_environment,
     monitor_setup,
 )
 from tracker.live.dead_man.monitor import MonitorSetup
+from tracker.live.own_process import process_environment
 
 ANSWER_S = 2.0
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         )
     sys.stdout.flush()
     command = monitor_command(setup)
-    os.execve(command[0], command, monitor_environment())
+    os.execve(command[0], command, process_environment())
     raise AssertionError("execve does not return")
 
 

@@ -31,12 +31,12 @@ from tracker.live.dead_man.shared_page import (
     anonymous_page,
     named_page,
 )
+from tracker.live.own_process import process_environment
 from tracker.live.scheduling import Elsewhere
 
 FINISH_S = 2.0
 AGAIN_NS = 1_000_000_000
 RESET = "look why, then: tidetrack monitor CONFIG --reset"
-_ROOT = Path(__file__).parent.parent.parent
 
 
 def monitor_setup(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
@@ -74,12 +74,6 @@ def monitor_setup(configuration: Configuration, page: str, parent: int = 0) -> M
 def monitor_command(setup: MonitorSetup) -> list[str]:
     """Return the command line of a monitor."""
     return [sys.executable, "-m", "tracker.live.dead_man.monitor", setup.as_json()]
-
-
-def monitor_environment() -> dict[str, str]:
-    """Return the environment in which the monitor finds this program."""
-    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path}
 
 
 class DeadMan:
@@ -218,7 +212,7 @@ class DeadMan:
                 monitor_command(setup),
                 pass_fds=[self._descriptor],
                 stdin=subprocess.DEVNULL,
-                env=monitor_environment(),
+                env=process_environment(),
             )
 
     def _start_again(self, at_ns: int) -> None:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from hal.events import Command, LinkChanged
 from hal.link_counts import LinkCounts
@@ -25,10 +23,10 @@ from tracker.live.devices.process import (
     decode_from,
     encode,
 )
+from tracker.live.own_process import process_environment
 from tracker.live.scheduling import Elsewhere
 
 FINISH_S = 3.0
-_ROOT = Path(__file__).parent.parent.parent
 
 
 class ProcessLink:
@@ -99,12 +97,11 @@ class ProcessLink:
         return was_up
 
     def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         return subprocess.Popen(
             [sys.executable, "-m", "tracker.live.devices.process", str(descriptor)],
             pass_fds=[descriptor],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
+            env=process_environment(),
         )
 
     async def _finish(self, pipe: socket.socket, process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""``tidetrack bench``: every predictor over recorded traces, causally, beside hold.
+"""``tidetrack bench``: score every predictor causally on recorded traces, and compare with hold.
 
 The protocol is that of the project's independent reference benchmark. With rate = 1 / median
 interval, sample j is predicted from what is known at sample j - round(horizon * rate), for the
@@ -135,7 +135,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _read_all(paths: Sequence[Path], warmup_s: float) -> list[Trace]:
-    """All traces, each under a name of its own: with its folder where file names repeat."""
+    """Read all traces; a file name that repeats is told apart by its folder."""
     files = list(trace_files(paths))
     traces = [read_trace(path, warmup_s) for path in files]
     names = [trace.name for trace in traces]
@@ -230,7 +230,7 @@ def as_json(results: Results) -> dict[str, dict[str, dict[str, dict[str, float |
 
 
 def _print_table(results: Results, horizons: Sequence[str]) -> None:
-    """Means over traces, predictor by predictor, horizon by horizon."""
+    """Print means over traces for each predictor and horizon."""
     first = next(iter(results.values()))
     names = list(first[horizons[0]])
     width = max(len(name) for name in names)

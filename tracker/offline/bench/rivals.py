@@ -1,4 +1,4 @@
-"""What else can be installed, run causally on the same traces: ``bench --against reference``.
+"""Run predictors of other libraries causally on the same traces: ``bench --against reference``.
 
 Each channel alone, positions centred and scaled by what was seen before scoring starts (the one
 liberty: these libraries do not scale online, and it can only help them). Labels are delayed until
@@ -34,7 +34,7 @@ def _lags(rate_hz: float) -> int:
 
 
 def _adaptive(make: Callable[[int], Any], x: Reals, ahead: int, rate_hz: float) -> Reals:
-    """A padasip filter from the last lags to the change over the horizon."""
+    """Predict the change over the horizon from the last lags with a padasip filter."""
     lags = _lags(rate_hz)
     model = make(lags + 1)
     said = x.copy()

@@ -1,4 +1,4 @@
-"""How good predictions were: errors against what was measured later, and how sure they said to be.
+"""Score predictions: errors against later measurements, and how often the 95 % region held.
 
 All figures of one trace and horizon come from the same samples. ``rmse`` is pooled over channels
 and time, ``rel`` is that relative to hold. ``mae``, ``p95``, ``max`` and ``jitter`` are of points:

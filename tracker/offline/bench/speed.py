@@ -1,4 +1,4 @@
-"""``tidetrack bench --speed``: time per step of compiled kernels beside the libraries, in one run.
+"""``tidetrack bench --speed``: time compiled kernels against other libraries, in one run.
 
 Everything is timed on the same synthetic breathing in the same process, alternately, the best of
 a few rounds of each, and every comparison checks that both sides compute the same numbers. The

@@ -1,4 +1,4 @@
-"""`tidetrack campaign`: seeded closed loops with mishaps, by the thousand, and what they show."""
+"""`tidetrack campaign`: run thousands of seeded closed loops with mishaps and report on them."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def runs_of(args: argparse.Namespace) -> list[str]:
-    """Name every run there is to do: seed by seed, so that what is done early covers all."""
+    """Name every run, seed by seed, so that an unfinished campaign covers every fault."""
     faults: list[str] = []
     for name in args.faults:
         faults += [kinds.CLEAN, *kinds.known()] if name == "all" else [name]
@@ -257,7 +257,7 @@ def _conclude(
 
 @contextmanager
 def progress_bar(runs: int) -> Generator[Told]:
-    """Show a bar on standard error; nothing but its end without a terminal."""
+    """Show a progress bar on standard error; without a terminal only its end."""
     columns = (TextColumn("campaign"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True)) as bar:
         yield Told(bar, runs)
@@ -267,10 +267,10 @@ class Told:
     """Moves the bar by one run."""
 
     def __init__(self, bar: Bar, runs: int) -> None:
-        """Begin at none of so many."""
+        """Begin at run 0 of all."""
         self._bar = bar
         self._task = bar.add_task("campaign", total=runs)
 
     def __call__(self) -> None:
-        """One more is done."""
+        """Count one finished run."""
         self._bar.advance(self._task)

@@ -1,4 +1,4 @@
-"""What a campaign's runs come to: one row a fault, the limits they are held to, the worst seeds.
+"""Sum up a campaign: one row for each fault, the limits, and the worst seeds.
 
 The limits are those of the hazard table: beam on with the target further than 5 mm from it lasts at
 most 150 ms where sensors or devices show the fault, and at most an imaging interval and a quarter
@@ -73,7 +73,7 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(NamedTuple):
-    """What clean runs came to, and whether that keeps its limit."""
+    """One figure of the clean runs, its limit, and whether it keeps the limit."""
 
     what: str
     value: float
@@ -82,7 +82,7 @@ class Held(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """Everything a report is made of."""
+    """All figures that a campaign report shows."""
 
     rows: list[FaultFigures]
     breaches: list[Breach]

@@ -1,4 +1,4 @@
-"""Which mishap a run has: a fault's name and a seed make the moment, the length and the size.
+"""Draw the mishaps of a run: a fault's name and a seed determine moment, length and size.
 
 A fault is ``KIND`` (the twin it befalls then goes by the seed), ``KIND.TWIN``, or several joined by
 ``+``; ``clean`` is none. ``KIND.breathing`` befalls camera and belt together, so that nothing tells

@@ -85,7 +85,7 @@ class Ledger:
             self._write(head)
 
     def _read(self, path: Path) -> int:
-        """Take what is there; how many bytes of it are whole lines."""
+        """Read the file; return how many of its bytes are whole lines."""
         there, self.records, whole = _whole_lines(path)
         if there is None:
             return 0
@@ -130,7 +130,7 @@ RESTS_ON = (
 
 
 def code_sha256() -> str:
-    """Sign the source of all that `RESTS_ON` names."""
+    """Return a SHA-256 over the source of everything that `RESTS_ON` names."""
     digest = hashlib.sha256()
     root = Path(tracker.__file__ or "").parent.parent
     for name in RESTS_ON:

@@ -1,4 +1,4 @@
-"""Who is treated in a run: drawn from the seed, generated or out of a folder of recordings.
+"""Draw the patient of a run from its seed: generated, or from a folder of recordings.
 
 The generated ones are a population of free breathers: pace, depth and their spread, hysteresis,
 drift and wander each drawn from the span its row names. Depth stays within what the actuator can

@@ -1,4 +1,4 @@
-"""What came of one run: its record, worked out from what the engine said and the room knows."""
+"""Compute the record of one run from the engine's outputs and the room's truth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one run; times in milliseconds or seconds from the onset of its mishap.
+    """The result of one run; times in milliseconds or seconds from the onset of its mishap.
 
     A time that never came is ``None``. ``*_3mm`` and ``*_5mm`` are by tolerance.
     """
@@ -74,7 +74,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What `tidetrack campaign --replay` takes."""
+        """The name for `tidetrack campaign --replay`."""
         return f"{self.fault}:{self.seed}"
 
     @property
@@ -89,7 +89,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kept(NamedTuple):
-    """What is kept of what the engine said."""
+    """The part of the engine's outputs that the figures need."""
 
     end_ns: int
     last_turn_ns: int
@@ -108,7 +108,7 @@ def judge(
     kept: Kept,
     traces: Traces,
 ) -> RunRecord:
-    """Work out a run's figures."""
+    """Compute a run's figures."""
     start_ns = next((c.t_ns for c in kept.states if c.after == SessionState.TRACKING), kept.end_ns)
     stop_ns = next(
         (c.t_ns for c in kept.states if c.after == SessionState.STOPPED), kept.last_turn_ns
@@ -149,7 +149,7 @@ def judge(
 
 
 def _reaction(kept: Kept, troubles: tuple[MishapTrouble, ...], traces: Traces) -> dict[str, Any]:
-    """When the mishap was noticed, when the beam went off, and when it came back."""
+    """Return when the mishap was noticed, when the beam went off, and when it came back."""
     found: dict[str, Any] = {
         "detected_ms": None,
         "detected_by": "",
@@ -191,7 +191,7 @@ def _reaction(kept: Kept, troubles: tuple[MishapTrouble, ...], traces: Traces) -
 
 
 def _reason(kept: Kept, change: SessionChanged) -> str:
-    """What was active with a reaction that holds when the session left tracking."""
+    """Return the faults that held the beam when the session left tracking."""
     active: dict[str, None] = {}
     for each in kept.faults:
         if each.t_ns > change.t_ns:
@@ -212,7 +212,7 @@ def _stopped_by(kept: Kept) -> str:
 
 
 def _nuisance(kept: Kept, troubles: tuple[MishapTrouble, ...], traces: Traces) -> tuple[str, ...]:
-    """What began every hold that no mishap explains and that spared the patient nothing."""
+    """Return the causes of all holds that no mishap explains and that avoided no error."""
     spans = [(round(t.mishaps[0].at_s * 1e9), _put_down_to_ns(t)) for t in troubles]
     begun = [c for c in kept.states if c.before == SessionState.TRACKING]
     return tuple(
@@ -223,13 +223,13 @@ def _nuisance(kept: Kept, troubles: tuple[MishapTrouble, ...], traces: Traces) -
 
 
 def _spared(held_ns: int, traces: Traces) -> bool:
-    """Tell whether the beam, had it stayed on, would soon have missed by the least tolerance."""
+    """Tell whether the beam would soon have missed by the smallest tolerance without this hold."""
     first, last = np.searchsorted(traces.t_ns, (held_ns, held_ns + SPARED_NS))
     return bool(np.any(traces.error_mm[first:last] > TOLERANCES_MM[0]))
 
 
 def _put_down_to_ns(trouble: MishapTrouble) -> int:
-    """Until when what happens is put down to a mishap: of what shots alone see, to the end."""
+    """Return until when events count as caused by the mishap: to the end if only shots show it."""
     return 1 << 62 if trouble.image_only else round((trouble.clear_s + RECOVERY_S) * 1e9)
 
 

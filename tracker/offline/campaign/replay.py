@@ -1,4 +1,4 @@
-"""One run of a campaign again, with journal and report, and whether it came out the same."""
+"""Repeat one run of a campaign with journal and report, and check that the result is equal."""
 
 from __future__ import annotations
 

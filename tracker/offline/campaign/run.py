@@ -1,4 +1,4 @@
-"""One run of a campaign: a deterministic closed loop on virtual time, and the figures it leaves.
+"""Run one run of a campaign: a deterministic closed loop on virtual time, and its figures.
 
 No journal is written and nothing is encoded: what the room came to is read from its twins at the
 end, and of what the engine says only faults, states and demands are kept. The same name, seed,
@@ -23,7 +23,7 @@ from sim.room import SimulatedRoom
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish
 from tracker.build.scripted_operator import Operator
-from tracker.build.virtual_time import turns
+from tracker.build.virtual_time import tick_events
 from tracker.build.warm_up import warm
 from tracker.config import Configuration
 from tracker.core.session import SessionState
@@ -95,7 +95,7 @@ class Single:
 
 @contextlib.contextmanager
 def _no_collection() -> Generator[None]:
-    """Leave cyclic garbage where it is: a run makes next to none, and looking for it costs."""
+    """Switch the garbage collector off: a run makes almost no cycles, and the search costs time."""
     was = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -107,7 +107,7 @@ def _no_collection() -> Generator[None]:
 
 
 class _Keeper:
-    """Hands commands to the room, keeps what figures need, and signs it all."""
+    """Passes commands to the room, keeps what the figures need, and computes the digest."""
 
     def __init__(self, room: SimulatedRoom) -> None:
         self.faults: list[FaultChanged] = []
@@ -115,7 +115,7 @@ class _Keeper:
         self.shots = 0
         self._obey = room.obey
         self._signed: list[bytes] = []
-        self._hands: dict[type, Callable[[Any], None]] = {
+        self._receivers: dict[type, Callable[[Any], None]] = {
             SendDemand: self._demand,
             SendPermit: self._permit,
             SendHold: self._command,
@@ -125,12 +125,12 @@ class _Keeper:
             SessionChanged: self._state,
         }
 
-    def take(self, outputs: list[Output]) -> None:
-        hands = self._hands
+    def record(self, outputs: list[Output]) -> None:
+        receivers = self._receivers
         for output in outputs:
-            hand = hands.get(type(output))
-            if hand is not None:
-                hand(output)
+            receive = receivers.get(type(output))
+            if receive is not None:
+                receive(output)
 
     def digest(self) -> str:
         return hashlib.sha256(b"".join(self._signed)).hexdigest()
@@ -164,17 +164,17 @@ def _loop(configuration: Configuration, room: SimulatedRoom) -> Kept:
     """Run to the end of the patient, or until the session has stopped for good."""
     engine = build_engine(configuration.controller)
     operator, keeper = Operator(), _Keeper(room)
-    handle, take = engine.handle, keeper.take
+    handle, record = engine.handle, keeper.record
     now = stopped_ns = 0
-    for now, due, events in turns(room, configuration.controller):
+    for now, due, events in tick_events(room, configuration.controller):
         for event in events:
             if outputs := handle(event):
-                take(outputs)
+                record(outputs)
         wish = operator.wish(now, engine.state)
         if wish is not None:
-            take(handle(Request(now, wish)))
+            record(handle(Request(now, wish)))
         if outputs := handle(Tick(now, due)):
-            take(outputs)
+            record(outputs)
         if engine.state is SessionState.STOPPED:
             stopped_ns = stopped_ns or now
             if now - stopped_ns >= _GRACE_NS:

@@ -1,4 +1,4 @@
-"""A campaign's work for the tuner's farm: runs by name, done in processes or on a cluster."""
+"""Have the runs of a campaign done by a farm of workers, in processes or on a cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_FAILED = 5
 
 
 class RunJob(NamedTuple):
-    """All a worker needs to know but the names of the runs."""
+    """Holds what every worker needs besides the names of the runs."""
 
     configuration_text: str
     recordings: tuple[Recording, ...]
@@ -26,7 +26,7 @@ class RunJob(NamedTuple):
     code_sha256: str
 
     def scorer(self) -> RunWorker:
-        """Prepare to run."""
+        """Make a worker."""
         return RunWorker(self)
 
 
@@ -34,7 +34,7 @@ class RunWorker:
     """Does runs by name, in one process."""
 
     def __init__(self, job: RunJob) -> None:
-        """Check that this is the code the campaign was begun with."""
+        """Check that the code here is the code that the campaign was started with."""
         configuration: Configuration = parse_configuration(job.configuration_text)
         self._single = Single(configuration, job.recordings, job.length_s)
         here = code_sha256()
@@ -57,7 +57,7 @@ class RunWorker:
 
 
 def parse_run_name(name: str) -> tuple[str, int]:
-    """Return fault and seed of a run name; raises `CampaignError` for any other text."""
+    """Return the fault and seed in a run's name; raises `CampaignError` for any other text."""
     fault, _, seed = name.rpartition(":")
     if not fault or not seed.isdecimal():
         raise CampaignError(f"{name}: names no run; write it like cough:17")
@@ -70,9 +70,10 @@ def carry_out(
     keep: Callable[[RunRecord], None],
     stopped: Sequence[int] = (),
 ) -> None:
-    """Have runs done, and keep each as it is finished; ``stopped`` filled in meanwhile ends it.
+    """Have the named runs done, and call ``keep`` with each one that is finished.
 
-    Raises ``KeyboardInterrupt`` then, and `CampaignError` when runs fail.
+    Raises ``KeyboardInterrupt`` when a signal appears in ``stopped``, and `CampaignError` when
+    runs fail.
     """
     waiting = iter(enumerate(names))
     failed: list[str] = []
@@ -82,7 +83,7 @@ def carry_out(
         for number, name in _some(waiting, room):
             farm.submit(Task(number, name, {}))
             out += 1
-        for outcome in farm.take(_WAIT_S):
+        for outcome in farm.wait_for_outcomes(_WAIT_S):
             out -= 1
             done += 1
             if outcome.score is None:

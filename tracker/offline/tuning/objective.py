@@ -1,4 +1,4 @@
-"""What the tuner makes small: the error of causal predictions relative to that of holding still.
+"""Compute what the tuner minimises: the error of causal predictions relative to holding still.
 
 For one trace, RMS is pooled over channels and time and divided by that of "hold", and so is the
 error that one sample in a hundred exceeds. The loss of a subject is the mean over its traces of
@@ -80,7 +80,7 @@ class Prepared(NamedTuple):
 
 
 def prepared(trace: ArchiveTrace, latency_ms: float) -> Prepared:
-    """A trace with its moments to ask for and hold's errors."""
+    """Prepare a trace: the moments to predict, and the errors of hold."""
     ahead = min(steps_ahead(trace, latency_ms), trace.times_ns.size - 1)
     asked_ns = trace.times_ns + round(ahead / trace.rate_hz * 1e9)
     asked_ns[:-ahead] = trace.times_ns[ahead:]

@@ -1,4 +1,4 @@
-"""What is searched for, and the name under which it is resumed.
+"""Describe a tuning problem, and name its study so that it can be resumed.
 
 The name of a study follows from everything its scores depend on: predictor, latency, rate,
 recordings, ranges, objective, and the source of the compiled kernels. The same command therefore

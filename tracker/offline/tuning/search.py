@@ -1,4 +1,4 @@
-"""The coordinator: asks for parameters, has them evaluated, and tells what came of it.
+"""Coordinate a search: ask for parameters, have them evaluated, and report the results.
 
 A trial is evaluated subject by subject, in an order of its own, so that a bad one is given up
 (Wilcoxon's signed-rank test against the best trial so far) before all subjects have been paid
@@ -78,16 +78,16 @@ class Search:
         self._beat_s = time.monotonic()
 
     def run(self, tell: Callable[[Progress], None]) -> None:
-        """Search. Whatever ends it early, trials under way are given back to the study."""
+        """Search; when it ends early, return the unfinished trials to the study."""
         self._queue_default()
         self._recall()
         tell(self._progress())
         try:
             with stop_signals() as stopped:
                 while self._finished < self._wanted or self._under_way:
-                    self._hand_out()
-                    for outcome in self._farm.take(0.5):
-                        if self._note(outcome):
+                    self._submit_tasks()
+                    for outcome in self._farm.wait_for_outcomes(0.5):
+                        if self._record(outcome):
                             tell(self._progress())
                     self._stay()
                     if stopped:
@@ -97,7 +97,7 @@ class Search:
                 studies.give_back(self._study, number, under_way.trial.params)
 
     def _queue_default(self) -> None:
-        """See to it that the default parameters are among the trials."""
+        """Queue the default parameters unless the study has tried them."""
         waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         queued = [trial.system_attrs.get("fixed_params") for trial in waiting]
         there = any(is_default(trial, self._problem) for trial in studies.finished(self._study))
@@ -105,7 +105,7 @@ class Search:
             self._study.enqueue_trial(self._problem.defaults)
 
     def _recall(self) -> None:
-        """Take up what a study that goes on knows of its default and its best trial."""
+        """Read the default trial and the best trial of a study that is continued."""
         for trial in studies.finished(self._study):
             if is_default(trial, self._problem):
                 self._default = studies.scores_of(trial)
@@ -113,10 +113,10 @@ class Search:
             if trial.state is TrialState.COMPLETE:
                 self._compare(studies.scores_of(trial), rounded(trial.params, self._problem.ranges))
 
-    def _hand_out(self) -> None:
+    def _submit_tasks(self) -> None:
         room = AT_HAND * self._farm.workers() - self._out
         while room > 0:
-            place = self._next_place()
+            place = self._next_trial()
             if place is None:
                 return
             subject = place.to_come.pop(0)
@@ -125,8 +125,8 @@ class Search:
             self._out += 1
             room -= 1
 
-    def _next_place(self) -> _UnderWay | None:
-        """The trial to evaluate the next subject of: a new one while there may be more.
+    def _next_trial(self) -> _UnderWay | None:
+        """Return the trial whose next subject is evaluated: a new one while more are wanted.
 
         The default comes first and alone, for every other one is compared with it.
         """
@@ -154,8 +154,8 @@ class Search:
         self._under_way[trial.number] = under_way
         return under_way
 
-    def _note(self, outcome: Outcome[TraceScore]) -> bool:
-        """Take an outcome; whether it finished its trial."""
+    def _record(self, outcome: Outcome[TraceScore]) -> bool:
+        """Record an outcome; return whether its trial is now complete."""
         self._out -= 1
         item = self._under_way.get(outcome.trial)
         if item is None or outcome.subject not in item.out:
@@ -173,7 +173,7 @@ class Search:
         return False
 
     def _is_hopeless(self, item: _UnderWay) -> bool:
-        """Whether a trial is worse than the best, on the subjects seen; the default must be whole.
+        """Tell whether a trial is worse than the best on its subjects so far; never of the default.
 
         The rule of Optuna's ``WilcoxonPruner``: a signed-rank test, and the mean must be worse too.
         """
@@ -199,7 +199,7 @@ class Search:
         self._finished += 1
 
     def _compare(self, scores: dict[str, TraceScore], parameters: dict[str, float]) -> float:
-        """The merit of a complete trial, which may become the best."""
+        """Compare a complete trial with the best one, and return its merit."""
         assert self._default is not None  # it is the first to finish
         value = merit(scores, self._default, self._problem.archive.subjects)
         if self._best is None or value < self._best[0]:
@@ -207,7 +207,7 @@ class Search:
         return value
 
     def _queue_shrunken(self) -> None:
-        """Near the end, have points between default and best tried: less may harm nobody."""
+        """Near the end, queue points between default and best: a smaller change may harm nobody."""
         started = self._finished + len(self._under_way)
         if self._best is None or started < (1.0 - SHRUNKEN) * self._wanted:
             return

@@ -1,4 +1,4 @@
-"""Where the tuner looks: a range around the default of every parameter worth tuning.
+"""Set the range in which the tuner searches each parameter, around its default.
 
 The bounds in the predictor's table say what is allowed; most of that is far from any use. A
 parameter is searched within a factor of ``REACH`` of its default, on a logarithmic scale, as far
@@ -24,7 +24,7 @@ _DIGITS = 5
 
 
 class Range(NamedTuple):
-    """Where one parameter is looked for."""
+    """The range in which one parameter is searched."""
 
     default: float
     low: float

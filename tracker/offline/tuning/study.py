@@ -1,4 +1,4 @@
-"""A study in its storage: opened or resumed, worked on by one coordinator at a time.
+"""Open or resume a study in its storage; one coordinator works on it at a time.
 
 Only the coordinator asks for parameters and tells results; workers know nothing of storages. A
 trial counts once it has been told as complete or pruned. What a coordinator leaves running when
@@ -69,7 +69,7 @@ def open_study(
 
 
 def take_over(study: optuna.Study) -> int:
-    """Become the coordinator, and queue again what the last one left; returns how many."""
+    """Become the coordinator, queue the unfinished trials again, and return their number."""
     holder: dict[str, Any] | None = study.user_attrs.get(COORDINATOR)
     if holder is not None and _alive(holder):
         raise TuningError(
@@ -84,13 +84,13 @@ def take_over(study: optuna.Study) -> int:
 
 
 def beat(study: optuna.Study) -> None:
-    """Say that this process is at work on the study."""
+    """Record that this process is working on the study."""
     me = {"host": socket.gethostname(), "process": os.getpid(), "at_s": time.time()}
     study.set_user_attr(COORDINATOR, me)
 
 
 def let_go(study: optuna.Study) -> None:
-    """Say that nobody is at work on the study."""
+    """Record that no process works on the study any more."""
     study.set_user_attr(COORDINATOR, None)
 
 

@@ -10,7 +10,6 @@ from tracker.core.settings import Actuator, Guard
 
 def _axes(orientation: Orientation, angles: MachineAngles) -> ParallelAxes:
     """Return the axes of the fixed frame; the couch moves along them at every gantry angle."""
-    del angles
     return ParallelAxes(-1.0, orientation)
 
 

@@ -10,7 +10,6 @@ from tracker.core.settings import Actuator, Guard
 
 def _axes(orientation: Orientation, angles: MachineAngles) -> ParallelAxes:
     """Return the axes of the fixed frame; a robot has no gantry."""
-    del angles
     return ParallelAxes(1.0, orientation)
 
 

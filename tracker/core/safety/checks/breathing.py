@@ -10,13 +10,13 @@ from tracker.core.safety.fault_book import Conditions
 from tracker.core.safety.fault_table import FaultName
 from tracker.core.safety.situation import Situation
 from tracker.core.settings import Controller
-from tracker.core.surrogate.report import SourceKind
+from tracker.core.surrogate.report import SourceForm
 
 _LEAST_MM_S: Final = 3.0
 """The usual speed is taken to be at least this: after a breath hold it would be near zero."""
 _LOST_SHARE: Final = 2
 """One source is lost after so many times the age that the whole signal may have."""
-_LOST: Final[dict[SourceKind, FaultName]] = {
+_LOST: Final[dict[SourceForm, FaultName]] = {
     "markers": FaultName.MARKERS_LOST,
     "belt": FaultName.BELT_LOST,
 }

@@ -1,7 +1,7 @@
 """Make a release: build it, try it in an empty environment, and, when asked to, cut and tag it.
 
-    python -m tools.release 0.2.0          # shows what would be done; the checkout stays as it is
-    python -m tools.release 0.2.0 --cut    # the same, then commits and tags; pushes nothing
+    python -m tests.release 0.2.0          # shows what would be done; the checkout stays as it is
+    python -m tests.release 0.2.0 --cut    # the same, then commits and tags; pushes nothing
 
 The source distribution is built from the newest commit, and the wheel from the source distribution.
 The wheel is installed in a new virtual environment, with exactly what ``locks/runtime.lock`` names,
@@ -212,7 +212,7 @@ def make_release(version: str, python: str, is_cut: bool) -> None:
 def main() -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.release",
+        prog="python -m tests.release",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,7 +1,7 @@
 """Build the documentation site, or serve it while its pages are written.
 
-    python -m tools.site build      # into build/docs/site; every warning is an error
-    python -m tools.site serve      # the same at a local address, built anew after each change
+    python -m tests.documents.site build  # into build/docs/site; every warning is an error
+    python -m tests.documents.site serve  # the same at a local address, rebuilt after each change
 
 The site shows the pages of ``docs/``, the pages at the root of the repository (changelog,
 contributing, security), the shipped configurations, and an API reference made from docstrings. They
@@ -23,12 +23,12 @@ import threading
 import time
 from pathlib import Path
 
-from tools.api_reference import reference_pages
+from tests.documents.api_reference import reference_pages
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parent.parent.parent
 BUILD = REPOSITORY / "build" / "docs"
 ROOT_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
-WATCHED = ("docs", "config", "hal", "tracker", "sim", "tools", *ROOT_PAGES)
+WATCHED = ("docs", "config", "hal", "tracker", "sim", *ROOT_PAGES)
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 LOADED = re.compile(
     r"""(?:<(?:script|img|iframe)\b[^>]*\bsrc=|<link\b(?![^>]*rel="(?:canonical|license)")[^>]*\bhref=)"""
@@ -44,7 +44,7 @@ def site_path(path: str) -> str | None:
     """
     if path == "docs/README.md":
         return "index.md"
-    if path.startswith("docs/") and not path.endswith(".py"):
+    if path.startswith("docs/") and not path.endswith((".py", ".css")):
         return path.removeprefix("docs/")
     if path in ROOT_PAGES:
         return f"project/{path}"
@@ -209,7 +209,7 @@ def _newest_change() -> float:
 
 def main() -> int:
     """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.site", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.documents.site", description=__doc__)
     parser.add_argument("what", choices=["build", "serve"])
     parser.add_argument("--port", type=int, default=8000, help="of the local server (8000)")
     args = parser.parse_args()

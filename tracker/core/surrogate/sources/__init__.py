@@ -1,0 +1,1 @@
+"""The kinds of surrogate source: one file for each kind, and one row for each in `table`."""
