@@ -4,6 +4,7 @@ import math
 from collections import deque
 from typing import NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -274,7 +275,7 @@ def test_the_model_is_the_fit_of_the_shots():
     markers = (1.5, -0.5)
     modelling = Modelling(SETTINGS)
     for number, placed in enumerate(shots):
-        breathing = state(placed)._replace(markers_mm=markers)
+        breathing = msgspec.structs.replace(state(placed), markers_mm=markers)
         modelling.add_shot(fiducial_shot(number, placed), REST, breathing, SPAN)
     assert modelling._shots[-1].markers_mm == markers
 
