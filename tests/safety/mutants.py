@@ -381,7 +381,7 @@ def main() -> int:
         for change in sorted(gone) if args.every == 1 else ():
             print(f"    KILLED, but named on the page as alive: {change}")
     if args.write:
-        write([each for each in results if each.good])
+        write([each for each in results if each.good and each.total])
     return int(not all(each.good for each in results))
 
 
