@@ -1,4 +1,4 @@
-"""How the daemon is run: the sections of a configuration that the controller never sees.
+"""Define how the daemon is run: the sections of a configuration that the engine never reads.
 
 Nothing here changes what the engine answers to an event; replay and closed loop ignore it.
 """
@@ -52,10 +52,10 @@ class Monitor(Settings, frozen=True, kw_only=True):
 
 
 class SelfTest(Settings, frozen=True, kw_only=True):
-    """What is looked at before a start; whatever fails refuses it."""
+    """The checks before a start; a failed check refuses the start."""
 
     seconds: Annotated[float, Meta(ge=1, le=60)] = 3.0
-    """How long every device is listened to."""
+    """The time for which every device is observed."""
     rate_share: Annotated[float, Meta(ge=0.01, le=0.5)] = 0.1
     """How far a sensor's rate may be from the configured one, as a share of it."""
     drift_ppm: Annotated[float, Meta(ge=10, le=10_000)] = 2000.0
@@ -82,9 +82,9 @@ class ConsolePage(Settings, frozen=True, kw_only=True):
     host: Annotated[str, Meta(min_length=1, max_length=255)] = "127.0.0.1"
     """Where it listens. Any other than the loopback needs ``certificate`` and ``private_key``."""
     port: Annotated[int, Meta(ge=0, le=65535)] = 8443
-    """0: a free one, which is then said."""
+    """0: any free port, which is then printed."""
     names: tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...] = ()
-    """Further names it may be asked for by (``room3.example.org``); all others are refused."""
+    """Other host names that the page answers to (``room3.example.org``); all others are refused."""
     certificate: Annotated[str, Meta(max_length=400)] = ""
     """PEM file, the chain included; empty: plain HTTP, on the loopback only."""
     private_key: Annotated[str, Meta(max_length=400)] = ""
@@ -94,9 +94,9 @@ class ConsolePage(Settings, frozen=True, kw_only=True):
     tokens: Annotated[str, Meta(min_length=1, max_length=400)] = "tokens"
     """Folder of who may log in, one file a person (``tidetrack tokens``)."""
     login_hours: Annotated[float, Meta(ge=0.1, le=24)] = 12.0
-    """A login ends after so long: a working day."""
+    """The time after which a login ends: a working day."""
     most_pages: Annotated[int, Meta(ge=1, le=500)] = 100
-    """Pages open at once; the next one is refused."""
+    """The most pages open at once; a further one is refused."""
 
 
 LOCAL = r"^tcp://(\*|[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}|\*)$"
@@ -106,7 +106,7 @@ class Service(Settings, frozen=True, kw_only=True):
     """Requests from other programs, and the state published to them."""
 
     enabled: bool = False
-    """Without it the daemon listens to nobody."""
+    """Whether the daemon accepts requests and publishes its state."""
     requests: Annotated[str, Meta(pattern=LOCAL, max_length=100)] = "tcp://127.0.0.1:15570"
     """Where requests are taken; on another address than the loopback, other hosts may ask."""
     publish: Annotated[str, Meta(pattern=LOCAL, max_length=100)] = "tcp://127.0.0.1:15571"
@@ -114,16 +114,16 @@ class Service(Settings, frozen=True, kw_only=True):
     keys_folder: Annotated[str, Meta(min_length=1, max_length=400)] = "keys"
     """The server's key and the known keys; relative to where the daemon is started."""
     requests_per_s: Annotated[float, Meta(ge=0.5, le=100)] = 5.0
-    """Of one key, for long; hold and stop are counted apart."""
+    """The sustained request rate of one key; hold and stop are counted apart."""
     requests_at_once: Annotated[int, Meta(ge=5, le=200)] = 20
     most_bytes: Annotated[int, Meta(ge=1024, le=65536)] = 4096
-    """Of a request; a client that sends more is cut off."""
+    """The largest size of a request; a client that sends more is disconnected."""
     publish_queue: Annotated[int, Meta(ge=10, le=1000)] = 100
     """Messages kept for a subscriber that is slow, about four seconds; it misses the rest."""
 
 
 class Operation(Settings, frozen=True, kw_only=True):
-    """All of it, one field a section."""
+    """All sections of the daemon, one field each."""
 
     records: SessionRecords = SessionRecords()
     self_test: SelfTest = SelfTest()

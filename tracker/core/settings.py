@@ -1,4 +1,4 @@
-"""Every setting of the controller: unit in the name, bounds in the type, a reason beside it.
+"""Define every setting of the controller: unit in the name, bounds in the type, reason beside it.
 
 The records are read from TOML by `tracker.config`; a value outside its bounds never gets here.
 Unless a field's comment names a source, the default is a choice of this project.
@@ -18,7 +18,7 @@ from tracker.core.surrogate.sources.source import SourceSettings
 
 
 class Timing(Settings, frozen=True, kw_only=True):
-    """The controller's beat and how far ahead it must see."""
+    """The controller's tick period and the latency that it must predict."""
 
     tick_hz: Annotated[float, Meta(ge=10, le=500)] = 100.0
     latency_ms: Annotated[float, Meta(ge=0, le=800)] = 150.0

@@ -30,22 +30,22 @@ from tracker.offline.tuning.signed_rank import chance
 CAUTION = 10.0
 MOST_GAIN = 0.2
 PROOF = 0.05
-"""The default is left only for what has a smaller probability of being chance."""
+"""A trial replaces the default only if its gain is chance with a smaller probability."""
 HARM = 0.01
-"""The default is left only for what costs no subject a larger share of its loss."""
+"""A trial replaces the default only if no subject's loss grows by a larger share."""
 ENOUGH = 0.75
-"""Share of the largest gain that will do, if it is to be had nearer to the default."""
+"""The share of the largest gain that is enough for a trial nearer to the default."""
 _NOTHING = 1e-9
 
 Scores = Mapping[str, TraceScore]
 
 
 class Trial(NamedTuple):
-    """What the choice knows of a trial."""
+    """The values of a trial on which the choice depends."""
 
     scores: Scores
     away: float
-    """How far its parameters are from the default ones."""
+    """The distance of its parameters from the default ones."""
 
 
 class Fold(NamedTuple):
@@ -58,7 +58,7 @@ class Fold(NamedTuple):
 
 
 def merit(scores: Scores, default: Scores, subjects: Iterable[str]) -> float:
-    """What the search makes small, over ``subjects``; the default's is 1."""
+    """Return the merit that the search minimises, over ``subjects``; the default's is 1."""
     ratios = _ratios(scores, default, subjects)
     harm = sum(max(0.0, ratio - 1.0) for ratio in ratios) / len(ratios)
     return 1.0 - _gain(ratios) + CAUTION * harm
@@ -90,7 +90,7 @@ class _Table:
         self._nearest_first = sorted(range(len(away)), key=away.__getitem__)
 
     def choose(self, *left: int) -> int:
-        """The row taken by all subjects but those left out; the default's where none is."""
+        """Return the row chosen without the subjects left out, or the default's row."""
         row = self._nearest(left)
         for subject in range(len(self.subjects)):
             if row == self.default:
@@ -115,13 +115,13 @@ class _Table:
 
 
 def choose(trials: Mapping[int, Trial], default: int) -> int:
-    """The trial to take; the default where none is proved better than it and harmless."""
+    """Return the chosen trial: the default unless another is proved better and harmless."""
     table = _Table(trials, default)
     return table.numbers[table.choose()]
 
 
 def leave_one_out(trials: Mapping[int, Trial], default: int) -> list[Fold]:
-    """A fold for each subject, in the order of the default's scores."""
+    """Return a fold for each subject, in the order of the default's scores."""
     table, usual = _Table(trials, default), trials[default].scores
     folds: list[Fold] = []
     for place, held_out in enumerate(table.subjects):
@@ -142,7 +142,7 @@ class Means(NamedTuple):
 
 
 def means(folds: list[Fold]) -> Means:
-    """Sum a table of folds up."""
+    """Return the means over a table of folds."""
     count = len(folds)
     return Means(
         sum(fold.tuned.loss for fold in folds) / count,
