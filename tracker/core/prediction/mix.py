@@ -7,9 +7,9 @@ It has three layers, each trained only on predictions whose outcome is known.
 2. The stack: the combination of their deviations from their mean that would have been best over
    the last minute, by ridge regression with weights that sum to one (after Breiman 1996, online).
 3. The floor: stack, plain mean of the bank and hold share a blend by softmin of their squared
-   errors over the last seconds: a stack gone wrong hands over to the mean. The answer goes from
-   hold towards the blend only as far as would have been best lately, and never beyond: what
-   nobody can predict is held.
+   errors over the last seconds, so that the mean replaces a stack that fails. The answer goes
+   from hold towards the blend only as far as was best lately, and never beyond it: motion that
+   no expert can predict is held.
 """
 
 from __future__ import annotations

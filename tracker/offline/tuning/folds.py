@@ -1,20 +1,20 @@
-"""Leave one subject out: what the others would have chosen, scored on the one they did not see.
+"""Leave one subject out: score the choice of the others on the subject they did not see.
 
-Every trial keeps its score of each subject, so a fold costs nothing: the best trial over the
-other subjects is looked up, and its score of the held-out subject read off. What the search
-itself has seen of that subject (the sampler learns from means over all) remains; the table is
-therefore a little kinder than a new patient will be, and the less so the more subjects there are.
+Every trial keeps its score of each subject, so a fold needs no new evaluation: look up the best
+trial over the other subjects and read its score of the held-out subject. The search itself has
+seen that subject, because the sampler learns from means over all subjects. The table is therefore
+a little better than the result on a new patient, and less so with more subjects.
 
-What the search makes small is a trial's merit: the mean over subjects of its loss as a share of
-the default's, with what a subject loses counted ``CAUTION`` times more than what it gains, and
-gains beyond a fifth not counted at all: parameters that help some by harming others are not what
-an archive is tuned for, and neither is one easy patient.
+The search minimises the merit of a trial: the mean over subjects of its loss as a share of the
+default's. The loss of a subject that gets worse counts ``CAUTION`` times more than a gain, and
+gains beyond a fifth do not count. Parameters that help some subjects and harm others, or that help
+one easy patient, are therefore not chosen.
 
-What is taken in the end is more careful still, for the best of many trials looks better than it
-is. Only a trial counts by which no subject loses more than ``HARM``, and which a signed-rank test
-proves better than the default; taken is the one nearest to the default that has ``ENOUGH`` of
-the largest gain. And that is taken only if the choice bears being made without each of its own
-subjects in turn: where the one left out would have lost more than ``HARM``, the default is kept.
+The final choice is more careful, because the best of many trials looks better than it is. A trial
+counts only if no subject loses more than ``HARM`` by it and a signed-rank test proves it better
+than the default. Of these trials, the choice is the one nearest to the default that has
+``ENOUGH`` of the largest gain. The choice is then repeated without each of its own subjects in
+turn: if the subject left out would have lost more than ``HARM``, the default is kept.
 """
 
 from __future__ import annotations
