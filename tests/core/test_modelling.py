@@ -4,6 +4,7 @@ import math
 from collections import deque
 from typing import NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -274,7 +275,7 @@ def test_the_model_is_the_fit_of_the_shots():
     markers = (1.5, -0.5)
     modelling = Modelling(SETTINGS)
     for number, placed in enumerate(shots):
-        breathing = state(placed)._replace(markers_mm=markers)
+        breathing = msgspec.structs.replace(state(placed), markers_mm=markers)
         modelling.add_shot(fiducial_shot(number, placed), REST, breathing, SPAN)
     assert modelling._shots[-1].markers_mm == markers
 
@@ -535,7 +536,8 @@ def test_a_shot_is_compared_with_what_amplitude_velocity_and_markers_say():
     for number, placed in enumerate(first(10)):
         at = state(placed)
         own = 3.0 * math.sin(1.7 * number)
-        breathing = at._replace(markers_mm=(at.amplitude_mm + 0.2 * at.velocity_mm_s, own))
+        seen = (at.amplitude_mm + 0.2 * at.velocity_mm_s, own)
+        breathing = msgspec.structs.replace(at, markers_mm=seen)
         placed = placed._replace(off_mm=(0.0, 0.6 * own, 0.0))
         model = modelling.model
         result = modelling.add_shot(fiducial_shot(number, placed), REST, breathing, SPAN)
