@@ -536,8 +536,9 @@ def test_a_shot_is_compared_with_what_amplitude_velocity_and_markers_say():
     for number, placed in enumerate(first(10)):
         at = state(placed)
         own = 3.0 * math.sin(1.7 * number)
-        seen = (at.amplitude_mm + 0.2 * at.velocity_mm_s, own)
-        breathing = msgspec.structs.replace(at, markers_mm=seen)
+        breathing = msgspec.structs.replace(
+            at, markers_mm=(at.amplitude_mm + 0.2 * at.velocity_mm_s, own)
+        )
         placed = placed._replace(off_mm=(0.0, 0.6 * own, 0.0))
         model = modelling.model
         result = modelling.add_shot(fiducial_shot(number, placed), REST, breathing, SPAN)

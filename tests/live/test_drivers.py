@@ -102,7 +102,16 @@ def test_every_driver_is_tracked_with_beam_on(
     journal, truth, figures = (tmp_path / n for n in ("live.mcap", "truth.mcap", "figures.json"))
     with MachineLoad() as load, serving_room(file, truth) as room:
         began_ns = time.monotonic_ns()
-        options = ("--journal", journal, "--figures", figures, "--operator", "auto")
+        options = (
+            "--journal",
+            journal,
+            "--figures",
+            figures,
+            "--operator",
+            "auto",
+            "--priority",
+            20,
+        )
         with tidetrack("run", file, *options, "--no-self-test") as run:
             run.until(BEAM_ON, BEAM_SECONDS)
             shown = looked_at(run.ready().gateway)

@@ -32,7 +32,16 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     figures = tmp_path / "figures.json"
     with MachineLoad() as load, serving_room(file, truth) as room:
         began_ns = time.monotonic_ns()
-        options = ("--journal", journal, "--figures", figures, "--operator", "auto")
+        options = (
+            "--journal",
+            journal,
+            "--figures",
+            figures,
+            "--operator",
+            "auto",
+            "--priority",
+            20,
+        )
         with tidetrack("run", file, *options, "--no-self-test") as run:
             run.until(BEAM_ON, BEAM_SECONDS)
             children = children_of(run.pid)

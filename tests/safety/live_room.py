@@ -43,8 +43,9 @@ def room(file: Path) -> Iterator[Path]:
 
 
 def run_arguments(file: Path, journal: Path) -> tuple[object, ...]:
-    """A run in that room, by the scripted operator."""
-    return ("run", file, "--journal", journal, "--operator", "auto", "--no-self-test")
+    """A run in that room, by the scripted operator, with the priority the unit gives it."""
+    options = ("--operator", "auto", "--no-self-test", "--priority", 20)
+    return ("run", file, "--journal", journal, *options)
 
 
 class Beam(NamedTuple):
