@@ -21,9 +21,9 @@ demo: $(VENV)/runtime.stamp
 	$(BIN)/tidetrack demo
 
 # The tests that compute take two workers. The real-time tests mostly wait for other processes, so
-# three workers share the two cores. The tests of one file share a worker, and so a room.
+# two workers leave the processors room. The tests of one file share a worker, and so a room.
 SHARED   = -m "not realtime" -n 2 --dist worksteal
-REALTIME = -m realtime -n 3 --dist loadfile --no-loadscope-reorder
+REALTIME = -m realtime -n 2 --dist loadfile --no-loadscope-reorder
 
 test: check $(VENV)/peers.stamp
 	$(BIN)/python -m pytest $(SHARED)

@@ -55,6 +55,8 @@ class LongRun(NamedTuple):
     exit_code: int | None
     taken_ms: float
     """How long, in all, the machine kept a waiting program from a processor."""
+    starved: bool
+    """Whether it did for so long at once that the run may have had to hold."""
 
     @property
     def settled(self) -> Memory:
@@ -141,7 +143,7 @@ def measure(
         page.keyboard.press("F10")
         seen(page, "#state:text('Stopped')")
         journal = at.journal
-        taken_ms = load.taken_ms(began_ns, time.monotonic_ns())
+        ended_ns = time.monotonic_ns()
     everything = read_run(journal, [(0, sys.maxsize)])
     stopped = [held for held in everything.holds if not held.endswith(": stop")]
     return LongRun(
@@ -152,7 +154,8 @@ def measure(
         errors=errors,
         stale=stale,
         exit_code=at.run.returncode,
-        taken_ms=taken_ms,
+        taken_ms=load.taken_ms(began_ns, ended_ns),
+        starved=load.starved(began_ns, ended_ns),
     )
 
 

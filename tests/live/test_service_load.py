@@ -19,7 +19,8 @@ def test_clients_many_and_bad_disturb_no_tracking(tmp_path: Path) -> None:
     load = measure(tmp_path, 5.0, 1, (200, 50), ("--priority", 20))
     # A run that was not let onto the machine holds, and that is right.
     stalled = load.starved
-    wrong = [each for each in load.wrong() if not ("held" in each and stalled)]
+    excused = ("held", "lease") if stalled else ()
+    wrong = [each for each in load.wrong() if not any(word in each for word in excused)]
     assert wrong == [], load.describe()
     limit_ms = max(2.0 * load.idle.quantile_ms(0.99), BUSY_MS) + load.taken_ms
     assert load.beset.quantile_ms(0.99) <= limit_ms, load.describe()

@@ -80,11 +80,11 @@ def test_twins_are_probed_over_their_wires(
         assert places[0] == f"polaris at serial://{camera}"
         assert places[1] == f"gcs at tcp://127.0.0.1:{couch}"
         assert main(["probe", str(file), "--seconds", "2", "--json", str(out)]) == 0
-    taken = load.taken_share(began_ns, time.monotonic_ns())
+    starved = load.starved(began_ns, time.monotonic_ns())
     shown = capsys.readouterr().out
     assert "Polaris Vega" in shown
     found = json.loads(out.read_text())
-    assert found["camera"]["rate_hz"] == pytest.approx(60.0, rel=0.1 + taken)
+    assert found["camera"]["rate_hz"] == pytest.approx(60.0, rel=0.1) or starved
     assert found["camera"]["noise"] == pytest.approx(0.1, rel=0.3)
     assert found["couch"]["samples"] > 20
     assert "Physik Instrumente" in found["couch"]["identity"]

@@ -60,7 +60,7 @@ OF_THE_TESTS = frozenset(
 """Tests in them that look after tables, words and tests, not after a hazard."""
 
 SHARED = ("-m", "not realtime", "-n", "2", "--dist", "worksteal")
-REALTIME = ("-m", "realtime", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+REALTIME = ("-m", "realtime", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 """What keeps real time has the machine to itself."""
 
 _ABOUT = """\
