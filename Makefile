@@ -20,8 +20,8 @@ LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsaf
 demo: $(VENV)/runtime.stamp
 	$(BIN)/tidetrack demo
 
-# The tests that compute take two workers. The real-time tests mostly wait for other processes, so
-# two workers leave the processors room. The tests of one file share a worker, and so a room.
+# Both parts have two workers: with more, rooms of real-time tests starve each other. Real-time
+# tests of one file share a worker, and so a room; the slow ones come first.
 SHARED   = -m "not realtime" -n 2 --dist worksteal
 REALTIME = -m realtime -n 2 --dist loadfile --no-loadscope-reorder
 
