@@ -1,1 +1,1 @@
-"""A treatment room made of numbers: the patient and a twin of every device."""
+"""Simulate a treatment room: the patient and a twin of every device."""

@@ -83,7 +83,10 @@ class SimulatedActuator:
         seed: int,
         duration_s: float,
     ) -> None:
-        """Start at 0, at rest; raises `ValueError` if the dead time is the whole latency."""
+        """Place the actuator at 0, at rest.
+
+        Raises `ValueError` if the dead time is the whole latency.
+        """
         late_s = (settings.latency_ms - settings.dead_time_ms) / 1000.0
         if late_s <= 0.0:
             what = f"room.actuator.dead_time_ms is {settings.dead_time_ms:g}"
@@ -118,7 +121,7 @@ class SimulatedActuator:
         self._plan_status(mishaps, seed, duration_s)
 
     def obey(self, command: SendDemand | SendStop) -> None:
-        """Take a demand after the dead time; a stop brakes at once and forgets earlier demands."""
+        """Follow a demand after the dead time; a stop brakes at once and drops earlier demands."""
         if isinstance(command, SendStop):
             self.run_to(self._grid(command.t_ns))  # demands due by then have been obeyed
             self._queue.clear()
@@ -134,7 +137,7 @@ class SimulatedActuator:
         self._queue.append((step, FOLLOW, command.position_mm))
 
     def position_at(self, t_ns: int) -> Triple:
-        """Return where it truly is; commands before ``t_ns`` must have been given."""
+        """Return the true position, shape (3,); commands before ``t_ns`` must have been given."""
         step, rest = divmod(t_ns, STEP_NS)
         if step >= self._last:
             step, rest = self._last, 0
@@ -153,7 +156,7 @@ class SimulatedActuator:
         )
 
     def run_to(self, step: int) -> None:
-        """Work out the motion up to a step of the millisecond grid, at most to the end."""
+        """Compute the motion up to a step of the millisecond grid, at most to the end."""
         if step <= self._step:
             return
         step = min(step, self._last)

@@ -15,7 +15,7 @@ from sim.scenario import Mishap
 SOMEBODY_ELSE = "SOMEBODY-ELSE"
 DISK_FULL = "No space left on device"
 NOTICED_NS = 300_000_000
-"""How long a recorder takes to notice that nothing is written any more."""
+"""The time after which a recorder notices that nothing is written any more."""
 
 
 class RoomAnnouncements:
@@ -39,7 +39,7 @@ class RoomAnnouncements:
         self.due_ns = told[0].t_ns
 
     def collect(self, to_ns: int) -> list[Identity | RecordingState]:
-        """Return what is told at or before ``to_ns`` and was not returned before."""
+        """Return the announcements up to ``to_ns`` that were not returned before."""
         first = self._next
         while self._next < len(self._told) and self._told[self._next].t_ns <= to_ns:
             self._next += 1

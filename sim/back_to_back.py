@@ -1,4 +1,4 @@
-"""Driver and twin back to back in memory, on virtual time.
+"""Connect a driver and a twin in memory and run both on virtual time.
 
 Bytes pass through two filters on their way, so a test can cut, drop or corrupt them.
 """
@@ -19,7 +19,7 @@ Filter = Callable[[bytes], bytes]
 
 
 def untouched(data: bytes) -> bytes:
-    """The wire as it should be."""
+    """Return the data unchanged, as an undisturbed wire does."""
     return data
 
 
@@ -50,7 +50,10 @@ class BackToBack:
         world: Callable[[int], list[Sample]] | None = None,
         period_ns: int = 10 * MS,
     ) -> BackToBack:
-        """Go on to ``until_ns``; ``world`` gives the twin new samples each ``period_ns``."""
+        """Run driver and twin up to ``until_ns``.
+
+        ``world`` gives the twin new samples each ``period_ns``.
+        """
         due = self.now_ns
         while self.error is None:
             if world is not None and self.now_ns >= due:
@@ -113,5 +116,5 @@ class BackToBack:
         return bool(due)
 
     def of(self, kind: type) -> list[Any]:
-        """The driver's reports of one kind."""
+        """Return the driver's reports of one kind."""
         return [sample for sample in self.samples if isinstance(sample, kind)]

@@ -1,4 +1,4 @@
-"""The breathing belt: the chest signal in a unit of its own, with a gain that wanders."""
+"""Simulate the breathing belt: it measures the chest in its own unit, with a drifting gain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class SimulatedBelt:
     """The twin of the belt: ``offset + gain chest + curvature chest^2 + noise``."""
 
     def __init__(self, settings: BeltSettings, around: Surroundings) -> None:
-        """Measure the whole run beforehand: the couch does not move a belt."""
+        """Compute all samples of the run beforehand: the couch does not move a belt."""
         name, self.device, patient, _, mishaps, seed = around
         self._plan = plan = sampling(
             name, mishaps, seed, patient.duration_s,

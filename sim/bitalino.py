@@ -28,10 +28,10 @@ class BitalinoTwin:
         self._version = version
         self.rate_hz = 1000
         self.channels: tuple[int, ...] = ()
-        """Those being sent; empty: idle."""
+        """The channels that are being sent; an idle device sends none."""
         self.lines = 0
         self.mute = False
-        """Switched off, or out of Bluetooth's reach: takes everything, says nothing."""
+        """Whether the device is switched off or out of Bluetooth range: it then never answers."""
         self._value = 512
         self._sequence = 0
         self._due_ns: int | None = None
@@ -40,20 +40,20 @@ class BitalinoTwin:
 
     @property
     def ready(self) -> bool:
-        """Sending frames."""
+        """Whether the device sends frames."""
         return bool(self.channels)
 
     @property
     def wake_ns(self) -> int | None:
-        """The next sample of its own clock."""
+        """The time of the next sample by the device's own clock."""
         return self._due_ns
 
     def begin(self, now_ns: int) -> None:
-        """Somebody connected; a device that was sending goes on sending."""
+        """Start with a new client; a device that was sending continues to send."""
         self._out.clear()
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """Take the belt's value, in counts."""
+        """Keep the belt's newest value, in counts."""
         if not isinstance(sample, BeltSample):
             return
         self._value = min(1023, max(0, round(sample.value_au)))
@@ -61,13 +61,13 @@ class BitalinoTwin:
             self._send(sample.ticks)
 
     def data_to_send(self) -> bytes:
-        """The frames and replies that wait."""
+        """Return the frames and replies that wait to be sent."""
         data = b"" if self.mute else bytes(self._out)
         self._out.clear()
         return data
 
     def wake(self, now_ns: int) -> list[Command]:
-        """Sample by the device's own clock, every sample that is due."""
+        """Make every sample that is due by the device's own clock."""
         while self._due_ns is not None and now_ns >= self._due_ns:
             self._send(self._sequence)
             self._sequence += 1
@@ -75,7 +75,7 @@ class BitalinoTwin:
         return []
 
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
-        """Obey each byte; a belt asks nothing of the room."""
+        """Obey each command byte; return nothing, because a belt gives the room no commands."""
         for byte in data:
             self._obey(byte, now_ns)
         return []

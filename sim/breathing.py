@@ -24,7 +24,7 @@ CYCLE_EVENTS = ("hold", "apnoea", "sigh")
 
 
 class Breath(NamedTuple):
-    """A generated breath on a regular grid."""
+    """A generated breathing motion, sampled on a regular grid."""
 
     times_s: Floats
     chest_mm: Floats
@@ -34,7 +34,7 @@ class Breath(NamedTuple):
 
 
 class Cycles(NamedTuple):
-    """Cycles laid end to end; every array has one entry a cycle, all in s or mm."""
+    """Consecutive breathing cycles; every array has one entry a cycle, all in s or mm."""
 
     start_s: Floats
     inhale_s: Floats
@@ -112,7 +112,7 @@ def breathe(
     rng: np.random.Generator,
     wander_rng: np.random.Generator,
 ) -> Breath:
-    """Generate a whole breath at 100 Hz: chest, and a target that lags it axis by axis."""
+    """Generate a breathing motion at 100 Hz: chest, and a target that lags it on each axis."""
     times = np.arange(round(duration_s * GRID_HZ) + 2) / GRID_HZ
     cycles = lay_cycles(settings, duration_s, rng)
     coughs, shifts = additions(settings.events, times)

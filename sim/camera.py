@@ -1,7 +1,7 @@
-"""The marker camera: sees every marker at its exposure, tells of it a little later.
+"""Simulate the marker camera: it sees every marker at the exposure and reports it later.
 
 A marker in the fixed frame is ``lying(orientation) (rest + displacement) + couch``; in the camera
-frame ``turned' (fixed - camera position)``. All but the couch is worked out beforehand.
+frame ``turned' (fixed - camera position)``. Everything but the couch is computed beforehand.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SimulatedCamera:
     """The twin of the marker camera."""
 
     def __init__(self, settings: CameraSettings, around: Surroundings) -> None:
-        """Expose the whole run beforehand, but for the couch."""
+        """Compute all exposures of the run beforehand, without the couch's motion."""
         name, self.device, patient, orientation, mishaps, seed = around
         self._plan = plan = sampling(
             name, mishaps, seed, patient.duration_s,

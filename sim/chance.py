@@ -23,7 +23,9 @@ SLOW_STEP_S = 0.5
 
 
 def stream(seed: int, twin: str, purpose: str) -> np.random.Generator:
-    """Return the generator of one twin's one purpose; an unknown purpose raises `ValueError`.
+    """Return the random generator for one purpose of one twin.
+
+    An unknown purpose raises `ValueError`.
 
     A twin that is not of `TWINS` is a further source; its key is a checksum of its name.
     """

@@ -1,4 +1,4 @@
-"""Twin of an imager on DICOM: exposes by its own schedule and stores both sides by C-STORE.
+"""Simulate a DICOM imager: it exposes on its own schedule and sends both images by C-STORE.
 
 Needs the extra ``dicom``. Nothing on this wire can trigger: a real imager is triggered by its own
 console, this one by the clock.
@@ -28,7 +28,7 @@ from sim.xray_panels import SIDES, Radiographs, radiographs_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storing:
-    """Where the imager stores, under which titles, and how it labels the sides.
+    """The receiver of the images, the application titles, and the labels of both sides.
 
     ``every_s`` is its schedule, ``clock_ms`` its clock less this machine's.
     """
@@ -46,7 +46,7 @@ class Storing:
 def radiograph(
     pixels: Picture, side: str, moment: str = "20261124101112.250000", **changes: object
 ) -> Any:
-    """One side of a pair as a DICOM object; ``changes`` set or (``None``) remove attributes."""
+    """Return one side of a pair as a DICOM object; ``changes`` set, or ``None`` deletes."""
     dataset: Any = importlib.import_module("pydicom.dataset")
     uid: Any = importlib.import_module("pydicom.uid")
     meta = dataset.FileMetaDataset()
@@ -77,7 +77,7 @@ def radiograph(
 
 
 def moment_text(unix_ns: int) -> str:
-    """A moment as DICOM writes it, in UTC and saying so."""
+    """Return a moment in DICOM's format, in UTC with its offset."""
     seconds, rest = divmod(unix_ns, 1_000_000_000)
     whole = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y%m%d%H%M%S")
     return f"{whole}.{rest // 1000:06d}+0000"
@@ -102,19 +102,19 @@ class StoringImager:
         self._zero_ns = time.time_ns() - clock() + round(storing.clock_ms * 1e6)
         self.text = f"stores to {storing.called} at {storing.host}:{storing.port}"
         self.stored = self.refused = 0
-        """Shots that were taken by the other side, and those that were not."""
+        """The numbers of shots that the receiver accepted and that it refused."""
         self._queue: queue.Queue[FiducialShot | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name="dicom-twin")
         self._thread.start()
         self._schedule = asyncio.get_running_loop().create_task(self._keep_exposing())
 
     def show(self, sample: Sample) -> None:
-        """The room's imager has read a shot out."""
+        """Send a shot that the room's imager has read out."""
         if isinstance(sample, FiducialShot):
             self._queue.put(sample)
 
     async def close(self) -> None:
-        """Expose no more, store what waits."""
+        """Stop exposing and store the images that wait."""
         self._schedule.cancel()
         await asyncio.gather(self._schedule, return_exceptions=True)
         self._queue.put(None)

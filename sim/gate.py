@@ -1,4 +1,4 @@
-"""The beam gate: lets the beam through while a permit lasts, and ends the lease by itself.
+"""Simulate the beam gate: the beam passes while a permit lasts, and the gate ends the lease.
 
 The permit is a line that is high from a `SendPermit` until its ``until_ns`` or a `SendHold`. The
 beam follows the line: on ``on_delay`` after it rises, off ``off_delay`` after it falls; a line that
@@ -25,7 +25,7 @@ class Line:
     """A signal that is high or low, with its whole past."""
 
     def __init__(self) -> None:
-        """Start low."""
+        """Make a line whose level is low."""
         self._times_ns = [-(1 << 62)]
         self._levels = [False]
 
@@ -61,7 +61,7 @@ class SimulatedGate:
         seed: int,
         duration_s: float,
     ) -> None:
-        """Start with the beam off and no permit."""
+        """Make a gate with the beam off and no permit."""
         self.device = device
         self._on_ns = round(settings.on_delay_ms * 1e6)
         self._off_ns = round(settings.off_delay_ms * 1e6)
@@ -70,7 +70,7 @@ class SimulatedGate:
             *((m, False) for m in trouble.of(mishaps, "gate", "stuck_off")),
         ]
         self._until_ns = -1
-        """End of the running lease; -1: the line is low."""
+        """The end of the running lease; -1 while the line is low."""
         self._beam = Line()
         self._lapsed = Line()
         self._plan = sampling(
@@ -102,7 +102,7 @@ class SimulatedGate:
         return self._beam.at(t_ns)
 
     def over(self, times_ns: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Tell, at moments in order, whether the beam would be on if nothing were stuck, and is."""
+        """Return, for ascending moments, the beam of a faultless gate and the real beam."""
         self._expire(int(times_ns[-1]))
         permitted = self._beam.over(times_ns)
         on = permitted.copy()

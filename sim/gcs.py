@@ -47,7 +47,7 @@ class GcsTwin:
         self.speed_mm_s = 10.0
         self.parameters = {codec.TRAJECTORY_SOURCE: 0.0}
         self.mute = False
-        """Take everything, answer nothing: a controller that hangs."""
+        """Whether the controller hangs: it reads every command and answers none."""
         self._velocity = [0.0] * 6
         self._error = 0
         self._shown = False
@@ -59,38 +59,38 @@ class GcsTwin:
 
     @property
     def ready(self) -> bool:
-        """Referenced and under servo: MOV is obeyed."""
+        """Whether the axes are referenced and under servo control, so that MOV is obeyed."""
         return all(self.referenced.values()) and all(self.servo.values())
 
     @property
     def wake_ns(self) -> int | None:
-        """It moves when looked at."""
+        """Return ``None``: the position is computed when it is asked for."""
         return None
 
     def begin(self, now_ns: int) -> None:
-        """Somebody connected; the couch goes on with what it does."""
+        """Start with a new client; the couch continues its motion."""
         self._commands.drop()
         self._out.clear()
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """The couch of the room is there."""
+        """Adopt the position of the room's couch."""
         if isinstance(sample, ActuatorStatus):
             self._shown = True
             self.position.update(zip(AXES[:3], sample.position_mm, strict=True))
 
     def wake(self, now_ns: int) -> list[Command]:
-        """Nothing is due."""
+        """Do nothing: no work is ever due."""
         self.advance(now_ns)
         return []
 
     def data_to_send(self) -> bytes:
-        """The answers that wait."""
+        """Return the answers that wait to be sent."""
         data = b"" if self.mute else bytes(self._out)
         self._out.clear()
         return data
 
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
-        """Obey lines and control bytes; give back targets and stops."""
+        """Obey lines and control bytes; return the targets and stops for the room."""
         self._asked = []
         self.advance(now_ns)
         for command in self._commands.feed(data):
@@ -129,7 +129,7 @@ class GcsTwin:
 
     @property
     def moving(self) -> bool:
-        """Under way to the target."""
+        """Whether the couch still moves towards its target."""
         return not all(self._on_target(axis) for axis in AXES) or max(map(abs, self._velocity)) > 1
 
     def _on_target(self, axis: str) -> bool:
@@ -200,7 +200,7 @@ class GcsTwin:
             self._error = 2
 
     def _pairs(self, words: list[str]) -> dict[str, float] | None:
-        """Axis and number pairs of a set command; ``None`` with the error noted."""
+        """Return the axis and number pairs of a set command; ``None`` with the error noted."""
         if not words or len(words) % 2:
             self._error = 24
             return None

@@ -1,4 +1,4 @@
-"""Rotations of the simulated room: where the camera looks from, and how the patient lies.
+"""Compute the rotations of the simulated room: camera direction and patient orientation.
 
 Fixed frame after IEC 61217: +X to the right of a person facing the gantry, +Y toward the gantry,
 +Z up. Patient frame: +X left, +Y superior, +Z anterior. The simulator keeps its own geometry on
@@ -28,11 +28,11 @@ DIAGONAL: dict[str, tuple[float, float, float]] = {
     # Both half turns: together a half turn about X.
     "FFP": (1.0, -1.0, -1.0),
 }
-"""Where left, superior and anterior point in the fixed frame: X, Y, Z or their opposites."""
+"""The fixed-frame directions of left, superior and anterior: X, Y, Z or their opposites."""
 
 
 def turned_xyz(rotation_deg: Triple) -> Matrix:
-    """Return Rz Ry Rx: turned about X, then Y, then Z of the unmoving frame, right-handed."""
+    """Return Rz Ry Rx: right-handed rotations about the fixed axes X, then Y, then Z."""
     a, b, c = (radians(angle) for angle in rotation_deg)
     about_x = np.array([[1, 0, 0], [0, cos(a), -sin(a)], [0, sin(a), cos(a)]])
     about_y = np.array([[cos(b), 0, sin(b)], [0, 1, 0], [-sin(b), 0, cos(b)]])
@@ -43,7 +43,8 @@ def turned_xyz(rotation_deg: Triple) -> Matrix:
 def rotated(vectors: Matrix, matrix: Matrix) -> Matrix:
     """Return ``matrix v`` for vectors of shape (..., 3).
 
-    Written out, because a matrix product may round differently with the number of threads.
+    The product is written out, because a matrix product may round differently with the number of
+    threads.
     """
     x, y, z = vectors[..., 0, None], vectors[..., 1, None], vectors[..., 2, None]
     return x * matrix[:, 0] + y * matrix[:, 1] + z * matrix[:, 2]

@@ -1,4 +1,4 @@
-"""A GigE Vision camera without glass: the twin of `hal.gige`, speaking GVCP and GVSP.
+"""Simulate a GigE Vision camera: the twin of `hal.gige`, which speaks GVCP and GVSP.
 
 `GigeTwin` is the camera as a state table (registers, memory, trigger, resend), no I/O;
 `GigeTwinServer` puts it on UDP sockets in a thread. What it sees is whatever ``scene`` draws
@@ -34,13 +34,13 @@ from hal.gige.packets import (
 
 Picture = NDArray[np.uint8] | NDArray[np.uint16]
 Scene = Callable[[int], Picture]
-"""What the camera sees at a moment (nanoseconds of its own clock)."""
+"""Returns the picture that the camera sees at a moment (nanoseconds of its own clock)."""
 
 _XML_ADDRESS = 0x1_0000
 _WIDTH, _HEIGHT, _FORMAT, _RATE = 0x100, 0x104, 0x108, 0x10C
 _ACQUISITION, _TRIGGER_MODE, _TRIGGER, _EXPOSURE = 0x110, 0x114, 0x118, 0x11C
 _KEPT = 8
-"""Pictures kept for packets asked for again."""
+"""The number of pictures kept, so that their packets can be sent again."""
 _CONTROL_LEASE = (codec.CONTROL_EXCLUSIVE, codec.CONTROL_SHARED_WRITE)
 
 
@@ -60,7 +60,7 @@ def _register(name: str, address: int) -> str:
 
 
 def description() -> bytes:
-    """The camera's GenICam file."""
+    """Return the camera's GenICam file."""
     parts = [
         '<?xml version="1.0" encoding="utf-8"?>',
         '<RegisterDescription ModelName="Twin" VendorName="tidetrack" '
@@ -150,12 +150,12 @@ class GigeTwin:
         self._block = 0
         self._sent: OrderedDict[int, list[bytes]] = OrderedDict()
         self.stream: list[bytes] = []
-        """Datagrams waiting for the stream's destination."""
+        """The datagrams that wait to be sent to the stream's destination."""
         self.triggers = 0
 
     @property
     def destination(self) -> tuple[str, int]:
-        """Where pictures go."""
+        """The address to which pictures are sent."""
         address = struct.pack(">I", self.registers[codec.STREAM_DESTINATION])
         return ".".join(str(b) for b in address), self.registers[codec.STREAM_PORT]
 
@@ -218,7 +218,7 @@ class GigeTwin:
             self._next_ns = now_ns
         if address == _TRIGGER and value and self.registers[_TRIGGER_MODE] and self.running:
             self.triggers += 1
-            self.take_picture(now_ns)
+            self.expose(now_ns)
         return 0, struct.pack(">HH", 0, 1)
 
     def _memory(self, address: int, count: int) -> bytes | None:
@@ -228,19 +228,19 @@ class GigeTwin:
         return None
 
     def wake(self, now_ns: int) -> None:
-        """It is `wake_ns` or later: take a picture, or notice that nobody is there any more."""
+        """Expose a picture that is due, and end the control of a client that has gone silent."""
         lease = self._heard_ns + self.registers[codec.HEARTBEAT_MS] * 1_000_000
         if self.registers[codec.CONTROL] and now_ns >= lease:
             self.registers[codec.CONTROL] = 0
             self.registers[codec.STREAM_PORT] = 0
             self.registers[_ACQUISITION] = 0
         if self.running and not self.registers[_TRIGGER_MODE] and now_ns >= self._next_ns:
-            self.take_picture(now_ns)
+            self.expose(now_ns)
             period_ns = self.registers[_RATE] * 1000
             self._next_ns = max(self._next_ns + period_ns, now_ns - period_ns)
 
-    def take_picture(self, now_ns: int) -> None:
-        """Expose now and put the packets out."""
+    def expose(self, now_ns: int) -> None:
+        """Expose a picture now and queue its packets."""
         pixels = self.scene(now_ns)
         pixel_format = MONO8 if pixels.dtype == np.uint8 else MONO16
         self._block = self._block % 65_535 + 1
@@ -301,7 +301,7 @@ class GigeTwinServer:
         return int(self._control.getsockname()[1])
 
     def ring(self) -> None:
-        """Have the thread look at its twin now, from any thread."""
+        """Wake the server's thread, so that it calls its twin now; from any thread."""
         with contextlib.suppress(OSError):
             self._bell.send(b"!")
 
@@ -314,7 +314,7 @@ class GigeTwinServer:
             each.close()
 
     def __enter__(self) -> GigeTwinServer:
-        """Serve for the length of a ``with``."""
+        """Return this server, which `__exit__` stops."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -343,7 +343,7 @@ class GigeTwinServer:
 
 
 class FedCamera(GigeTwin):
-    """A camera whose pictures come from outside: its trigger is only passed on."""
+    """A camera that sends pictures it is given; it only passes its trigger on."""
 
     def __init__(
         self,
@@ -359,7 +359,7 @@ class FedCamera(GigeTwin):
     def _developed_picture(self, now_ns: int) -> Picture:
         return self._newest
 
-    def take_picture(self, now_ns: int) -> None:
+    def expose(self, now_ns: int) -> None:
         """Pass the trigger on."""
         self._triggered(now_ns)
 
@@ -372,7 +372,7 @@ class FedCamera(GigeTwin):
 
     @property
     def wake_ns(self) -> int | None:
-        """At once where a picture waits."""
+        """0 while a picture waits, otherwise the time that `GigeTwin` gives."""
         return 0 if self._developed else super().wake_ns
 
     def wake(self, now_ns: int) -> None:
@@ -382,5 +382,5 @@ class FedCamera(GigeTwin):
             if number is not None:
                 self._block = (number - 1) % 65_535
             self._newest = pixels
-            super().take_picture(ticks)
+            super().expose(ticks)
         super().wake(now_ns)

@@ -42,7 +42,7 @@ class SimulatedImager:
         mishaps: Sequence[Mishap],
         seed: int,
     ) -> None:
-        """Wait for the first request."""
+        """Make an imager that waits for its first request."""
         self.settings = settings
         self.device = device
         self._patient = patient

@@ -1,4 +1,4 @@
-"""Twin of a belt on LSL: an outlet. liblsl does the networking, so this twin has no bytes.
+"""Simulate a belt on LSL by an outlet. liblsl does the networking: this twin handles no bytes.
 
 with LslTwin("twin belt", rate_hz=50.0) as belt:
 belt.show(BeltSample(…), now_ns)
@@ -49,7 +49,7 @@ class LslTwin:
         return self._outlet is not None and bool(self._outlet.have_consumers())
 
     def __enter__(self) -> LslTwin:
-        """Offer the stream."""
+        """Offer the stream on the network."""
         pylsl: Any = importlib.import_module("pylsl")
         info = pylsl.StreamInfo(
             self._name,

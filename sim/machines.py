@@ -1,4 +1,4 @@
-"""What each kind of treatment machine moves in the simulated room.
+"""List, for each kind of treatment machine, what it moves in the simulated room.
 
 The simulator keeps its own geometry on purpose: it must not share a sign error with the controller
 it tests. A test holds the names of this table against those of the controller's.

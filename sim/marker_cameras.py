@@ -1,4 +1,4 @@
-"""The stereo marker camera on the wire: what the room's camera saw, drawn and sent as pictures.
+"""Draw what the room's marker camera saw, and send it as pictures over a real wire.
 
 Two outlets for the same pictures: GigE Vision cameras, and a web server of motion JPEG as network
 cameras have it. The loop owns the room; a thread draws, so that no picture delays another twin.
@@ -33,24 +33,24 @@ from sim.twin import Alone, ServedTwin, TwinContext, TwinRequest, TwinRow, marke
 
 SIDES = ("left", "right")
 _WAITING = 8
-"""Frames that may wait to be drawn; more are lost, as in a camera that cannot keep up."""
+"""The number of frames that may wait to be drawn; further frames are lost."""
 _JPEG_QUALITY = 95
 
 
 class PictureOutlet(Protocol):
-    """Where the pictures go."""
+    """An outlet to which the pictures are sent."""
 
     @property
     def text(self) -> str:
-        """Where it is, for people."""
+        """The address, in words for a person."""
         ...
 
     def send(self, side: int, pixels: Picture, frame: MarkerFrame) -> None:
-        """One side's picture of a frame."""
+        """Send one side's picture of a frame."""
         ...
 
     def close(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         ...
 
 
@@ -68,16 +68,16 @@ class MarkerCameras:
 
     @property
     def text(self) -> str:
-        """Where the pictures are."""
+        """The address of the pictures, in words for a person."""
         return self._outlet.text
 
     def show(self, sample: Sample) -> None:
-        """The room's camera exposed."""
+        """Queue a frame that the room's camera exposed."""
         if isinstance(sample, MarkerFrame) and self._queue.qsize() < _WAITING:
             self._queue.put(sample)
 
     def close(self) -> None:
-        """Draw what waits and end."""
+        """Draw the frames that wait, then stop."""
         self._queue.put(None)
         self._thread.join()
         self._outlet.close()
@@ -107,12 +107,12 @@ class GigeOutlet:
         )
 
     def send(self, side: int, pixels: Picture, frame: MarkerFrame) -> None:
-        """Have the camera send it."""
+        """Give the picture to the camera of its side, which sends it."""
         self._twins[side].develop(pixels, frame.t_ns, frame.ticks)
         self._servers[side].ring()
 
     def close(self) -> None:
-        """Leave the wires."""
+        """Stop the cameras and close their sockets."""
         for server in self._servers:
             server.stop()
 
@@ -134,7 +134,7 @@ class VideoOutlet:
         self.text = f"http://{host}:{port}/left.mjpg and /right.mjpg"
 
     def send(self, side: int, pixels: Picture, frame: MarkerFrame) -> None:
-        """Give whoever watches the side its newest picture."""
+        """Give the newest picture of a side to every client that reads it."""
         good, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         if not good:
             raise ValueError(f"picture of {pixels.shape}: no JPEG can be made of it")
@@ -144,7 +144,7 @@ class VideoOutlet:
             self._news.notify_all()
 
     def close(self) -> None:
-        """End every watcher's stream, then the server."""
+        """End the stream of every client, then the server."""
         with self._news:
             self._ended = True
             self._news.notify_all()
@@ -153,7 +153,7 @@ class VideoOutlet:
         self._thread.join()
 
     def after(self, name: str, number: int) -> tuple[int, bytes]:
-        """Wait for a picture newer than ``number``; no bytes once it is over."""
+        """Wait for a picture newer than ``number``; return no bytes after the end."""
         with self._news:
             self._news.wait_for(lambda: self._ended or self._newest[name][0] > number)
             return (number, b"") if self._ended else self._newest[name]
@@ -161,10 +161,10 @@ class VideoOutlet:
 
 def _page_of(outlet: VideoOutlet) -> type[BaseHTTPRequestHandler]:
     class Page(BaseHTTPRequestHandler):
-        """One watcher of one side."""
+        """The stream of one side to one client."""
 
         def do_GET(self) -> None:
-            """Send pictures for as long as somebody watches."""
+            """Send pictures until the client disconnects."""
             name = self.path.strip("/").removesuffix(".mjpg")
             if name not in SIDES:
                 self.send_error(404, "left.mjpg or right.mjpg")
@@ -179,7 +179,7 @@ def _page_of(outlet: VideoOutlet) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(head.encode() + b"\r\n\r\n" + jpeg + b"\r\n")
                     number, jpeg = outlet.after(name, number)
             except OSError:
-                return  # the watcher has gone
+                return  # the client has disconnected
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """Write nothing about a request to the terminal."""
@@ -193,7 +193,7 @@ def _page_of(outlet: VideoOutlet) -> type[BaseHTTPRequestHandler]:
 DISC_MM = 12.0
 """Diameter of the discs on the patient's chest."""
 OVERHEAD = RoomCamera(rate_hz=30.0, position_mm=(0.0, 0.0, 1600.0))
-"""Where a stereo camera sees the chest: above it, looking down."""
+"""The position of a stereo camera: above the chest, looking down."""
 VIDEO_PATHS = ("/left.mjpg", "/right.mjpg")
 
 
@@ -201,7 +201,7 @@ VIDEO_PATHS = ("/left.mjpg", "/right.mjpg")
 async def _drawn(
     settings: StereoMarkersWire, context: TwinContext, outlet: PictureOutlet
 ) -> AsyncGenerator[ServedTwin, None]:
-    """Both cameras, drawn as the geometry says; discs only."""
+    """Serve the discs as both cameras of the geometry see them, until the context ends."""
     cameras = MarkerCameras(settings.geometry, DISC_MM, context.seed, outlet)
     try:
         yield ServedTwin(cameras.text, cameras.show)

@@ -1,4 +1,4 @@
-"""What can go wrong in the room: one table, and what each row does to the twin it is about.
+"""Define what can go wrong in the room: a table of mishaps, and the effect of each on its twin.
 
 A mishap is active from ``at_s`` for ``duration_s``. Mishaps compose: twins apply all of them.
 """
@@ -73,7 +73,7 @@ EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
     "no_disk": (("recorder",), "nothing can be written, and that is told"),
     "wrong_patient": (("plan",), "another patient is announced, and the right one afterwards"),
 }
-"""Kind: which twins it can befall, and what it does."""
+"""For each kind of mishap: the twins that can have it, and its effect."""
 
 SEEN_BY_SHOTS: frozenset[tuple[MishapKind, Twin]] = frozenset(
     {
@@ -88,9 +88,9 @@ SEEN_BY_SHOTS: frozenset[tuple[MishapKind, Twin]] = frozenset(
 could do. The beam may miss until the next shot."""
 
 DEEPER: tuple[MishapKind, ...] = ("apnoea", "sigh")
-"""Those that change how far breath goes from end of exhale."""
+"""The mishaps that change the depth of breathing."""
 EDGE_S = 1.0
-"""How long a breath takes to become deeper, or to die away."""
+"""The time in which breathing becomes deeper or shallower."""
 MIGRATION_DIRECTION = np.array([0.6, 0.0, 0.8])
 
 
@@ -116,22 +116,22 @@ def check(
 
 
 def of(mishaps: Iterable[Mishap], on: str, kind: MishapKind) -> list[Mishap]:
-    """Return the mishaps of one kind that befall one twin."""
+    """Return the mishaps of one kind that one twin has."""
     return [mishap for mishap in mishaps if mishap.on == on and mishap.kind == kind]
 
 
 def active(mishap: Mishap, times_s: Floats) -> Mask:
-    """Tell which times fall into the mishap."""
+    """Return which of the times lie within the mishap, (N,)."""
     return (times_s >= mishap.at_s) & (times_s < mishap.at_s + mishap.duration_s)
 
 
 def is_active(mishap: Mishap, t_ns: int) -> bool:
-    """Tell whether one moment falls into the mishap."""
+    """Return whether a moment lies within the mishap."""
     return mishap.at_s <= t_ns / 1e9 < mishap.at_s + mishap.duration_s
 
 
 def during(mishaps: Sequence[Mishap], on: str, kind: MishapKind, times_s: Floats) -> Mask:
-    """Tell which times fall into any mishap of this kind on this twin."""
+    """Return which of the times lie within any mishap of this kind on this twin, (N,)."""
     found = np.zeros(len(times_s), dtype=np.bool_)
     for mishap in of(mishaps, on, kind):
         found |= active(mishap, times_s)

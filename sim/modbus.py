@@ -1,4 +1,4 @@
-"""The gate's twin: a remote I/O coupler on Modbus TCP with a WAGO-style watchdog.
+"""Simulate the gate's coupler: remote I/O on Modbus TCP with a WAGO-style watchdog.
 
 The coil written on gives a `SendPermit` until the watchdog would bite, the coil written off or
 the bite itself a `SendHold`: the room's gate model turns these into beam. The beam it is shown
@@ -34,13 +34,13 @@ class ModbusTwin:
         self.registers: dict[int, int] = {_TIME: 100, _MASK: 0xFFFF, 0x1002: 0, _TRIGGER: 0}
         self.registers |= {_STATUS: 0, _RESTART: 0, _STOP: 0}
         self.stuck: bool | None = None
-        """What coil 0 does whatever is written: a welded relay (``True``) or a broken one."""
+        """The fixed state of coil 0: welded (``True``) or broken (``False``); ``None``: none."""
         self.tripped = False
-        """The latch: while it is set the loop is open."""
+        """Whether the latch is set; the loop is then open."""
         self.mute = False
-        """Swallow every request: a coupler that hangs."""
+        """Whether the coupler hangs: it reads every request and answers none."""
         self.no_bite = False
-        """A watchdog that takes its settings and never acts."""
+        """Whether the watchdog is broken: it accepts its settings and never acts."""
         self.bites = 0
         self._fed_ns: int | None = None
         self._telegrams = codec.Telegrams()
@@ -48,7 +48,7 @@ class ModbusTwin:
 
     @property
     def ready(self) -> bool:
-        """A coupler answers from the start."""
+        """Return True: a coupler answers from the start."""
         return True
 
     @property
@@ -58,7 +58,7 @@ class ModbusTwin:
 
     @property
     def wake_ns(self) -> int | None:
-        """When the watchdog bites."""
+        """The time at which the watchdog acts."""
         if self._fed_ns is None or self.no_bite:
             return None
         return self._fed_ns + self._time_ns
@@ -68,23 +68,23 @@ class ModbusTwin:
         return self.registers[_TIME] * self._unit_ms * MS
 
     def begin(self, now_ns: int) -> None:
-        """Somebody connected: outputs and watchdog stay as they are."""
+        """Start with a new client; outputs and watchdog stay as they are."""
         self._telegrams.drop()
         self._out.clear()
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """The beam as the linac reports it, on input 0."""
+        """Show the beam, as the linac reports it, on input 0."""
         if isinstance(sample, BeamStatus):
             self.inputs[0] = sample.on
 
     def data_to_send(self) -> bytes:
-        """The answers that wait."""
+        """Return the answers that wait to be sent."""
         data = bytes(self._out)
         self._out.clear()
         return data
 
     def wake(self, now_ns: int) -> list[Command]:
-        """Bite where the watchdog was not fed."""
+        """Switch the outputs off when the watchdog was not triggered in time."""
         wake_ns = self.wake_ns
         if wake_ns is None or now_ns < wake_ns:
             return []
@@ -95,7 +95,7 @@ class ModbusTwin:
         return [SendHold(now_ns, self._device, ("watchdog",))]
 
     def join(self) -> ModbusGuest:
-        """One more client's conversation with the same coupler."""
+        """Return a twin that talks to one more client of the same coupler."""
         return ModbusGuest(self)
 
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
@@ -107,7 +107,7 @@ class ModbusTwin:
     def answer(
         self, telegrams: codec.Telegrams, data: bytes, now_ns: int
     ) -> tuple[bytes, list[Command]]:
-        """Answers to a client's bytes, cut by its own ``telegrams``, and what they bring about."""
+        """Return the answers to a client's bytes and the resulting commands for the room."""
         commands = self.wake(now_ns)
         out = b""
         try:
@@ -209,13 +209,13 @@ class ModbusGuest:
         self._out = bytearray()
 
     def begin(self, now_ns: int) -> None:
-        """Connected: the coupler stays as it is."""
+        """Do nothing: the coupler stays as it is."""
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """The host is shown what there is to see."""
+        """Do nothing: the beam is shown to the coupler itself."""
 
     def wake(self, now_ns: int) -> list[Command]:
-        """Nothing to wake for."""
+        """Do nothing: the coupler's own `wake` runs its watchdog."""
         return []
 
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
@@ -225,7 +225,7 @@ class ModbusGuest:
         return commands
 
     def data_to_send(self) -> bytes:
-        """The answers that wait."""
+        """Return the answers that wait to be sent."""
         data = bytes(self._out)
         self._out.clear()
         return data

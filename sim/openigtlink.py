@@ -69,18 +69,18 @@ class IgtlTwin:
 
     @property
     def wake_ns(self) -> int | None:
-        """It speaks when it is shown something, or asked."""
+        """Return ``None``: it sends only when it is shown a sample or asked."""
         return None
 
     def begin(self, now_ns: int) -> None:
-        """Somebody connected."""
+        """Start with a new client."""
         self._reader.reset()
         self._out.clear()
         self._asked = None
         self._sent_ns = None
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """What tracker or belt measured; sent when it is due."""
+        """Send a sample of the tracker or the belt when one is due."""
         if isinstance(sample, BeltSample):
             self._say(self._sensor, sample.ticks, Sensor((sample.value_au,)))
         if not isinstance(sample, MarkerFrame):
@@ -102,12 +102,12 @@ class IgtlTwin:
             self._say(name, sample.ticks, content)
 
     def complain(self, status: Status, ticks: int) -> None:
-        """Send a STATUS."""
+        """Send a STATUS message that reports a fault."""
         self._say(self._name, ticks, status)
 
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
-        """Take requests; none asks anything of the room."""
-        for item in self._reader.take(data):
+        """Answer requests; return nothing, because none of them is for the room."""
+        for item in self._reader.feed(data):
             self.heard.append(item)
             if isinstance(item, IgtlGarbled):
                 continue
@@ -120,17 +120,17 @@ class IgtlTwin:
         return []
 
     def wake(self, now_ns: int) -> list[Command]:
-        """Nothing is due, ever."""
+        """Do nothing: no work is ever due."""
         return []
 
     def data_to_send(self) -> bytes:
-        """All that waits."""
+        """Return the bytes that wait to be sent."""
         data = bytes(self._out)
         self._out.clear()
         return data
 
     def _due(self, now_ns: int) -> bool:
-        """Whether the resolution asked for has passed; half a millisecond early counts."""
+        """Return whether the resolution asked for has passed; half a millisecond early counts."""
         if self._asked is None or self._sent_ns is None:
             return True
         return now_ns - self._sent_ns >= self._asked.resolution_ms * 1_000_000 - 500_000

@@ -1,4 +1,4 @@
-"""The patient: chest, markers and target as functions of time, from a recording or a generator.
+"""Simulate the patient: chest, markers and target over time, from a recording or generated.
 
 Everything is in the patient frame (+X left, +Y superior, +Z anterior), in millimetres; the target
 relative to its mean over the first ``reference_s`` seconds, which is where the isocentre is put.
@@ -32,13 +32,13 @@ Curve = Callable[[Floats], Floats]
 HYSTERESIS_S = 0.5
 REFERENCE_STEP_S = 0.02
 EXHALED_OVER_S = 20.0
-"""Of the last breaths before one becomes deeper or dies away, in which end of exhale is sought."""
+"""The time before a change of depth in which the end of exhale is looked for."""
 EXHALED_SHARE = 0.1
-"""Of that time, the share that is nearest to it."""
+"""The share of that time that counts as end of exhale."""
 
 
 class Parts(NamedTuple):
-    """What a patient is made of, before references are taken."""
+    """The signals of a patient, before they are related to the reference point."""
 
     chest: Curve
     """Shape (N, 1)."""
@@ -50,13 +50,13 @@ class Parts(NamedTuple):
     unscored: tuple[tuple[float, float], ...]
     duration_s: float
     target_lag_s: Triple = (0.0, 0.0, 0.0)
-    """How far the target is behind the chest, per axis; 0 where it was recorded."""
+    """The lag of the target behind the chest, per axis; 0 where it was recorded."""
     chest_lag_s: float = 0.0
-    """How far the chest is behind a target it was derived from."""
+    """The lag of the chest behind the target it was derived from."""
 
 
 class Exhaled(NamedTuple):
-    """Where end of exhale is when breath becomes deeper or dies away, from the parts' own zero."""
+    """The position at end of exhale when the depth changes, from the zero of each signal."""
 
     chest_mm: float
     target_mm: Floats
@@ -69,7 +69,7 @@ class SimulatedPatient:
     """A breathing patient; every method is a pure function of time."""
 
     def __init__(self, room: RoomScenario, parts: Parts) -> None:
-        """Put the parts together; use `generated` or `recorded`."""
+        """Make a patient from its signals; call `generated` or `recorded` instead."""
         self.duration_s = parts.duration_s
         self._parts = parts
         self._settings = room.patient
@@ -78,7 +78,7 @@ class SimulatedPatient:
         self._target_zero = parts.target(first).mean(axis=0)
         self._chest_zero = float(parts.chest(first).mean())
         self.reference_mm: Triple = as_triple(self._target_zero)
-        """The target's mean over the first ``reference_s``, in the recording's own zero."""
+        """The mean of the target over the first ``reference_s``, from the recording's zero."""
         deeper = (mishap for mishap in self._mishaps if mishap.kind in mishaps.DEEPER)
         self._deeper = [(mishap, self._exhaled(mishap.at_s)) for mishap in deeper]
         derived_rest = tuple(marker.rest_mm for marker in room.patient.markers)
@@ -170,7 +170,7 @@ class SimulatedPatient:
         return np.stack([self._marker(m, times_s) for m in self._settings.markers], axis=1)
 
     def scored(self, times_s: Floats) -> NDArray[np.bool_]:
-        """Tell where the truth is known: False in marked and in long unsampled spans, (N,)."""
+        """Return where the truth is known, (N,): False in marked and in long unsampled spans."""
         held = mishaps.patient_time(self._mishaps, times_s)
         known = np.ones(len(held), dtype=np.bool_)
         for start, end in self._parts.unscored:
@@ -178,7 +178,7 @@ class SimulatedPatient:
         return known
 
     def _exhaled(self, at_s: float) -> Exhaled:
-        """Say where end of exhale was over the breaths before ``at_s``, or over the first ones."""
+        """Return the end of exhale in the breaths before ``at_s``, or in the first ones."""
         parts = self._parts
         own_s = float(mishaps.patient_time(self._mishaps, np.array([at_s]))[0])
         first_s = max(0.0, own_s - EXHALED_OVER_S)
@@ -291,7 +291,7 @@ def recorded_markers(
 
 
 def less(source: Curve, zero: Floats) -> Curve:
-    """Return the curve with its zero moved."""
+    """Return the curve minus a constant."""
     return lambda times: source(times) - zero
 
 

@@ -1,4 +1,4 @@
-"""The Polaris twin: the tracker's end of the wire, for the driver or a third-party client.
+"""Simulate the Polaris tracker at its end of the wire, for the driver or another client.
 
 It shows the marker frame it was last given; the frame number on the wire is that frame's
 ``ticks``, so a room that stops giving frames is a tracker whose counter is frozen.
@@ -24,7 +24,7 @@ _IDENTITY = (
 
 
 class _Port:
-    """One port handle: the tool definition it was given and how far it was taken."""
+    """One port handle: its tool definition and its state."""
 
     def __init__(self) -> None:
         self.rom = bytearray(codec.ROM_BYTES)
@@ -34,7 +34,7 @@ class _Port:
 
     @property
     def status(self) -> int:
-        """Port status bits as PHSR and TX give them."""
+        """The port status bits as PHSR and TX report them."""
         return (
             codec.PORT_IN
             | (codec.PORT_INITIALISED if self.initialised else 0)
@@ -75,41 +75,41 @@ class PolarisTwin:
 
     @property
     def ready(self) -> bool:
-        """Tracking."""
+        """Whether the tracker is tracking."""
         return self.mode == "tracking"
 
     @property
     def wake_ns(self) -> int | None:
-        """The tracker speaks only when asked."""
+        """Return ``None``: the tracker sends only when asked."""
         return None
 
     def begin(self, now_ns: int) -> None:
-        """Somebody connected; a tracker keeps its state."""
+        """Start with a new client; the tracker keeps its state."""
         self._held.clear()
         self._out.clear()
 
     def line_break(self) -> None:
-        """A serial break: hardware reset."""
+        """Reset the tracker, as a serial break does."""
         self._reset()
         self._out += codec.text_reply("RESET")
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """Take the newest marker frame."""
+        """Keep the newest marker frame."""
         if isinstance(sample, MarkerFrame):
             self._frame = sample
 
     def wake(self, now_ns: int) -> list[Command]:
-        """Nothing is due, ever."""
+        """Do nothing: no work is ever due."""
         return []
 
     def data_to_send(self) -> bytes:
-        """The replies that wait."""
+        """Return the replies that wait to be sent."""
         data = bytes(self._out)
         self._out.clear()
         return data
 
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
-        """Answer each whole command; a tracker asks nothing of the room."""
+        """Answer each whole command; return nothing: a tracker gives the room no commands."""
         self._held += data
         while (end := self._held.find(b"\r")) >= 0:
             line = bytes(self._held[:end]).lstrip(b"\n")
@@ -193,7 +193,7 @@ class PolarisTwin:
         return codec.text_reply(f"{free:02X}")
 
     def _port(self, parameters: str, length: int) -> _Port | bytes:
-        """The port a command names, or the refusal it deserves."""
+        """Return the port that a command names, or the refusal when there is none."""
         try:
             handle = int(parameters[:2], 16)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Stereo radiographs of a patient with gold seeds, as the panels would read them out.
+"""Draw stereo radiographs of a patient with gold seeds, as the panels read them out.
 
 Rays from the focal spot are followed through cylinders of gold (chord length times
 attenuation), laid over an anatomy of smooth tissue, ribs and a spine, with scatter, blur,
@@ -26,7 +26,7 @@ _SUPERSAMPLING = 5
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What one radiograph looks like; lengths in millimetres in the patient.
+    """The properties of one radiograph; lengths are millimetres in the patient.
 
     ``quanta`` is how many are counted in a pixel behind no patient, ``scatter`` the share of
     counts behind the patient that never came straight, ``blur_px`` focal spot and panel.
@@ -53,7 +53,7 @@ class Seed:
 
 
 def anatomy(shape: tuple[int, int], exposure: Exposure, rng: np.random.Generator) -> Field:
-    """The attenuation of a body without seeds, ``shape`` rows by columns."""
+    """Return the attenuation of a body without seeds, ``shape`` rows by columns."""
     rows, columns = shape
     field: Field = np.full(shape, exposure.tissue, dtype=np.float32)
     for cells, weight in ((4, 1.0), (9, 0.5), (24, 0.22), (60, 0.07)):
@@ -79,7 +79,7 @@ def anatomy(shape: tuple[int, int], exposure: Exposure, rng: np.random.Generator
 
 
 def _chords(source: Array, rays: Array, seed: Seed) -> Array:
-    """How far each ray (n x 3, unit) from ``source`` runs inside the seed; shape n."""
+    """Return how far each ray (n x 3, unit) from ``source`` runs inside the seed; shape n."""
     to_centre = source - seed.centre_mm
     radius = seed.diameter_mm / 2.0
     if seed.length_mm <= 0.0:
@@ -104,7 +104,7 @@ def _chords(source: Array, rays: Array, seed: Seed) -> Array:
 
 
 def add_seed(transmission: Field, view: View, seed: Seed) -> None:
-    """Multiply ``transmission`` by what the seed lets through, averaged inside each pixel."""
+    """Multiply ``transmission`` by that of the seed, averaged over each pixel."""
     middle = view.project(seed.centre_mm[None, :])[0]
     size = max(seed.diameter_mm, seed.length_mm) / float(view.pixel_mm(seed.centre_mm[None])[0])
     reach = int(size / 2.0 + 4)
@@ -129,7 +129,7 @@ def expose(
     rng: np.random.Generator,
     body: Field | None = None,
 ) -> Image:
-    """Take one radiograph: counts of 16 bits, bright where much came through.
+    """Return one radiograph: 16-bit counts, bright where much radiation passes.
 
     ``body`` is an attenuation from `anatomy`; ``None`` draws a new one.
     """
@@ -153,7 +153,7 @@ def expose_pair(
     exposure: Exposure,
     rng: np.random.Generator,
 ) -> tuple[Image, Image]:
-    """Both radiographs of one shot; a seed hidden in one view is left out of its list."""
+    """Return both radiographs of one shot; a seed hidden in one view is left out of its list."""
     return (
         expose(views[0], seeds[0], exposure, rng),
         expose(views[1], seeds[1], exposure, rng),

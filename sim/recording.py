@@ -32,16 +32,16 @@ VXP_NEEDS = ("amplitude", "timestamp", "validflag")
 
 
 class RecordingError(ValueError):
-    """A trace that cannot be used: file, line, value and what to do, in one line."""
+    """A trace cannot be used; one line names file, line, value and what to do."""
 
     def __init__(self, path: Path, line: int | None, what: str) -> None:
-        """Compose the one line; ``line`` counts from 1, None speaks of the whole file."""
+        """Make the one-line message; ``line`` counts from 1, None stands for the whole file."""
         where = f"{path}" if line is None else f"{path}, line {line}"
         super().__init__(f"{where}: {what}")
 
 
 class Recording(NamedTuple):
-    """A trace as recorded: native sample times, missing samples kept missing."""
+    """A trace as recorded, with its own sample times; missing samples stay missing."""
 
     name: str
     times_s: Floats
@@ -52,11 +52,11 @@ class Recording(NamedTuple):
     gaps: tuple[tuple[float, float], ...]
     """Spans (start_s, end_s) not to be scored."""
     kind: str
-    """``both``, ``internal`` or ``external``: what the channels tell about."""
+    """What the channels measure: ``both``, ``internal`` or ``external``."""
 
 
 class MotionChannels(NamedTuple):
-    """Which columns of a recording move what."""
+    """The columns of a recording that move target and chest."""
 
     internal: tuple[int | None, int | None, int | None]
     """Columns of the target's LR, SI and AP; None: not recorded."""
@@ -69,12 +69,12 @@ class MotionChannels(NamedTuple):
 
     @property
     def has_internal(self) -> bool:
-        """Tell whether any axis of the target was recorded."""
+        """Return whether any axis of the target was recorded."""
         return any(column is not None for column in self.internal)
 
     @property
     def has_external(self) -> bool:
-        """Tell whether anything on the chest was recorded."""
+        """Return whether anything on the chest was recorded."""
         return bool(self.markers) or self.scalar is not None
 
 
@@ -112,7 +112,7 @@ def load_recording(path: str | Path) -> Recording:
 
 
 def motion_channels(channels: tuple[str, ...]) -> MotionChannels:
-    """Pick what moves from channel names; several lone chest signals: the first one counts."""
+    """Find target and chest by the channel names; use the first of several lone chest signals."""
     column = {channel.lower(): index for index, channel in enumerate(channels)}
     lr, si, ap = (column.get(f"int_{axis}_mm") for axis in ("lr", "si", "ap"))
     markers: list[tuple[int, int, int]] = []
@@ -290,7 +290,7 @@ def only_recording_in(folder: Path) -> Path:
 
 
 def checked(path: Path, name: str, table: Table) -> Recording:
-    """Check a table as a trace: long enough, ascending in time, something in it that moves."""
+    """Check that a table is long enough, ascends in time and contains motion; return the trace."""
     if not table.times_s:
         raise RecordingError(path, None, "a header but no samples; name a recorded trace")
     for index in range(1, len(table.times_s)):

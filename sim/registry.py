@@ -1,4 +1,4 @@
-"""Every twin there is: one row each, and every driver of `hal.registry` has one."""
+"""List every twin, one row each; every driver of `hal.registry` has one."""
 
 from __future__ import annotations
 

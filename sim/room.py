@@ -1,4 +1,4 @@
-"""The whole treatment room on one timeline: messages out, commands in, and the truth about both.
+"""Simulate the whole treatment room on one timeline: messages, commands and the truth.
 
     room = Room(settings, patient, seed)
     while (due_ns := room.next_due_ns()) < end_ns:
@@ -62,7 +62,7 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoomTruth(msgspec.Struct, frozen=True, gc=False, tag="Truth"):
-    """What really was, every 10 ms; only the simulator knows. Millimetres."""
+    """The true positions every 10 ms, in millimetres; only the simulator knows them."""
 
     t_ns: int
     target_mm: Triple
@@ -81,15 +81,15 @@ class RoomTruth(msgspec.Struct, frozen=True, gc=False, tag="Truth"):
 
 
 class Traces(NamedTuple):
-    """What a whole run came to, every 10 ms; one entry a moment."""
+    """The result of a whole run, every 10 ms; one entry for each moment."""
 
     t_ns: NDArray[np.int64]
     error_mm: NDArray[np.float64]
     """Distance of the target from the beam, 3-D."""
     permitted: NDArray[np.bool_]
-    """The beam as the controller has it: what a gate that obeys lets through."""
+    """Whether the beam is on behind a faultless gate."""
     on: NDArray[np.bool_]
-    """The beam as it is."""
+    """Whether the beam is on."""
     scored: NDArray[np.bool_]
 
 
@@ -106,7 +106,7 @@ class SimulatedRoom:
         orientation: Orientation = "HFS",
         source_twins: SourceTwins = SOURCE_TWINS,
     ) -> None:
-        """Furnish the room; raises `ValueError` for a mishap or a machine that cannot be."""
+        """Make the room's twins; raises `ValueError` for an impossible mishap or machine."""
         further = befallen_as(settings, source_twins)
         mishaps.check(settings, len(patient.marker_rest_mm), further)
         names = Devices() if devices is None else devices
@@ -209,7 +209,7 @@ class SimulatedRoom:
         return records
 
     def traces(self, to_ns: int) -> Traces:
-        """Return what came of the run until ``to_ns``, every command until then given."""
+        """Return the result up to ``to_ns``; all commands up to then must have been given."""
         last = min(to_ns // TRUTH_STEP_NS + 1, len(self._target))
         t_ns = np.arange(last, dtype=np.int64) * TRUTH_STEP_NS
         moved = self._moved(0, last)
@@ -229,7 +229,7 @@ class SimulatedRoom:
         return self.actuator.positions[first * ratio : (last - 1) * ratio + 1 : ratio]
 
     def _plan_truth(self, patient: SimulatedPatient, orientation: Orientation) -> None:
-        """Work out what the controller cannot change, on the 10 ms grid."""
+        """Compute what the controller cannot change, on the 10 ms grid."""
         steps = self.duration_ns // TRUTH_STEP_NS + 1
         times = np.arange(steps, dtype=np.float64) * (TRUTH_STEP_NS / 1e9)
         self._target = patient.internal(times)

@@ -1,4 +1,4 @@
-"""Twin of a KUKA controller with RSI: the UDP client that owns the clock.
+"""Simulate a KUKA controller with RSI: the UDP client that sets the cycle.
 
 Each cycle it closes the one before (answered, or late), lets the robot follow, and sends the
 next telegram. Like the controller it takes a reply only with the IPOC it sent last and the
@@ -32,7 +32,7 @@ _AXES = ("X", "Y", "Z")
 
 
 class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How this controller is set up.
+    """The settings of this controller.
 
     ``lower_mm`` and ``upper_mm`` are POSCORR's clamps; ``monitor_mm`` is POSCORRMON's MaxTrans,
     beyond which the robot stops. With ``restart_ns`` an operator starts RSI again that long after
@@ -51,7 +51,7 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
 
 class RobotTwin:
-    """The controller's end of the wire; `sim.serve` or a test moves it on. Datagrams."""
+    """The controller at its end of the wire (datagrams); `sim.serve` or a test calls it."""
 
     def __init__(
         self,
@@ -97,11 +97,11 @@ class RobotTwin:
 
     @property
     def wake_ns(self) -> int | None:
-        """The next cycle, or the moment somebody starts RSI again."""
+        """The time of the next cycle, or of the restart of RSI."""
         return self._due_ns if self._due_ns is not None else self._restart_due_ns
 
     def begin(self, now_ns: int) -> None:
-        """RSI_ON(#ABSOLUTE): corrections and the late count start from zero."""
+        """Start RSI as RSI_ON(#ABSOLUTE) does: corrections and the late count are zero."""
         self._due_ns = now_ns
         self._restart_due_ns = None
         self._reply = None
@@ -113,7 +113,7 @@ class RobotTwin:
         self.pendant = "RSI on"
 
     def stop(self, now_ns: int, why: str = "RSI_OFF") -> None:
-        """RSI_OFF, or whatever else ends the run; the controller falls silent."""
+        """Stop RSI as RSI_OFF does; the controller then sends nothing."""
         self._due_ns = None
         self._waiting = False
         self.pendant = why
@@ -121,12 +121,12 @@ class RobotTwin:
         self._restart_due_ns = None if after is None else now_ns + after
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """Where the room has moved the robot."""
+        """Adopt the position to which the room has moved the robot."""
         if isinstance(sample, ActuatorStatus):
             self._shown_mm = sample.position_mm
 
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
-        """Take a reply; anything but the one to the last telegram is dropped."""
+        """Keep the reply to the last telegram and drop every other one."""
         if not self.ready or self._only_send:
             return []
         try:
@@ -141,7 +141,7 @@ class RobotTwin:
         return []
 
     def wake(self, now_ns: int) -> list[Command]:
-        """One interpolation cycle, if one is due; gives back where the robot shall go."""
+        """Run one interpolation cycle if one is due; return where the robot shall go."""
         if self._due_ns is None:
             if self._restart_due_ns is None or now_ns < self._restart_due_ns:
                 return []
@@ -162,7 +162,7 @@ class RobotTwin:
         return [SendDemand(now_ns, self._device, self.asked_mm)]
 
     def data_to_send(self) -> bytes:
-        """The telegram of the cycle just begun."""
+        """Return the telegram of the cycle just begun."""
         telegram, self._telegram = self._telegram, b""
         return telegram
 
@@ -176,7 +176,7 @@ class RobotTwin:
         return self.asked_mm if self._shown_mm is None else self._shown_mm
 
     def _close_cycle(self, now_ns: int) -> bool:
-        """Apply the reply, or count its absence; tell whether RSI goes on."""
+        """Apply the reply or count its absence; return whether RSI continues."""
         reply, self._reply = self._reply, None
         settings = self._settings
         if reply is None:
@@ -211,7 +211,7 @@ class RobotTwin:
         return inside
 
     def _state_of_the_robot(self) -> Telegram:
-        """Every configured number: the pose and the late count are real, the rest is zero."""
+        """Return every configured number; all but the pose and the late count are zero."""
         numbers = dict.fromkeys(self._sends, 0.0)
         for element, offset in (("RIst", self.offset_mm), ("RSol", self.asked_mm)):
             if f"{element}.X" in numbers:
@@ -226,7 +226,7 @@ class RobotTwin:
 
 
 def _holds(configuration: EthernetConfiguration) -> dict[str, bool]:
-    """Axis by axis, whether the last correction stays when a reply is missing."""
+    """Return, for each axis, whether the last correction stays when a reply is missing."""
     inputs = {
         (element.name, attribute): hold
         for element in configuration.receives
@@ -239,7 +239,7 @@ WIRE_MS = 8.0
 """What RSI adds to an actuator's latency: a demand's line takes one period of 10 ms where the
 room holds a demand for half of one on average, then comes the cycle it leaves in."""
 RESTART_NS = 1_000_000_000
-"""How long after RSI broke off somebody starts it again."""
+"""The time after which an operator restarts RSI that broke off."""
 
 
 def _twin(settings: RsiWire, context: TwinContext) -> RobotTwin:

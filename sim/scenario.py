@@ -120,9 +120,9 @@ class RoomPatient(ScenarioSettings, frozen=True, kw_only=True):
     derived: Derived = Derived()
     markers: Annotated[tuple[ChestMarker, ...], Meta(min_length=1, max_length=12)] = CHEST_MARKERS
     reference_s: Annotated[float, Meta(ge=1, le=300)] = 30.0
-    """The target's mean over this time is where the isocentre is put."""
+    """The isocentre is placed at the target's mean over this time."""
     start_s: Seconds = 0.0
-    """Where in the recording the run starts (some begin with a robot's lead-in)."""
+    """Time in the recording at which the run starts (some begin with a robot's lead-in)."""
     bridge_s: Annotated[float, Meta(ge=0, le=60)] = 1.0
     """A span without samples longer than this is bridged but not scored."""
     trace_axes: tuple[Axis, Axis, Axis] = ("-y", "x", "z")

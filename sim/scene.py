@@ -1,4 +1,4 @@
-"""What a stereo marker camera sees: discs, ArUco markers and calibration boards, with noise.
+"""Draw what a stereo marker camera sees: discs, ArUco markers and boards, with noise.
 
 Discs are drawn as the projection of circles in space, each pixel the share of it they cover;
 flat patterns are warped by the homography of their plane. Nothing here finds anything.
@@ -23,7 +23,7 @@ _SUB = 4
 _ANGLE = np.linspace(0.0, 2.0 * np.pi, 96, endpoint=False)
 _TOWARDS = np.array([0.0, 0.0, -1.0])
 _FIELDS = 8
-"""Pictures of noise that are used again and again."""
+"""The number of noise pictures, which are used in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def stereo_camera(
     distance_mm: float = 1500.0,
     distortion: tuple[float, ...] = (),
 ) -> tuple[View, View]:
-    """The views of `hal.imaging.stereo_geometry` by their numbers."""
+    """Return the views of `hal.imaging.stereo_geometry` by their numbers."""
     geometry = StereoGeometry(
         focal_px=focal_px,
         width_px=size_px[0],
@@ -64,7 +64,10 @@ def _finish(picture: NDArray[np.float32], light: Light, rng: np.random.Generator
 def disc_cover(
     view: View, centre: Array, normal: Array, diameter_mm: float, margin_px: int = 2
 ) -> tuple[int, int, NDArray[np.float32]] | None:
-    """Which share of each pixel a disc covers: left, top, patch; ``None`` where it is cut off."""
+    """Return the share of each pixel that a disc covers, as left, top and patch.
+
+    Returns ``None`` where the picture cuts the disc off.
+    """
     normal = normal / np.linalg.norm(normal)
     first = np.cross(normal, [0.0, 1.0, 0.0])
     first /= np.linalg.norm(first)
@@ -93,7 +96,7 @@ def discs(
     light: Light,
     rng: np.random.Generator,
 ) -> Picture:
-    """Bright discs of one size, all facing along ``normal``, on a dark ground."""
+    """Draw bright discs of one size on a dark ground, all facing along ``normal``."""
     share = np.zeros((view.height_px, view.width_px), dtype=np.float32)
     for centre in centres_mm:
         cover = disc_cover(view, centre, normal, diameter_mm)
@@ -105,9 +108,9 @@ def discs(
 
 
 class DiscPictures:
-    """Pictures of discs one after the other, quickly: noise is drawn once, each disc in its patch.
+    """Draws pictures of discs quickly: noise is drawn once, and each disc only in its own patch.
 
-    All discs face the left camera; places are in its frame.
+    All discs face the left camera; positions are in its frame.
     """
 
     def __init__(
@@ -123,7 +126,7 @@ class DiscPictures:
         self._plain = np.clip(self._fields + 0.5, 0.0, 255.0).astype(np.uint8)
 
     def draw(self, side: int, places_mm: Sequence[Triple | None]) -> Picture:
-        """One side's picture; a marker that is ``None`` is hidden."""
+        """Return one side's picture; a marker that is ``None`` is hidden."""
         light, number = self._light, int(self._rng.integers(_FIELDS))
         picture = self._plain[number].copy()
         for place in places_mm:
@@ -182,5 +185,5 @@ def flat_pattern(
 
 
 def finish(picture: NDArray[np.float32], light: Light, rng: np.random.Generator) -> Picture:
-    """Blur, noise and eight bits for a picture put together with `flat_pattern`."""
+    """Blur a picture made with `flat_pattern`, add noise and convert it to eight bits."""
     return _finish(picture, light, rng)

@@ -41,27 +41,27 @@ from hal.transports import (
 
 
 class Twin(Protocol):
-    """The device's end of a conversation: samples are shown to it, commands come out of it."""
+    """The device's end of a wire: it is shown samples and returns the driver's commands."""
 
     @property
     def wake_ns(self) -> int | None:
-        """When `wake` wants to be called next."""
+        """The time at which `wake` must be called next; ``None``: never."""
         ...
 
     def begin(self, now_ns: int) -> None:
-        """Somebody connected."""
+        """Start with a new client."""
         ...
 
     def show(self, sample: Sample, now_ns: int) -> None:
-        """Let the device's sensor see the room as it is now."""
+        """Show the device a new sample of the room."""
         ...
 
     def receive(self, data: bytes, now_ns: int) -> list[Command]:
-        """Take bytes and return what the driver asked of the room."""
+        """Process bytes and return the driver's commands for the room."""
         ...
 
     def wake(self, now_ns: int) -> list[Command]:
-        """It is ``wake_ns`` or later."""
+        """Do the work that is due at ``wake_ns``; return the commands for the room."""
         ...
 
     def data_to_send(self) -> bytes:
@@ -74,7 +74,7 @@ class ServesSeveral(Protocol):
     """A twin that talks to several clients at once, to each in a conversation of its own."""
 
     def join(self) -> Twin:
-        """Return the conversation for one more client."""
+        """Return a twin that talks to one more client of the same device."""
         ...
 
 
@@ -107,13 +107,13 @@ class Served:
         return self._wire is not None
 
     def show(self, sample: Sample) -> None:
-        """Let the device see a sample, and send what it says to it."""
+        """Show the device a sample, and send what it then has to send."""
         now_ns = self._clock()
         self.twin.show(sample, now_ns)
         self._after([], now_ns)
 
     def receiver(self) -> Served:
-        """Return whom a new client talks to: this one, or a guest's conversation beside it."""
+        """Return what a new client talks to: this object, or a guest beside it."""
         if not self.connected or not isinstance(self.twin, ServesSeveral):
             return self
         self._guests = [guest for guest in self._guests if guest.connected]
@@ -123,7 +123,7 @@ class Served:
         return self._guests[-1]
 
     def talk_on(self, wire: Wire) -> None:
-        """Talk on this wire from now on."""
+        """Use this wire from now on."""
         self.drop()
         self._wire = wire
         self.connections += 1
@@ -138,7 +138,7 @@ class Served:
             wire.close()
 
     def end(self) -> None:
-        """Leave the wire for good."""
+        """Close the wire for good."""
         for guest in self._guests:
             guest.drop()
         self.drop()
@@ -147,7 +147,7 @@ class Served:
             self._wake = None
 
     def received(self, data: bytes) -> None:
-        """Bytes from the client."""
+        """Process bytes from the client."""
         now_ns = self._clock()
         self._after(self.twin.receive(data, now_ns), now_ns)
 
@@ -167,7 +167,7 @@ class Served:
             self._wake.cancel()
             self._wake = None
         wake_ns = self.twin.wake_ns
-        if wake_ns is not None:  # a watchdog bites without a client too
+        if wake_ns is not None:  # a watchdog also acts without a client
             delay_s = max(0, wake_ns - now_ns) / 1e9
             self._wake = asyncio.get_running_loop().call_later(delay_s, self._woken)
         if self._obeyed is not None:
@@ -205,7 +205,7 @@ async def serve(
 def _serve_memory(served: Served, meeting: Memory, stack: contextlib.AsyncExitStack) -> None:
     def accept() -> MemoryWire:
         wire = MemoryWire(served.received, served.drop)
-        # The other end is tied to this one first; begin may already speak.
+        # The other end is connected first, because begin may already send.
         asyncio.get_running_loop().call_soon(served.talk_on, wire)
         return wire
 
@@ -247,7 +247,7 @@ async def _serve_udp(served: Served, place: Udp) -> None:
 
 
 def _serve_pty(served: Served, link: str, stack: contextlib.AsyncExitStack) -> None:
-    """The twin holds the master; the slave stays open too, so that clients may come and go."""
+    """Serve on a pseudo-terminal; the slave stays open, so that clients may reconnect."""
     master, slave = pty.openpty()
     stack.callback(os.close, slave)
     try:

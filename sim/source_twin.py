@@ -1,4 +1,4 @@
-"""What the twin of a surrogate source is, and one row of the table of their kinds."""
+"""Define the twin of a surrogate source, and one row of the table of their kinds."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class SourceTwin(Protocol):
 
     @property
     def due_ns(self) -> int:
-        """When its next message arrives."""
+        """The time at which its next message arrives."""
         ...
 
     def collect(self, to_ns: int, couch: SimulatedActuator | None, out: list[Sample]) -> None:
-        """Append what arrives at or before ``to_ns``; ``couch`` carries the patient."""
+        """Append the messages that arrive at or before ``to_ns``; ``couch`` carries the patient."""
         ...
 
 
 class Surroundings(NamedTuple):
-    """What a twin of a source is made from besides its own settings."""
+    """The values from which a source's twin is made, besides its own settings."""
 
     name: str
-    """Its section in the configuration: mishaps name it, and its random numbers depend on it."""
+    """Its section in the configuration; mishaps name it, and its random numbers depend on it."""
     device: str
     """The name its messages carry."""
     patient: SimulatedPatient
@@ -41,7 +41,7 @@ class MakeSourceTwin(Protocol):
     """Makes a twin from an instance of the kind's own settings."""
 
     def __call__(self, settings: Any, around: Surroundings) -> SourceTwin:
-        """Make it for one run."""
+        """Make the twin for one run."""
         ...
 
 

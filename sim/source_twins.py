@@ -1,4 +1,4 @@
-"""The table of source twins: a new kind of surrogate source is one new file and one row here."""
+"""List the source twins: a new kind of surrogate source is one new file and one row here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the twin of a device is to the rest of the program: one row of a table.
+"""Define one row of the table of twins.
 
-A twin is the device's end of the wire, made of numbers. Its row names the driver that it serves,
+A twin simulates a device at its end of the wire. Its row names the driver that it serves,
 makes the twin for given settings of that driver, and says how `tidetrack twin` offers it alone.
 The rows stand beside their twins and are listed in `sim.registry`.
 """
@@ -26,12 +26,12 @@ Obey = Callable[[Command], None]
 
 
 class TwinError(ValueError):
-    """A twin cannot be made or served with these settings; says what is wrong and what to do."""
+    """A twin cannot be made or served with these settings; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinContext:
-    """What a twin must know besides the settings of its driver."""
+    """The values a twin needs besides the settings of its driver."""
 
     device: str
     role: str
@@ -43,7 +43,7 @@ class TwinContext:
     """The markers on the room's patient; ``None``: there is no room yet."""
     fiducials: int = 0
     exposure_every_s: float = 2.5
-    """How often an imager exposes that is not triggered by its driver."""
+    """The exposure period of an imager that its driver does not trigger."""
     seed: int = 1
 
 
@@ -55,15 +55,15 @@ class ServedTwin(NamedTuple):
     """A twin on its wire."""
 
     text: str
-    """Where it is, for people."""
+    """The address, in words for a person."""
     show: Callable[[Sample], None]
     """Lets the device see a sample of the room."""
     summary: Callable[[], str] = _nothing
-    """Returns what happened on its wire, for people; empty: nothing worth a line."""
+    """Returns what happened on its wire, in words for a person; it may be empty."""
 
 
 class TwinRequest(NamedTuple):
-    """What `tidetrack twin` was asked for; ``None``: the twin chooses."""
+    """The arguments of `tidetrack twin`; ``None``: the twin chooses."""
 
     port: int | None = None
     pty: Path | None = None
@@ -72,7 +72,7 @@ class TwinRequest(NamedTuple):
     markers: int = 3
 
     def address(self, default: str) -> str:
-        """Return where a twin waits that can be on TCP or a pseudo-terminal."""
+        """Return the address of a twin that can be on TCP or a pseudo-terminal."""
         if self.pty is not None:
             return f"pty://{self.pty.absolute()}"
         return default if self.port is None else f"tcp://127.0.0.1:{self.port}"
@@ -88,7 +88,7 @@ Kept = TypeVar("Kept", bound=DriverSettings)
 
 
 def unchanged(room: RoomScenario) -> RoomScenario:
-    """Return the room as it is."""
+    """Return the room unchanged."""
     return room
 
 
@@ -101,7 +101,7 @@ class Alone(Generic[Kept]):
     section: str
     """The section of the device in the room it stands in."""
     settings: Callable[[TwinRequest], Kept]
-    """Returns the settings of the driver that finds the twin where it was asked for.
+    """Returns the driver settings with which the driver finds the twin at the asked address.
 
     Raises `TwinError` where it cannot be there.
     """
@@ -112,7 +112,7 @@ class Alone(Generic[Kept]):
 
 
 def no_wire_problem(settings: DriverSettings, context: TwinContext) -> str:
-    """Return nothing: the twin can be served with any settings its driver takes."""
+    """Return an empty text: the twin can be served with any settings of its driver."""
     return ""
 
 
@@ -180,7 +180,7 @@ def other_end(address: str) -> str:
 
 
 def marker_problem(key: str, count: int, context: TwinContext) -> str:
-    """Say that the room shows another number of markers than the driver expects, if it does."""
+    """Return the problem when room and driver differ in the number of markers, else nothing."""
     if context.markers is None or count == context.markers:
         return ""
     return f"{key}: {count} given, room.patient.markers has {context.markers}; make them as many"

@@ -1,4 +1,4 @@
-"""The simulated room behind real wires, on real time: what a driver meets instead of hardware.
+"""Serve the simulated room on real wires, in real time, in place of the hardware.
 
     async with wired_room(room, twins, clock) as wired:
         await wired.run(truth)          # until cancelled, or the patient's time is over
@@ -37,7 +37,7 @@ class RoomTwin(NamedTuple):
 
     @property
     def problem(self) -> str:
-        """Why the room cannot serve these settings; empty: it can."""
+        """Return why the room cannot serve these settings; an empty text: it can."""
         return self.row.problem(self.settings, self.context)
 
     def make(self) -> Twin:
@@ -48,7 +48,7 @@ class RoomTwin(NamedTuple):
 
 
 def less_wire(settings: ActuatorSettings, wire_ms: float) -> ActuatorSettings:
-    """Return the actuator less what its wire adds, so that both together have the set latency."""
+    """Return the actuator without its wire's latency, so that both together have the set one."""
     added = min(wire_ms, settings.dead_time_ms)
     return msgspec.structs.replace(
         settings,
@@ -69,15 +69,15 @@ class WiredRoom:
         self._truth_ns = 0
 
     def obey(self, command: Command) -> None:
-        """Carry out in the room what a driver asked of its twin."""
+        """Give the room a command that a driver sent to its twin."""
         self.room.obey(command)
 
     def summaries(self) -> list[str]:
-        """Return a line for each twin that has something to tell."""
+        """Return one line for each twin that reports something about its wire."""
         return [line for served in self.served.values() if (line := served.summary())]
 
     async def run(self, truth: Callable[[RoomTruth], None] | None = None) -> None:
-        """Let time pass until the patient's is over; ``truth`` is told what really was."""
+        """Run the room to the end of the patient's motion; ``truth`` receives the true values."""
         room, clock = self.room, self._clock
         end_ns = room.duration_ns
         while (now_ns := clock()) < end_ns:
@@ -90,7 +90,7 @@ class WiredRoom:
         self._tell(truth, end_ns)
 
     def tell_rest(self, truth: Callable[[RoomTruth], None] | None) -> None:
-        """Tell the truth up to now, when the run is ended from outside."""
+        """Report the truth up to now, when the run is ended from outside."""
         self._tell(truth, min(self._clock(), self.room.duration_ns))
 
     async def serve(self, section: str, twin: RoomTwin, stack: contextlib.AsyncExitStack) -> None:

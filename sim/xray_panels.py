@@ -1,4 +1,4 @@
-"""The X-ray pair on the wire: two GigE panels that show what the room's imager exposed.
+"""Serve the X-ray pair: two GigE panels that send what the room's imager exposed.
 
 A trigger on either panel asks the room for one shot; when the room answers, radiographs of its
 fiducials are rendered and leave by the panels that were triggered. The panels' clock is the
@@ -51,7 +51,7 @@ class Radiographs:
         self._bodies: list[Field] = [anatomy(shape, self._exposure, self._rng) for _ in SIDES]
 
     def expose(self, side: int, fiducials_mm: tuple[Triple | None, ...]) -> Picture:
-        """One side's radiograph; a fiducial that is ``None`` casts no shadow."""
+        """Return one side's radiograph; a fiducial that is ``None`` casts no shadow."""
         metal = [
             Seed(np.array(place), self._axes[index], *self._size)
             for index, place in enumerate(fiducials_mm)
@@ -99,7 +99,7 @@ class XrayPanels:
 
     @property
     def text(self) -> str:
-        """Where the panels are, for people."""
+        """The addresses of the panels, in words for a person."""
         return "gige " + " and ".join(f"127.0.0.1:{port}" for port in self.ports)
 
     @property
@@ -108,14 +108,14 @@ class XrayPanels:
         return tuple(server.port for server in self._servers)
 
     async def close(self) -> None:
-        """Finish what is being drawn and leave the wires."""
+        """Finish the drawing in progress and close the sockets."""
         if self._drawing:
             await asyncio.wait(self._drawing)
         for server in self._servers:
             await asyncio.to_thread(server.stop)
 
     def show(self, shot: Sample) -> None:
-        """The room's imager has read a shot out: draw it for the panels that were triggered."""
+        """Draw a shot that the room's imager has read out, for the panels that were triggered."""
         if not isinstance(shot, FiducialShot):
             return
         sides = self._sides.pop(shot.shot_id, set())

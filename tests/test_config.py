@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import inspect
 
@@ -416,9 +416,12 @@ def test_a_number_beyond_all_numbers_is_refused() -> None:
     ),
     st.sampled_from(sorted(LEAVES)),
 )
+@example({"a": None, "gate": {"kind": 1}, "b": {"kind": "belt", "rate_hz": []}}, "sources")
+@example({"a": 1}, "room.sources")
 def test_whatever_a_key_holds_is_right_or_refused_in_lines(value: Any, key: str) -> None:
     *sections, name = key.split(".")
-    text = f"[{'.'.join(sections)}]\n{name} = {as_toml(value)}\n"
+    header = f"[{'.'.join(sections)}]\n" if sections else ""
+    text = f"{header}{name} = {as_toml(value)}\n"
     problems = ["f.toml: "]
     try:
         parse_configuration(text, name="f.toml")

@@ -1,6 +1,6 @@
-"""The catalogue of live sessions: one SQLite file beside the journals, one row a run.
+"""Keep the catalogue of live sessions: one SQLite file beside the journals, one row a run.
 
-The journals hold the truth; the catalogue only finds them. It can be deleted: opening it again
+The journals are the record; the catalogue only finds them. It can be deleted: opening it again
 takes up every journal of the folder. One daemon at a time records into a folder, which a lock
 on the folder keeps; so a row that is still open when the next daemon comes is of one that died.
 """
@@ -39,7 +39,7 @@ create table if not exists sessions (
 
 
 class CatalogueError(Exception):
-    """A folder of sessions cannot be used: one line that says file, what, and what to do."""
+    """A folder of sessions cannot be used; one line names the file, the problem and what to do."""
 
 
 class CatalogueRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class Catalogue:
         self._take_up_strangers()
 
     def __enter__(self) -> Self:
-        """Nothing more to do than opening it did."""
+        """Return this catalogue, which is already open."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,15 +80,15 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
-        """Close the file; twice does no harm."""
+        """Close the file; a second call does nothing."""
         self._database.close()
 
     def rows(self) -> list[CatalogueRow]:
-        """Every session, newest first."""
+        """Return every session, newest first."""
         return [self._row(values) for values in self._select("order by started desc, name desc")]
 
     def find(self, name: str) -> CatalogueRow:
-        """The session of that name, or the newest for ``last``; raises `CatalogueError`."""
+        """Return the session of that name, or the newest for ``last``; raises `CatalogueError`."""
         where = "order by started desc, name desc limit 1" if name == "last" else "where name = ?"
         found = list(self._select(where, *(() if name == "last" else (name,))))
         if not found:
@@ -98,7 +98,7 @@ class Catalogue:
         return self._row(found[0])
 
     def journal_of(self, row: CatalogueRow) -> Path:
-        """Where a session's journal lies."""
+        """Return the path of a session's journal."""
         return self.folder / f"{row.name}.mcap"
 
     def forget(self, name: str) -> None:
@@ -161,7 +161,7 @@ class CataloguedRecording:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Lock the folder and note what died before; raises `CatalogueError` when it is taken."""
+        """Lock the folder and note runs that died; raises `CatalogueError` when it is in use."""
         self.catalogue = Catalogue(folder)
         self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -176,7 +176,7 @@ class CataloguedRecording:
         self._current: CatalogueRow | None = None
 
     def __enter__(self) -> Self:
-        """The folder is ours."""
+        """Return this recording, whose folder is already locked."""
         return self
 
     def __exit__(
@@ -185,15 +185,15 @@ class CataloguedRecording:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Note the end, and let the folder go."""
+        """Note the end of the run, and unlock the folder."""
         self.end("closed" if error is None else f"failed: {type(error).__name__}: {error}")
 
     def new(self, stem: str) -> Path:
-        """A journal's path that is not taken, named after ``stem`` and the time (UTC)."""
+        """Return a free path for a journal, named after ``stem`` and the time (UTC)."""
         return self.catalogue.folder / f"{stem}-{_now():%Y%m%d-%H%M%S}.mcap"
 
     def begin(self, path: Path, header: Header) -> None:
-        """Note that a journal was begun."""
+        """Record that a journal was begun."""
         patient, plan, digest = _identity_of(header)
         self._current = CatalogueRow(
             name=path.stem,
@@ -207,7 +207,7 @@ class CataloguedRecording:
         self.catalogue.put(self._current)
 
     def end(self, ending: str) -> None:
-        """Note how it ended, and let the folder go; twice does no harm."""
+        """Record how the run ended, and unlock the folder; a second call does nothing."""
         if self._current is not None:
             self.catalogue.put(
                 msgspec.structs.replace(self._current, ended=_iso(_now()), ending=ending)
@@ -234,7 +234,7 @@ class CataloguedRecording:
 
 
 def expired(row: CatalogueRow, retention_days: int) -> bool:
-    """Whether a session is older than it must be kept; 0 days: it is kept for ever."""
+    """Return whether a session's retention time is over; 0 days: it is kept for ever."""
     if retention_days == 0 or row.ending == "open":
         return False
     age = _now() - datetime.datetime.fromisoformat(row.started)

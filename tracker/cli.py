@@ -1,7 +1,7 @@
-"""The command `tidetrack`: a table of commands, and how each one's errors reach a person.
+"""Run the command `tidetrack`: a table of commands, and how their errors are shown.
 
 A command is a module with ``add_arguments(parser)`` and ``run(args) -> int``. It is imported
-when it is asked for, so that no command waits for what another one needs.
+when it is run, so that no command loads what only another one needs.
 
 Exit codes: 0 done, 1 done and the answer is no (a replay that differs), 2 wrong use or input,
 130 interrupted. Trouble of a known kind is one line on stderr for each thing wrong.
@@ -30,7 +30,7 @@ class CommandRow(NamedTuple):
 COMMANDS: dict[str, CommandRow] = {
     "demo": CommandRow(
         "tracker.offline.demo",
-        "track a simulated liver patient and write a report worth looking at",
+        "track a simulated liver patient and write a report",
         "tidetrack demo",
     ),
     "simulate": CommandRow(
@@ -55,12 +55,12 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "verify": CommandRow(
         "tracker.offline.verify",
-        "check that journals are still what was written, seal by seal",
+        "check by their seals that journals are unchanged",
         "tidetrack verify sessions/20260301-101500.mcap",
     ),
     "check": CommandRow(
         "tracker.offline.check",
-        "say whether a configuration is right, or every key that is wrong",
+        "check a configuration and name every key that is wrong",
         "tidetrack check config/couch.toml",
     ),
     "run": CommandRow(
@@ -80,7 +80,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "status": CommandRow(
         "tracker.live.service.status",
-        "show how a running daemon is: session, beam, devices, faults",
+        "show the state of a running daemon: session, beam, devices, faults",
         "tidetrack status --key keys/anna.key",
     ),
     "console": CommandRow(
@@ -90,7 +90,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "tokens": CommandRow(
         "tracker.live.web.tokens_command",
-        "let a person in at the console page, list who may log in, or revoke a token",
+        "make a person's token for the console page, list the tokens, or revoke one",
         "tidetrack tokens new anna --role operator",
     ),
     "room": CommandRow(
@@ -100,7 +100,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "monitor": CommandRow(
         "tracker.live.dead_man.command",
-        "watch a daemon from a process of its own and take the beam; or reset the gate's latch",
+        "hold the beam from a separate process when the daemon fails; or reset the gate's latch",
         "tidetrack monitor config/room-twin.toml --reset",
     ),
     "score": CommandRow(
@@ -115,22 +115,22 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "probe": CommandRow(
         "tracker.live.devices.probe",
-        "talk to each configured device for ten seconds and say what was found",
+        "connect to each configured device for ten seconds and print what was found",
         "tidetrack probe config/room-twin.toml",
     ),
     "latency": CommandRow(
         "tracker.live.devices.latency",
-        "move the actuator through a chirp and measure demand to motion",
+        "move the actuator through a chirp and measure the latency from demand to motion",
         "tidetrack latency config/room-twin.toml --wires --out latency.json",
     ),
     "arrangement": CommandRow(
         "tracker.live.devices.arrangement",
-        "look at a plate with markers at known places: no axis and no sign is wrong",
+        "measure a plate with known markers and check every axis and sign",
         "tidetrack arrangement config/room-twin.toml --out arrangement.json",
     ),
     "bench": CommandRow(
         "tracker.offline.bench.command",
-        "score predictors on recorded traces, each knowing only the past",
+        "score predictors on recorded traces; each predictor knows only the past",
         "tidetrack bench recordings/ --horizons-ms 200,400 --json bench.json",
     ),
     "tune": CommandRow(
@@ -140,7 +140,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "campaign": CommandRow(
         "tracker.offline.campaign.command",
-        "run thousands of simulated sessions with mishaps, and say how long each was unsafe",
+        "run many simulated sessions with mishaps and report how long each was unsafe",
         "tidetrack campaign --faults all --pairs --seeds 10 --report out/campaign",
     ),
 }
@@ -159,7 +159,7 @@ KNOWN_ERRORS = (
     ("tracker.live.web.context", "ConsoleError"),
     ("tracker.live.web.tokens", "TokenError"),
 )
-"""Errors whose message is for the person at the terminal: (module, class)."""
+"""The errors whose message is shown to the person at the terminal: (module, class)."""
 
 
 class CommandModule(Protocol):
@@ -170,12 +170,12 @@ class CommandModule(Protocol):
         ...
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do it; returns the exit code."""
+        """Run the command; return the exit code."""
         ...
 
 
 class UsageError(Exception):
-    """The command line is wrong; the message says how."""
+    """The command line is wrong; the message says why."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -184,7 +184,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line (by default the process's own); returns the exit code."""
+    """Run one command line (by default the process's own); return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _dispatch(arguments)
@@ -194,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of a pipe has gone (… | head). Python would complain again at exit.
+        # The reader of the pipe has ended (… | head). Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except UsageError as error:
@@ -270,7 +270,7 @@ def _overview() -> str:
 
 
 def _for_people(error: Exception) -> tuple[str, ...] | None:
-    """The lines that tell of an error of a known kind; ``None`` for a defect of the program."""
+    """Return the message lines of a known kind of error; ``None`` for a defect of the program."""
     for module, name in KNOWN_ERRORS:
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):

@@ -31,11 +31,11 @@ from tracker.api.keys import ClientKey, client_key
 from tracker.api.schema import Answer, Ask, Hello, Model, Published, Role, Said, State, Welcome
 
 REQUESTS = "tcp://127.0.0.1:15570"
-"""Where a daemon takes requests unless it is told otherwise."""
+"""The default address at which a daemon takes requests."""
 ANSWER_S = 2.0
 TOPICS = ("state", "model", "log")
 WAITING = 500
-"""Published messages kept for a client that is slow; it misses the rest."""
+"""The published messages that are kept for a slow client; it misses further ones."""
 
 _encode = msgspec.json.Encoder().encode
 _published = msgspec.json.Decoder(Model | Said | State).decode
@@ -47,7 +47,7 @@ class ClientError(Exception):
 
 
 class _Side:
-    """What both clients share: key, sockets, words, and what silence means."""
+    """The common part of both clients: key, sockets, messages, and the reason of silence."""
 
     def __init__(self, requests: str, key: ClientKey | Path | str) -> None:
         self.requests = requests
@@ -92,7 +92,7 @@ class _Side:
         )
 
     def answers(self, words: Ask | Hello, data: bytes) -> Answer | Welcome | None:
-        """The reply if it is one to these words; an answer too late for others is passed over."""
+        """Return the reply if it answers this request; ignore a late answer to another one."""
         reply = _reply(data)
         if isinstance(words, Hello):
             if isinstance(reply, Answer) and not reply.request_id:
@@ -102,7 +102,7 @@ class _Side:
         return reply if mine else None
 
     def silence(self, monitor: zmq.Socket[bytes]) -> ClientError:
-        """Why nothing came, as far as the handshake tells."""
+        """Return why no answer came, as far as the handshake tells."""
         while monitor.poll(0):
             seen = parse_monitor_message(monitor.recv_multipart())
             if seen["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
@@ -117,7 +117,7 @@ class _Side:
 
 
 def _monitor(context: zmq.Context[Any], made: zmq.Socket[Any]) -> zmq.Socket[bytes]:
-    """Where ZeroMQ tells of handshakes that failed."""
+    """Return the socket on which ZeroMQ reports failed handshakes."""
     place = f"inproc://{secrets.token_hex(8)}"
     made.monitor(place, zmq.EVENT_HANDSHAKE_FAILED_AUTH)
     told = context.socket(zmq.PAIR)
@@ -161,7 +161,7 @@ class Client:
         return reply
 
     def published(self, *topics: str, silence_s: float | None = None) -> Iterator[Published]:
-        """Everything of these topics (default: all) from now on.
+        """Yield every message of these topics (default: all) from now on.
 
         Raises `ClientError` after ``silence_s`` without a message; ``None``: waits for ever.
         """
@@ -174,7 +174,7 @@ class Client:
                 yield _published(subscriber.recv_multipart()[1])
 
     def states(self, *, silence_s: float | None = None) -> Iterator[State]:
-        """The newest state each time one is asked for: a slow reader skips old ones."""
+        """Yield the newest state at each step: a slow reader skips old ones."""
         if self._side.welcome is None:
             self.hello()
         with self._side.subscribed(self._context, ("state",)) as subscriber:
@@ -249,7 +249,7 @@ class AsyncClient:
     async def published(
         self, *topics: str, silence_s: float | None = None
     ) -> AsyncGenerator[Published]:
-        """Everything of these topics (default: all) from now on (see `Client.published`)."""
+        """Yield every message of these topics (default: all); see `Client.published`."""
         if self._side.welcome is None:
             await self.hello()
         subscriber = self._side.subscribed(self._context, topics or TOPICS)

@@ -90,7 +90,7 @@ class TriggeredPair:
     ) -> None:
         """Open both panels."""
         self._deliver = deliver
-        cameras = [GigeCamera(p, self._xray.take, changed, self._clock) for p in self._panels]
+        cameras = [GigeCamera(p, self._xray.on_image, changed, self._clock) for p in self._panels]
         self._xray.start(*cameras)
 
     def close(self) -> None:

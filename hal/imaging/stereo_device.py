@@ -141,8 +141,8 @@ class MarkerDevice:
             camera.stop()
         self.worker.stop()
 
-    def take(self, arrived: Image | BadSample) -> None:
-        """Take what a camera has, from its thread."""
+    def on_image(self, arrived: Image | BadSample) -> None:
+        """Pair an image of a camera, or pass on its fault; called from the camera's thread."""
         if isinstance(arrived, BadSample):
             self.worker.give(_renamed(arrived, self.device))
             return
@@ -224,8 +224,8 @@ class XrayDevice:
                 self.worker.give(item)
             raise
 
-    def take(self, arrived: Image | BadSample) -> None:
-        """Take what an imager has, from its thread."""
+    def on_image(self, arrived: Image | BadSample) -> None:
+        """Pair an image of an imager, or pass on its fault; called from the imager's thread."""
         with self._lock:
             if isinstance(arrived, BadSample):
                 items: list[Pair | BadSample] = [_renamed(arrived, self.device)]

@@ -72,7 +72,7 @@ class StereoMarkers:
     ) -> None:
         """Open both cameras."""
         self._deliver = deliver
-        self._device.start(*(make(self._device.take, changed) for make in self._makes))
+        self._device.start(*(make(self._device.on_image, changed) for make in self._makes))
 
     def close(self) -> None:
         """Close the cameras."""

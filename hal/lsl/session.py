@@ -98,8 +98,8 @@ class LslReading:
         self._last_s: float | None = None
         self.correction_s = 0.0
 
-    def take(self, values: list[float], stamp_s: float, now_ns: int) -> Sample:
-        """Return one sample, or why it is none."""
+    def sample_of(self, values: list[float], stamp_s: float, now_ns: int) -> Sample:
+        """Return the sample that these values are, or a `BadSample` that says why they are none."""
         settings = self._settings
         value = values[settings.channel] if settings.channel < len(values) else math.nan
         corrected_s = stamp_s + self.correction_s

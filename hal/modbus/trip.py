@@ -40,7 +40,7 @@ class ModbusReplies:
     def __init__(self) -> None:
         self._held = b""
 
-    def take(self, data: bytes) -> list[Reply]:
+    def feed(self, data: bytes) -> list[Reply]:
         """Return the replies that these bytes complete."""
         held = self._held + data
         found: list[Reply] = []

@@ -118,9 +118,9 @@ class StreamReader:
         found = IgtlGarbled(f"a message stayed unfinished: {bytes(self._held[:34])!r}")
         self._in_step = False
         self._slide()
-        return [found, *self.take(b"")]
+        return [found, *self.feed(b"")]
 
-    def take(self, data: bytes) -> list[IgtlPacket | IgtlGarbled]:
+    def feed(self, data: bytes) -> list[IgtlPacket | IgtlGarbled]:
         """Add bytes; return every whole message and every stretch of invalid bytes."""
         held = self._held
         held += data

@@ -191,7 +191,7 @@ class IgtlSession:
     def receive(self, data: bytes, now_ns: int) -> list[Sample]:
         """Take a piece of the stream; raises `LinkError` when the server refuses to push."""
         samples: list[Sample] = []
-        items = self._reader.take(data)
+        items = self._reader.feed(data)
         if not self._reader.waiting:
             self._partial_ns = None
         elif items or self._partial_ns is None:

@@ -164,7 +164,7 @@ def test_ctl_asks_and_exits_by_the_answer(
     assert "start: refused: start is not possible" in capsys.readouterr().out
     assert main(["ctl", "reset", *keyed(stand, "oscar", "--json")]) == 1
     answer = json.loads(capsys.readouterr().out)
-    assert answer["reason"] == "reset is not for the role operator to ask"
+    assert answer["reason"] == "the role operator may not ask for reset"
     assert main(["ctl", "stop", *keyed(stand, "console", "--role", "physicist")]) == 0
     assert stand.engine.state is SessionState.STOPPED
 
@@ -261,7 +261,7 @@ def test_a_daemon_obeys_records_and_can_be_replayed(tmp_path: Path) -> None:
     assert answers[1].reason in notices
     states = [r.after for r in records if isinstance(r, SessionChanged)]
     assert states == ["MODELLING", "STOPPED"]
-    assert any("reset is not for the role operator" in line for line in said)
+    assert any("the role operator may not ask for reset" in line for line in said)
     journal_read = read_journal(path)
     engine = engine_from_configuration(journal_read.header.configuration)
     assert replay(journal_read, engine).differing == 0

@@ -145,7 +145,7 @@ def looked_at(listen: str) -> list[IgtlPacket]:
         names = {"Target", "Prediction", "Couch", "Session"}
         while not names <= {packet.device_name for packet in found}:
             found += [
-                item for item in reader.take(client.recv(65536)) if isinstance(item, IgtlPacket)
+                item for item in reader.feed(client.recv(65536)) if isinstance(item, IgtlPacket)
             ]
     return found
 

@@ -39,7 +39,7 @@ async def heard(reader: asyncio.StreamReader, enough: int) -> list[IgtlPacket]:
         while len(found) < enough:
             data = await reader.read(65536)
             assert data, found
-            found += [item for item in stream.take(data) if isinstance(item, IgtlPacket)]
+            found += [item for item in stream.feed(data) if isinstance(item, IgtlPacket)]
     return found
 
 

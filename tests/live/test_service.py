@@ -141,7 +141,7 @@ def test_a_request_sent_twice_is_obeyed_once(stand: ServiceStand) -> None:
     assert first["accepted"]
     for answer in (second, third):
         assert answer is not None
-        assert "nonce used before" in answer["reason"]
+        assert "nonce was used before" in answer["reason"]
     assert len(stand.asked) == 1
 
 

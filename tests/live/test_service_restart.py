@@ -129,7 +129,9 @@ def test_a_hung_loop_is_restarted_and_comes_up_idle(room: Path, tmp_path: Path) 
     key = new_key(tmp_path / "keys", "oscar", [Role.OPERATOR])
     with (
         MachineLoad() as load,
-        Manager(tmp_path, "run", room, "--no-self-test", "--ready-file", file) as manager,
+        Manager(
+            tmp_path, "run", room, "--no-self-test", "--priority", 20, "--ready-file", file
+        ) as manager,
     ):
         until(lambda: manager.said("READY=1"))
         first = read_ready(file)

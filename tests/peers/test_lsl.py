@@ -89,7 +89,7 @@ class Heard:
         self.others: list[Sample] = []
         self.changes: list[LinkChanged] = []
 
-    def take(self, item: Sample | LinkChanged) -> None:
+    def receive(self, item: Sample | LinkChanged) -> None:
         if isinstance(item, LinkChanged):
             self.changes.append(item)
         elif isinstance(item, BeltSample):
@@ -103,7 +103,7 @@ async def listen(
 ) -> tuple[LslInlet, Heard]:
     """Run an inlet until there is enough, and end it."""
     heard = Heard()
-    inlet = LslInlet("belt", settings, HostClock(), heard.take)
+    inlet = LslInlet("belt", settings, HostClock(), heard.receive)
     task = asyncio.create_task(inlet.run())
     for _ in range(round(seconds / 0.02)):
         if enough(heard) or task.done():
@@ -139,7 +139,7 @@ def test_a_stream_that_ends_is_told_and_found_again() -> None:
 
     async def scenario() -> Heard:
         heard = Heard()
-        inlet = LslInlet("belt", settings, HostClock(), heard.take)
+        inlet = LslInlet("belt", settings, HostClock(), heard.receive)
         task = asyncio.create_task(inlet.run())
 
         async def until(condition: Callable[[], bool]) -> None:

@@ -201,7 +201,7 @@ def test_the_monitors_telegrams_take_the_beam_beside_the_driver(server: Path) ->
                 asking = asyncio.create_task(reader.read(999))
                 while not asking.done():
                     await hold_permit(here, clock, 0.01)
-                found += replies.take(asking.result())
+                found += replies.feed(asking.result())
             return found
 
         try:

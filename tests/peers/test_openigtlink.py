@@ -158,7 +158,7 @@ def test_library_says_every_type(programs: Path) -> None:
         while len(found) < 7:
             data = wire.recv(65536)
             assert data
-            found += reader.take(data)
+            found += reader.feed(data)
     packets = [item for item in found if isinstance(item, IgtlPacket)]
     assert len(packets) == 7
     assert {packet.unix_ns for packet in packets} == {1_700_000_000_500_000_000}
@@ -260,7 +260,7 @@ def test_tracking_data_server_to_driver(programs: Path, program: str, form: Any)
 def test_status_and_string_server(programs: Path) -> None:
     port = free_port()
     with running(programs / "StatusServer", str(port)), connected(port) as wire:
-        (packet,) = StreamReader().take(wire.recv(65536))
+        (packet,) = StreamReader().feed(wire.recv(65536))
     assert isinstance(packet, IgtlPacket)
     assert packet.content == Status(1, 128, "OK!", "This is a test to send status message.")
     port = free_port()

@@ -1,1 +1,1 @@
-"""What the daemon says to other programs and hears from them: schema, keys, roles."""
+"""Define the messages between the daemon and other programs: schema, keys, roles."""

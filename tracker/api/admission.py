@@ -32,7 +32,7 @@ class RequestLimits(NamedTuple):
 
 
 class _Bucket:
-    """Tokens that come back at a steady rate."""
+    """A number of tokens that refills at a steady rate."""
 
     __slots__ = ("_at_ns", "_tokens")
 
@@ -40,8 +40,8 @@ class _Bucket:
         self._at_ns = now_ns
         self._tokens = float(burst)
 
-    def take(self, now_ns: int, limits: RequestLimits) -> bool:
-        """Take one, if there is one."""
+    def spend(self, now_ns: int, limits: RequestLimits) -> bool:
+        """Refill the bucket up to now and spend one token; return False when none is left."""
         passed_s = max(0, now_ns - self._at_ns) / 1e9
         self._tokens = min(float(limits.burst), self._tokens + passed_s * limits.per_s)
         self._at_ns = now_ns
@@ -52,7 +52,7 @@ class _Bucket:
 
 
 class Admission:
-    """Remembers, for one run, what each key has used."""
+    """Admits requests, and counts for one run what each key has used."""
 
     def __init__(self, run_id: str, limits: RequestLimits) -> None:
         self._run_id = run_id
@@ -63,11 +63,11 @@ class Admission:
     def judge(
         self, data: bytes, key: KnownKey | None, state: SessionState, now_ns: int
     ) -> Ask | Hello | Answer:
-        """Give the request if it is admitted, and an answer that says why if it is not."""
+        """Return the request if it is admitted, else an answer that says why it is not."""
         if key is None:
-            return refusal("", "this key is not known here; tidetrack keys new makes one known")
+            return refusal("", "this key is not known here; tidetrack keys new makes a key known")
         if len(data) > self._limits.most_bytes:
-            return refusal("", f"{len(data)} bytes, at most {self._limits.most_bytes} are read")
+            return refusal("", f"{len(data)} bytes; at most {self._limits.most_bytes} are read")
         try:
             message = _decoder.decode(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -78,58 +78,60 @@ class Admission:
         if not self._has_token(key, urgent, now_ns):
             limit = f"{self._limits.per_s:g} a second, {self._limits.burst} at once"
             identity = message.request_id if isinstance(message, Ask) else ""
-            return refusal(identity, f"too many requests with this key, allowed are {limit}; wait")
+            return refusal(identity, f"too many requests with this key; the limit is {limit}; wait")
         if message is None:
             return refusal("", problem)
         if message.version != VERSION:
             identity = message.request_id if isinstance(message, Ask) else ""
-            return refusal(identity, f"version {message.version}, spoken here is {VERSION}")
+            return refusal(
+                identity, f"version {message.version}; this daemon speaks version {VERSION}"
+            )
         if isinstance(message, Hello):
             return message
         reason = self._refused(message, key, state, urgent)
         return refusal(message.request_id, reason) if reason else message
 
     def _refused(self, ask: Ask, key: KnownKey, state: SessionState, urgent: bool) -> str:
-        """Why a well-formed request is not admitted; empty: it is."""
+        """Return why a well-formed request is not admitted; an empty text: it is."""
         if ask.run_id != self._run_id:
             return "made for another run of the daemon; look at the state, then ask again"
         if trouble := self._spent(ask.nonce, key, urgent):
             return trouble
         if not roles.may_act_as(key.roles, ask.role):
             has = ", ".join(key.roles)
-            return f"key {key.name} may not act as {ask.role}; it is for {has}"
+            return f"key {key.name} may not act as {ask.role}; it may act as {has}"
         if not roles.may_ever(ask.role, ask.name):
-            return f"{ask.name} is not for the role {ask.role} to ask"
+            return f"the role {ask.role} may not ask for {ask.name}"
         if roles.may(ask.role, state, ask.name) or _session_refuses(state, ask.name):
             return ""
-        return f"{ask.name} is not for the role {ask.role} to ask while {state}"
+        return f"the role {ask.role} may not ask for {ask.name} while {state}"
 
     def _has_token(self, key: KnownKey, urgent: bool, now_ns: int) -> bool:
         which = (key.public, urgent)
         bucket = self._buckets.get(which)
         if bucket is None:
             bucket = self._buckets[which] = _Bucket(now_ns, self._limits.burst)
-        return bucket.take(now_ns, self._limits)
+        return bucket.spend(now_ns, self._limits)
 
     def _spent(self, nonce: str, key: KnownKey, urgent: bool) -> str:
         used = self._nonces.setdefault(key.public, set())
         if nonce in used:
-            return "nonce used before: a request is made once"
+            return "nonce was used before; make a new request with a new nonce"
         if len(used) >= self._limits.most_nonces:
             if urgent:
-                return ""  # said twice, hold is still hold
+                return ""  # a repeated hold or stop does no harm
             return f"key {key.name} has made {len(used)} requests of this run; use another key"
         used.add(nonce)
         return ""
 
 
 def refusal(request_id: str, reason: str) -> Answer:
-    """An answer that says no."""
+    """Return an answer that refuses a request."""
     return Answer(request_id=request_id, accepted=False, reason=reason)
 
 
 def _session_refuses(state: SessionState, name: str) -> bool:
-    """Whether the engine itself refuses it in this state, and says so for the record."""
+    """Return whether the engine itself refuses the request in this state and records that."""
     try:
         trigger = SessionTrigger(name)
     except ValueError:

@@ -28,7 +28,7 @@ _SECRET_MODE = 0o600
 
 
 class KeysError(Exception):
-    """Keys cannot be used as they are; the message says what to do."""
+    """Keys cannot be used; the message says what to do."""
 
 
 class ServerKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ class ServerKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class KnownKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A public key the daemon knows, and what whoever has its secret half may act as."""
+    """A public key the daemon knows, and the roles of the client that has its secret key."""
 
     name: str
     public: str
@@ -59,7 +59,7 @@ class ClientKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Known(NamedTuple):
-    """The known keys by their public half, and one line for each file that was passed over."""
+    """The known keys by public key, and one line for each file that was ignored."""
 
     keys: dict[str, KnownKey]
     problems: tuple[str, ...]
@@ -69,7 +69,7 @@ Key = TypeVar("Key", ServerKey, ClientKey)
 
 
 def server_key(folder: Path) -> ServerKey:
-    """Give the server's key, made at first use; it lets nobody in by itself."""
+    """Return the server's key, which is made at first use; it admits no client by itself."""
     path = folder / SERVER
     _own_folder(folder)
     if not path.exists():
@@ -104,7 +104,7 @@ def new_key(folder: Path, name: str, roles: Sequence[Role], out: Path | None = N
 
 
 def revoke_key(folder: Path, name: str) -> Path:
-    """Forget a known key; returns the file that is gone."""
+    """Remove a known key; return the file that was deleted."""
     path = folder / KNOWN / f"{name}.json"
     if not NAME.fullmatch(name) or not path.exists():
         names = sorted(key.name for key in known_keys(folder).keys.values())
@@ -114,7 +114,7 @@ def revoke_key(folder: Path, name: str) -> Path:
 
 
 def known_keys(folder: Path) -> Known:
-    """Read the known keys; a faulty file admits nobody, and is named."""
+    """Read the known keys; a faulty file admits nobody and is reported by name."""
     found: dict[str, KnownKey] = {}
     problems: list[str] = []
     for path in sorted((folder / KNOWN).glob("*.json")):
@@ -143,7 +143,7 @@ def _pair() -> tuple[str, str]:
 
 
 def _own_folder(folder: Path) -> None:
-    """Make the folder where it is missing; refuse one into which others may put a key."""
+    """Make the folder if it is missing; refuse one in which other users may write."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     known = folder / KNOWN
     for each in (folder, known) if known.exists() else (folder,):
@@ -156,7 +156,7 @@ def _refuse_writable(path: Path) -> None:
 
 
 def _write_secret(path: Path, key: ServerKey | ClientKey) -> None:
-    """Write a file that was never readable by others, not even for a moment."""
+    """Write a file that other users can never read, not even while it is written."""
     data = msgspec.json.format(msgspec.json.encode(key)) + b"\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _SECRET_MODE)
     with os.fdopen(descriptor, "wb") as file:

@@ -1,4 +1,4 @@
-"""The API reference as Markdown, made from schema, roles and limits; a test keeps it current.
+"""Write the API reference as Markdown from schema, roles and limits; a test keeps it current.
 
 python -m tracker.api.reference docs/reference/api.md
 """
@@ -75,7 +75,7 @@ An answer to a message that could not be read has an empty `request_id`.
 
 
 def page() -> str:
-    """Give the whole page."""
+    """Return the whole page."""
     return "\n".join(
         [
             OPENING,
@@ -111,7 +111,7 @@ def _words(record: type[msgspec.Struct]) -> str:
 
 
 def _notes(record: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    """The string under each field, on one line."""
+    """Return the string under each field, on one line."""
     (body,) = ast.parse(inspect.getsource(record)).body
     assert isinstance(body, ast.ClassDef)
     for field, note in zip(body.body, body.body[1:], strict=False):
@@ -126,7 +126,7 @@ _JSON_WORDS = ((str, "string"), (float, "number"), (int, "integer"), (bool, "boo
 
 
 def _kind(hint: Any) -> str:
-    """A type in the words of JSON."""
+    """Return the JSON name of a type."""
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         return " or ".join(map(_kind, typing.get_args(hint)))
     if typing.get_origin(hint) is typing.Annotated:
@@ -158,7 +158,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def _roles() -> str:
-    """The table of roles, as people read it."""
+    """Return the table of roles as Markdown."""
     letters = ", ".join(f"{letter} {role.value}" for letter, role in roles.LETTERS.items())
     lines = [
         "## Who may ask for what, and when\n",

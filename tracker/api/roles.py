@@ -1,6 +1,6 @@
-"""Who may ask for what, and when: one table of request × state × role.
+"""Define which role may make which request in which state, in one table.
 
-Whatever has no letter here is refused. The letters only say who *may*; whether the session obeys
+A cell without a letter refuses. The letters only say who *may* ask; whether the session obeys
 is the engine's own table (`tracker.core.session`), and a cell where that one refuses is empty.
 """
 
@@ -39,18 +39,18 @@ _COLUMN: Final = {state: index for index, state in enumerate(SessionState)}
 
 
 def may(role: Role, state: SessionState, request: str) -> bool:
-    """Tell whether the role may make the request in this state; an unknown request: nobody."""
+    """Return whether the role may make the request in this state; False for an unknown one."""
     row = TABLE.get(request)
     return row is not None and any(LETTERS[letter] is role for letter in row[_COLUMN[state]])
 
 
 def may_ever(role: Role, request: str) -> bool:
-    """Tell whether the role may make the request in any state."""
+    """Return whether the role may make the request in any state."""
     return any(may(role, state, request) for state in SessionState)
 
 
 def may_act_as(roles: tuple[Role, ...], role: Role) -> bool:
-    """Tell whether a key with these roles may act as ``role``.
+    """Return whether a key with these roles may act as ``role``.
 
     A service key acts for the persons that are logged in there, in whatever role they have.
     """

@@ -1,4 +1,4 @@
-"""The published, versioned schema: what subscribers receive and what requests look like.
+"""Define the published, versioned schema: the records of subscribers and the requests.
 
 Everything is JSON of these records, one message a record, tagged with its type. A field is added
 with a default and `VERSION` stays; anything else raises it. Times are nanoseconds of the
@@ -18,7 +18,7 @@ VERSION = 1
 
 
 class Role(StrEnum):
-    """Who asks. What each may ask for stands in `tracker.api.roles`."""
+    """The role of the client that asks; `tracker.api.roles` lists what each may ask for."""
 
     OBSERVER = "observer"
     OPERATOR = "operator"
@@ -27,7 +27,7 @@ class Role(StrEnum):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Common to all that is published."""
+    """The fields that every published record has."""
 
 
 class Beam(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ class Surrogate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where something is or will be at ``at_ns``, with its covariance and 95 % radius."""
+    """A position at ``at_ns``, now or later, with its covariance and 95 % radius."""
 
     at_ns: int
     position_mm: tuple[float, float, float]
@@ -83,7 +83,7 @@ class DeviceHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
-    """How long one part of the way took over the last seconds, and how often it was gone."""
+    """The duration of one processing step over the last seconds, and the number of its runs."""
 
     name: str
     p50_ms: float
@@ -101,7 +101,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     skipped_ticks: int
     recording: bool
     journal_queue: int = 0
-    """Bytes handed over for the disk that are not acknowledged yet."""
+    """Bytes given to the recorder that are not yet confirmed as written."""
     disk_free_bytes: int | None = None
     hops: tuple[Hop, ...] = ()
     ticks_total: int = 0
@@ -110,9 +110,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     bad_samples_total: int = 0
     samples_total: int = 0
     accepted_total: dict[str, int] = {}
-    """Requests obeyed, by the role of who asked."""
+    """Requests obeyed, by the role of the client."""
     refused_total: dict[str, int] = {}
-    """Requests not obeyed, by role; ``unknown`` where there was none to be told."""
+    """Requests refused, by role; ``unknown`` where the role was not readable."""
     published_total: int = 0
     resident_bytes: int | None = None
 
@@ -122,7 +122,7 @@ class State(Record, frozen=True, kw_only=True):
 
     version: int = VERSION
     run_id: str
-    """Another run of the daemon has another id."""
+    """Identifies the run; each run of the daemon has its own."""
     sequence: int
     t_ns: int
     wall: str
@@ -134,7 +134,7 @@ class State(Record, frozen=True, kw_only=True):
     allowed: tuple[str, ...]
     """Requests the session table and the active faults allow now, whatever the asker's role."""
     next_step: str
-    """The one thing to do next, in a sentence."""
+    """The next step for the operator, in one sentence."""
     beam: Beam
     surrogate: Surrogate | None = None
     estimate: Place | None = None
@@ -204,15 +204,15 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fi
     request_id: Identity
     nonce: Annotated[str, Meta(min_length=16, max_length=64)]
     run_id: Identity
-    """Of the run it is meant for: no request reaches another run than the one it was made for."""
+    """The run the request is meant for; any other run refuses it."""
     name: Name
     role: Role
     who: Identity
-    """The person, for the record."""
+    """The name of the person, which is recorded."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Whether a request was obeyed, and if not why and what to do."""
+    """The answer to a request: whether it was obeyed, and if not, why and what to do."""
 
     version: int = VERSION
     request_id: str
@@ -222,7 +222,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
-    """Asks who is there; answered by `Welcome`, needs no role beyond a known key."""
+    """Asks which run answers; `Welcome` is the answer. A known key is enough."""
 
     version: int = VERSION
 
@@ -235,4 +235,4 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     program: str
     roles: tuple[Role, ...]
     publish_port: int = 0
-    """Where the state is published, on the host that answers."""
+    """The address at which the state is published, on the host that answers."""

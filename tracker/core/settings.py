@@ -1,4 +1,4 @@
-"""Every setting of the controller: unit in the name, bounds in the type, a reason beside it.
+"""Define every setting of the controller: unit in the name, bounds in the type, reason beside it.
 
 The records are read from TOML by `tracker.config`; a value outside its bounds never gets here.
 Unless a field's comment names a source, the default is a choice of this project.
@@ -18,11 +18,11 @@ from tracker.core.surrogate.sources.source import SourceSettings
 
 
 class Timing(Settings, frozen=True, kw_only=True):
-    """The controller's beat and how far ahead it must see."""
+    """The controller's tick period and the latency that it must predict."""
 
     tick_hz: Annotated[float, Meta(ge=10, le=500)] = 100.0
     latency_ms: Annotated[float, Meta(ge=0, le=800)] = 150.0
-    """Demand sent to motion done: what the predictor has to bridge."""
+    """The time from a sent demand to the finished motion, which the predictor must cover."""
 
 
 class Imager(Settings, frozen=True, kw_only=True):
@@ -32,11 +32,11 @@ class Imager(Settings, frozen=True, kw_only=True):
     noise_mm: Annotated[float, Meta(gt=0, le=5)] = 0.3
     """Standard deviation of one fiducial along one axis."""
     interval_s: Annotated[float, Meta(ge=1, le=120)] = 15.0
-    """From one answered shot to the next, at most, while tracking."""
+    """The longest time between two answered shots while tracking."""
     drift_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
-    """Hazard H10: two shots so far off the same way are a drift."""
+    """Hazard H10: two shots with a residual this large in one direction are a drift."""
     drift_interval_s: Annotated[float, Meta(ge=1, le=120)] = 5.0
-    """Hazard H10: between shots while the target drifts."""
+    """Hazard H10: the time between shots while the target drifts."""
     warn_s: Annotated[float, Meta(ge=2, le=300)] = 45.0
     """Hazard H08, a warning before the hold; the default is unverified."""
     overdue_s: Annotated[float, Meta(ge=2, le=300)] = 60.0
@@ -65,13 +65,13 @@ class Actuator(Settings, frozen=True, kw_only=True):
     speed_mm_s: Annotated[float, Meta(gt=0, le=500)] = 20.0
     acceleration_mm_s2: Annotated[float, Meta(gt=0, le=5000)] = 200.0
     bandwidth_per_s: Annotated[float, Meta(ge=2, le=200)] = 40.0
-    """How briskly the demand follows the prediction: higher passes on more of its jitter."""
+    """How fast the demand follows the prediction; a higher value passes on more of its jitter."""
     status_delay_ms: Annotated[float, Meta(ge=0, le=200)] = 5.0
     follow_error_mm: Annotated[float, Meta(gt=0, le=20)] = 1.0
     """Hazard H13: demand, as it should have arrived by now, against encoder: hold."""
     follow_time_ms: Annotated[float, Meta(ge=0, le=2000)] = 100.0
     follow_stop_mm: Annotated[float, Meta(gt=0, le=50)] = 3.0
-    """Hazard H13: so far off, motion is stopped at once."""
+    """Hazard H13: at this distance the motion is stopped at once."""
 
 
 class Guard(Settings, frozen=True, kw_only=True):
@@ -99,16 +99,16 @@ class Fusion(Settings, frozen=True, kw_only=True):
     """Spectral strength of the common motion's acceleration (mm/s2 per root hertz) for each
     millimetre of breathing's standard deviation: a sine of period 4 s has 2.5, a sharp one more."""
     own_agility_per_s2: Annotated[float, Meta(gt=0, le=200)] = 1.0
-    """The same for what a marker does on its own."""
+    """The same for the motion of a single marker on its own."""
     gate_sigma: Annotated[float, Meta(ge=2, le=20)] = 5.0
     history_ms: Annotated[float, Meta(ge=50, le=2000)] = 300.0
-    """How old a late sample may be and still be applied at its own time."""
+    """The greatest age at which a late sample is still applied at its own time."""
     learning_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
-    """Quiet breathing watched before directions and gains of markers and belt are fixed."""
+    """Quiet breathing after which directions and gains of markers and belt are fixed."""
     stale_ms: Annotated[float, Meta(ge=20, le=1000)] = 100.0
     """Hazard H01: age of the newest surrogate sample."""
     sigma_mm: Annotated[float, Meta(gt=0, le=20)] = 1.5
-    """Largest standard deviation of the fused amplitude the beam is allowed with."""
+    """The beam is held when the standard deviation of the fused amplitude is larger."""
 
 
 class Correlation(Settings, frozen=True, kw_only=True):
@@ -116,11 +116,11 @@ class Correlation(Settings, frozen=True, kw_only=True):
 
     models: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity")
     modelling_shots: Annotated[int, Meta(ge=4, le=15)] = 8
-    """Shots before the model may steer."""
+    """The number of shots that the model needs before tracking may start."""
     modelling_interval_s: Annotated[float, Meta(ge=0.5, le=30)] = 2.5
     capacity_shots: Annotated[int, Meta(ge=5, le=60)] = 15
     phase_coverage: Annotated[float, Meta(ge=0, le=1)] = 0.75
-    """Share of the breathing cycle's bins that must hold a shot before the model may steer."""
+    """Share of the breathing cycle's bins that must hold a shot before tracking may start."""
     extrapolation: Annotated[float, Meta(ge=0, le=2)] = 0.5
     """Hazard H06: how far outside the range of the shots, as a share of it or of the breath's. The
     published 10 % is of a range filmed whole; shots seldom meet the deepest breath, and the error
@@ -133,34 +133,34 @@ class Correlation(Settings, frozen=True, kw_only=True):
 
 
 class Prediction(Settings, frozen=True, kw_only=True):
-    """Which predictor, on what, and how often it learns."""
+    """The predictor, its input, and how often it learns."""
 
     predictor: str = "mix"
     where: Literal["surrogate", "target"] = "surrogate"
     learn_hz: Annotated[float, Meta(ge=2, le=100)] = 25.0
     settle_ms: Annotated[float, Meta(ge=0, le=200)] = 20.0
-    """A moment is learned once it is this old, so that its late samples are in."""
+    """A moment is learned at this age, when its late samples have arrived."""
     parameters: dict[str, float] = {}
 
 
 class Session(Settings, frozen=True, kw_only=True):
-    """Whose session it is and how it goes."""
+    """The patient, the plan and the rules of the session."""
 
     patient_id: str = "PHANTOM"
     plan_id: str = "DEMO"
     orientation: Literal["HFS", "HFP", "FFS", "FFP"] = "HFS"
     resume: Literal["automatic", "operator"] = "automatic"
-    """Whether a hold that has cleared ends by itself."""
+    """Whether a hold ends by itself once its reasons are gone."""
     resume_after_s: Annotated[float, Meta(ge=0, le=60)] = 0.5
     identify: bool = False
     """Hazard H22: START needs patient and plan announced, and equal to those here."""
 
 
 class Gating(Settings, frozen=True, kw_only=True):
-    """When the beam is held although everything works."""
+    """The limits at which the beam is held although every device works."""
 
     tolerance_mm: Annotated[float, Meta(gt=0, le=20)] = 5.0
-    """Largest radius of the predicted 95 % error region the beam is allowed with."""
+    """The beam is held when the radius of the predicted 95 % error region is larger."""
     speed_mm_s: Annotated[float, Meta(gt=0, le=500)] = 60.0
     """Hazard H04 and H12: no breathing moves a marker faster."""
     speed_share: Annotated[float, Meta(ge=1.5, le=50)] = 4.5
@@ -179,15 +179,15 @@ class Gating(Settings, frozen=True, kw_only=True):
     """Hazard H13: beam axis from the target as estimated now, as a share of the tolerance. The
     rest is for what a target goes on in the tenth of a second until the beam is off."""
     persistent_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
-    """Hazard H27: an error so large ..."""
+    """Hazard H27: the beam is held when the error exceeds this ..."""
     persistent_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
-    """... for so long (LARK), or ..."""
+    """... for this long (LARK), or ..."""
     persistent_share: Annotated[float, Meta(gt=0, le=1)] = 0.02
     """... for this share of the time with beam."""
     regular_breaths: Annotated[int, Meta(ge=1, le=20)] = 3
-    """Hazard H12: so many end a hold for irregular breathing."""
+    """Hazard H12: this number of regular breaths ends a hold for irregular breathing."""
     late_ticks: Annotated[float, Meta(ge=1, le=100)] = 2.0
-    """Hazard H16: a warning; a beat so many periods late takes nothing from the lease yet."""
+    """Hazard H16: a tick this number of periods late causes a warning, and no hold yet."""
     overrun_ms: Annotated[float, Meta(gt=0, le=1000)] = 100.0
     """Hazard H16: lateness of a tick."""
 
@@ -212,13 +212,13 @@ class KeepOut(Settings, frozen=True, kw_only=True):
     boxes_mm: tuple[Box, ...] = ()
     spheres_mm: tuple[Sphere, ...] = ()
     margin_mm: Annotated[float, Meta(ge=0, le=200)] = 5.0
-    """What is never given up: patient and room are measured to a few millimetres."""
+    """The smallest allowed distance: patient and room are measured to a few millimetres."""
     horizon_ms: Annotated[float, Meta(ge=0, le=2000)] = 300.0
-    """How far ahead the way is looked at: latency, and braking from full speed."""
+    """How far ahead the path is checked: the latency and the braking time from full speed."""
 
 
 class Controller(Settings, frozen=True, kw_only=True):
-    """The whole of the controller's configuration, one field a section."""
+    """The controller's whole configuration, one field for each section."""
 
     session: Session = Session()
     timing: Timing = Timing()

@@ -55,10 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="an artefact of `tidetrack tune`; refused when it does not fit latency and rate",
     )
-    parser.add_argument("--duration-s", type=float, metavar="S", help="stop after so long")
-    parser.add_argument("--figures", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument("--duration-s", type=float, metavar="S", help="stop after S seconds")
+    parser.add_argument("--figures", type=Path, metavar="FILE", help="write the measured figures")
     parser.add_argument(
-        "--no-self-test", action="store_true", help="start without looking at the devices first"
+        "--no-self-test", action="store_true", help="start without checking the devices first"
     )
     parser.add_argument(
         "--priority", type=int, default=0, metavar="N", help="SCHED_FIFO priority, where allowed"

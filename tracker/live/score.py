@@ -24,10 +24,14 @@ START = "monotonic_start_ns"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("session", type=Path, metavar="SESSION.mcap", help="what run recorded")
-    parser.add_argument("truth", type=Path, metavar="TRUTH.mcap", help="what room recorded")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html there")
+    parser.add_argument(
+        "session", type=Path, metavar="SESSION.mcap", help="the journal that run recorded"
+    )
+    parser.add_argument(
+        "truth", type=Path, metavar="TRUTH.mcap", help="the truth that room recorded"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary to FILE")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html into DIR")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -55,13 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the configuration (default: the shipped couch.toml)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=1, help="for all chance in the room (default 1)"
-    )
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the room (default 1)")
     parser.add_argument(
         "--latency-ms", type=float, metavar="L", help="latency of both actuator and prediction"
     )
-    parser.add_argument("--predictor", metavar="NAME", help="predict with this one instead")
+    parser.add_argument("--predictor", metavar="NAME", help="use this predictor instead")
     parser.add_argument(
         "--parameters",
         type=Path,
@@ -69,8 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an artefact of `tidetrack tune`; refused when it does not fit latency and rate",
     )
     parser.add_argument("--journal", type=Path, metavar="FILE", help="write the journal (MCAP)")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html there")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html into DIR")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary to FILE")
 
 
 def run(args: argparse.Namespace) -> int:

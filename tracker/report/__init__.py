@@ -1,4 +1,4 @@
-"""The report of a session: its summary as JSON, and a page that shows how it came about.
+"""Report a session: its summary as JSON, and a page that explains it.
 
 A simulation gathers its records as it goes (`Collector`) and needs no journal; everybody else
 takes them from one (`collect`). Both then go the same way.

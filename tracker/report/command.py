@@ -1,4 +1,4 @@
-"""`tidetrack report`: a session's page and summary, rebuilt from its journal."""
+"""Run `tidetrack report`: rebuild a session's page and summary from its journal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tracker.report.summary import about_of, summary_of
 
 
 def report_page(records: Records, summary: dict[str, Any], header: Header, notice: str = "") -> str:
-    """The report as HTML, from records however they were gathered."""
+    """Return the report as HTML, from gathered records."""
     setting = setting_of(header.configuration)
     errors = errors_of(records, setting.orientation)
     return page(SessionPage(records, errors, summary, header, setting, notice))
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write report.html and summary.json; says where."""
+    """Write report.html and summary.json, and print their paths."""
     journal = read_journal(args.journal)
     if journal.torn:
         print(f"{args.journal}: {journal.torn.describe()}")

@@ -86,17 +86,17 @@ def errors_of(records: Records, orientation: Orientation) -> Errors | None:
 
 
 def length(vectors: Table) -> Vector:
-    """The 3-D length of each row."""
+    """Return the 3-D length of each row."""
     return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
 
 
 def rms(lengths: Vector) -> float | None:
-    """Root of the mean square; ``None`` of nothing."""
+    """Return the root mean square; ``None`` for no values."""
     return float(np.sqrt(np.mean(lengths**2))) if len(lengths) else None
 
 
 def longest_unsafe_ms(errors: Errors) -> float:
-    """The longest unbroken stretch of unsafe beam, in milliseconds."""
+    """Return the longest unbroken stretch of unsafe beam, in milliseconds."""
     unsafe = errors.counted & (length(errors.tracked) > UNSAFE_MM)
     longest = running = 0.0
     for is_unsafe, step in zip(unsafe.tolist(), errors.step_s.tolist(), strict=True):
@@ -106,7 +106,7 @@ def longest_unsafe_ms(errors: Errors) -> float:
 
 
 def _steps(t_s: Vector) -> Vector:
-    """How long each moment stands for: until the next one, but no longer than is usual."""
+    """Return the duration of each moment: until the next one, but at most the usual duration."""
     if len(t_s) < 2:
         return np.zeros(len(t_s))
     steps = np.diff(t_s)
@@ -115,7 +115,7 @@ def _steps(t_s: Vector) -> Vector:
 
 
 def _interpolated(rows: Table, t_ns: Vector) -> Table:
-    """Columns 1..3 of ``rows`` at other times than column 0's; NaN outside and in gaps."""
+    """Return columns 1..3 of ``rows`` at other times than column 0's; NaN outside and in gaps."""
     found = np.full((len(t_ns), 3), np.nan)
     if len(rows) < 2:
         return found

@@ -1,4 +1,4 @@
-"""The report's still figures: the session at a glance, the errors' spread, the correlation."""
+"""Draw the report's static figures: the whole session, the errors, the correlation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tracker.report.records import Records
 AXES = ("left – right", "inferior – superior", "posterior – anterior")
 AXIS_NAMES = ("LR", "SI", "AP")
 MARKS_MM = (1.0, 2.0, 3.0)
-"""Distances the cumulative curve is read at."""
+"""The distances at which the cumulative share is given."""
 
 BIN_MM = 0.25
 
@@ -27,7 +27,7 @@ _HATCH = (
 
 
 def runs(mask: Mask, t_s: Vector) -> list[tuple[float, float]]:
-    """The stretches of time in which ``mask`` is true."""
+    """Return the time spans in which ``mask`` is true."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
     step = float(np.median(np.diff(t_s))) if len(t_s) > 1 else 0.0
     return [
@@ -37,7 +37,7 @@ def runs(mask: Mask, t_s: Vector) -> list[tuple[float, float]]:
 
 
 def overview(errors: Errors, holds: Sequence[Hold], end_s: float) -> str:
-    """Distance of the target from beam and from plan over the whole session."""
+    """Draw the target's distance from beam and from plan over the whole session."""
     tracked = length(errors.tracked)
     untracked = length(errors.untracked)
     since = errors.t_s >= (errors.t_s[errors.counted][0] if errors.counted.any() else 0.0)
@@ -65,7 +65,7 @@ def overview(errors: Errors, holds: Sequence[Hold], end_s: float) -> str:
 
 
 def envelope(t_s: Vector, values: Vector, columns: int) -> tuple[Vector, Vector, Vector]:
-    """Lowest and highest value in each of so many columns, so that no peak is lost."""
+    """Return the lowest and highest value in each of ``columns``, so that no peak is lost."""
     if not len(t_s):
         return t_s, values, values
     starts = np.unique(np.linspace(0, len(t_s), columns, endpoint=False).astype(int))
@@ -103,7 +103,7 @@ def _hold_bands(frame: svg.PlotFrame, holds: Sequence[Hold], end_s: float) -> li
 
 
 def histogram(errors: Errors) -> str:
-    """How often which 3-D distance occurred while the beam was on."""
+    """Draw the histogram of the 3-D distance while the beam was on."""
     tracked = length(errors.tracked[errors.counted])
     untracked = length(errors.untracked[errors.counted])
     top = _reach(untracked)
@@ -125,7 +125,7 @@ def histogram(errors: Errors) -> str:
 
 
 def cumulative(errors: Errors) -> str:
-    """Which share of the beam-on time the distance was within how many millimetres."""
+    """Draw the share of beam-on time in which the distance was within each limit, in mm."""
     top = _reach(length(errors.untracked[errors.counted]))
     frame = svg.PlotFrame((0.0, top), (0.0, 100.0), right=16, top=22)
     parts = [svg.axes(frame, "within … mm (3-D)", "share of beam-on time in %")]
@@ -152,17 +152,17 @@ def cumulative(errors: Errors) -> str:
 
 
 def within(lengths: Vector) -> str:
-    """Which share of the lengths lies within each mark, in words."""
+    """Return the share of the lengths within each limit, in words."""
     return ", ".join(share_within(lengths, mark) for mark in MARKS_MM)
 
 
 def share_within(lengths: Vector, mark: float) -> str:
-    """One such share; rounded down, so that 100.0 % means all."""
+    """Return one share in words, rounded down, so that 100.0 % means all."""
     return f"{np.floor((lengths <= mark).mean() * 1000) / 10:.1f} %"
 
 
 def beyond(errors: Errors) -> str:
-    """Which share of the distances the histogram leaves out to its right, in words."""
+    """Return the share of distances beyond the histogram's right end, in words."""
     untracked = length(errors.untracked[errors.counted])
     tracked = length(errors.tracked[errors.counted])
     top = _reach(untracked)
@@ -171,12 +171,12 @@ def beyond(errors: Errors) -> str:
 
 
 def _reach(untracked: Vector) -> float:
-    """How far the axis of distances goes: most of the untracked ones, none of the rare ones."""
+    """Return the end of the distance axis, which leaves out the rare largest distances."""
     return float(np.clip(np.ceil(np.quantile(untracked, 0.95)) + 1, 4.0, 8.0))
 
 
 def correlation(records: Records, axis: int) -> str:
-    """Surrogate against target on one axis: shots, the last model, and behind them the truth."""
+    """Draw the target over the surrogate on one axis: shots, the last model and the truth."""
     shots = [shot for shot in records.observations if shot.used]
     model = records.models[-1] if records.models else None
     cloud_x, cloud_y = _cloud(records, axis)
@@ -207,7 +207,7 @@ def correlation(records: Records, axis: int) -> str:
 
 
 def _cloud(records: Records, axis: int) -> tuple[list[float], list[float]]:
-    """The true target against the fused amplitude, thinned, from the start of tracking on."""
+    """Draw the true target over the fused amplitude, thinned, from the start of tracking on."""
     if not len(records.truth) or len(records.surrogate) < 2:
         return [], []
     counts = (records.truth[:, 0] >= (records.tracking_ns or 0)) & (records.truth[:, 15] > 0.5)

@@ -26,7 +26,7 @@ class Hold(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """What the hold is counted under."""
+        """The reason under which the hold is counted."""
         return self.reasons[0] if self.reasons else "unknown"
 
 
@@ -40,27 +40,27 @@ class HoldBook:
         self._running = False
 
     def all(self) -> list[Hold]:
-        """Every hold in order, the one that lasts to the end included."""
+        """Return every hold in order, the one that lasts to the end included."""
         return [*self._closed, *([self._open] if self._open else [])]
 
     def counts(self) -> dict[str, int]:
-        """Reason to number of holds that began with it."""
+        """Return, for each reason, the number of holds that began with it."""
         counts: dict[str, int] = {}
         for hold in self.all():
             counts[hold.reason] = counts.get(hold.reason, 0) + 1
         return counts
 
     def hold(self, command: SendHold) -> None:
-        """The controller takes the beam away."""
+        """Record that the controller holds the beam."""
         if self._running:
             self._begin(command.t_ns, command.reasons)
 
     def permit(self, command: SendPermit) -> None:
-        """The controller gives the beam again."""
+        """Record that the controller permits the beam again."""
         self._end(command.t_ns)
 
     def fault(self, change: FaultChanged) -> None:
-        """A fault appears or goes."""
+        """Record that a fault appears or ends."""
         if change.active and change.reaction in _HOLDING_REACTIONS:
             self._active[change.fault] = change.detail
             self._came_up(change.fault)
@@ -68,7 +68,7 @@ class HoldBook:
             self._active.pop(change.fault, None)
 
     def session(self, change: SessionChanged) -> None:
-        """The session changes its state."""
+        """Record that the session changes its state."""
         self._running = change.after in _RUNNING
         if change.after == "HOLDING":
             self._begin(change.t_ns, tuple(self._active) or (change.trigger,))

@@ -1,4 +1,4 @@
-"""The report's page: one HTML file with everything in it, read from top to bottom.
+"""Write the report's page: one HTML file that contains everything.
 
 The answer first, then how it came about: the session over time, the correlation, the spread of
 the errors, their causes, the holds, and with which settings all this was done.
@@ -27,7 +27,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 class SessionPage(NamedTuple):
-    """What a page is made from. ``notice`` says what is wrong with the journal, if anything."""
+    """The content of a page. ``notice`` says what is wrong with the journal, if anything."""
 
     records: Records
     errors: Errors | None
@@ -38,7 +38,7 @@ class SessionPage(NamedTuple):
 
 
 def page(session: SessionPage) -> str:
-    """The whole page."""
+    """Return the whole page."""
     title = f"tidetrack session: {session.setting.patient_id}"
     curves = packed(session.records, session.errors)
     data = _data(session, curves)
@@ -201,7 +201,7 @@ def _glance(session: SessionPage) -> str:
 
 
 def _unknown(errors: Errors | None) -> list[tuple[str, str, str]]:
-    """The legend of stretches that do not count, where there are any."""
+    """Return the legend of the spans that do not count, if there are any."""
     if errors is None or errors.known.all():
         return []
     return [("box", "--unknown", "gap in the recording: truth not known, not counted")]
@@ -239,7 +239,7 @@ def _timeline(session: SessionPage) -> str:
 
 
 def _charts(session: SessionPage) -> Iterable[dict[str, Any]]:
-    """Which charts stand below each other, and which curves are in each."""
+    """Return the charts in their order, with the curves of each."""
 
     def line(curve: str, label: str, colour: str, **more: Any) -> dict[str, Any]:
         return {"curve": curve, "label": label, "colour": f"--{colour}", **more}
@@ -338,7 +338,7 @@ def _spread(session: SessionPage) -> str:
 
 
 def _key(*entries: tuple[str, str, str]) -> str:
-    """The legend of a figure: shape, colour, words."""
+    """Return the legend of a figure: shape, colour, words."""
     items: list[str] = []
     for shape, colour, words in entries:
         paint = (

@@ -1,4 +1,4 @@
-"""Gather from a session's records what its summary and its report are made of.
+"""Gather from a session's records what its summary and its report need.
 
 Numbers go into flat columns, so that an hour of records is some ten megabytes; the few records
 that are read one by one (shots, models, changes of state) are kept as they are.
@@ -71,7 +71,7 @@ class Records(NamedTuple):
     models: list[ModelRefitted]
     session: list[SessionChanged]
     log: list[SessionChanged | FaultChanged | Notice]
-    """Everything that tells a person what happened, in its order."""
+    """All records that tell a person what happened, in their order."""
     holds: HoldBook
     end_ns: int
     events: int
@@ -79,19 +79,19 @@ class Records(NamedTuple):
 
     @property
     def tracking_ns(self) -> int | None:
-        """When tracking was first started; ``None``: never."""
+        """The time at which tracking was first started; ``None``: never."""
         return next((each.t_ns for each in self.session if each.after == TRACKING), None)
 
     @property
     def stopped_ns(self) -> int:
-        """When the session was stopped, or else ended, after tracking was first started."""
+        """The time at which the session was stopped or ended, after tracking was first started."""
         start = self.tracking_ns or 0
         stops = (e.t_ns for e in self.session if e.after == STOPPED and e.t_ns >= start)
         return next(stops, self.end_ns)
 
 
 class Collector:
-    """Gathers a session's events, outputs and truth as they come about; keeps what matters.
+    """Gathers a session's events, outputs and truth as they occur; keeps what a report needs.
 
     Records wait and are sorted by kind a few thousand together, which is faster than one by one.
     """
@@ -162,7 +162,7 @@ class Collector:
         )
 
     def _sort(self) -> None:
-        """Put the new records where their kind is kept."""
+        """Sort the new records by their kind."""
         self._events += len(self._new_events)
         self._outputs += len(self._new_outputs)
         end_ns, status, beam = self._end_ns, self._status.append, self._beam.append
@@ -214,7 +214,7 @@ class Collector:
 
 
 def collect(journal: Journal) -> tuple[Records, str]:
-    """Gather a journal's records, up to its tear if it has one, and the digest of its outputs."""
+    """Return a journal's records, up to the end of its readable part, and its outputs' digest."""
     collector = Collector()
     digest = Digest()
     for entry in journal.entries():

@@ -1,4 +1,4 @@
-"""`tidetrack sessions`: the recorded sessions of a folder; list, show, report, export, prune."""
+"""Run `tidetrack sessions`: list, show, report, export and prune a folder's sessions."""
 
 from __future__ import annotations
 
@@ -32,20 +32,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         each = what.add_parser(name, help=does, description=does, allow_abbrev=False)
         if name in ("show", "report", "export"):
-            each.add_argument("name", metavar="NAME", help="as listed; last: the newest")
+            each.add_argument(
+                "name", metavar="NAME", help="a listed name; last is the newest session"
+            )
         if name in ("list", "show"):
-            each.add_argument("--json", action="store_true", help="as JSON")
+            each.add_argument("--json", action="store_true", help="print JSON")
         if name == "export":
             each.add_argument("--out", type=Path, metavar="FILE.zip", required=True)
         if name == "prune":
-            each.add_argument("--yes", action="store_true", help="delete; without it, only say")
+            each.add_argument("--yes", action="store_true", help="delete; without it, only list")
         place = each.add_mutually_exclusive_group()
         place.add_argument("--folder", type=Path, metavar="DIR", help="default: sessions")
-        place.add_argument("--config", type=Path, metavar="CONFIG", help="use its [records]")
+        place.add_argument(
+            "--config", type=Path, metavar="CONFIG", help="use the folder in its [records] section"
+        )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what was asked; raises `CatalogueError` or `JournalError`."""
+    """Run the asked command; raises `CatalogueError` or `JournalError`."""
     records = (
         SessionRecords()
         if args.config is None

@@ -1,4 +1,4 @@
-"""The few settings a report needs, out of a configuration of any version.
+"""Read the few settings a report needs from a configuration of any version.
 
 A report must be possible for a journal whose configuration today's program would refuse, so the
 text is read for these keys alone, and a key that is not there has today's default.
@@ -16,7 +16,7 @@ from tracker.core.settings import Controller
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """Who was tracked how."""
+    """The settings that a report shows or needs."""
 
     patient_id: str
     plan_id: str
@@ -40,7 +40,7 @@ def setting_of(configuration: str) -> Setting:
     }
     try:
         return msgspec.convert(found, Setting)
-    except msgspec.ValidationError:  # an orientation nobody knows any more
+    except msgspec.ValidationError:  # an orientation that today's program does not know
         return msgspec.convert(found | {"orientation": today.session.orientation}, Setting)
 
 

@@ -1,4 +1,4 @@
-"""The summary of a session: the same few numbers after a simulation and from its journal."""
+"""Compute the summary of a session, equally after a simulation and from its journal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tracker.report.setting import setting_of
 
 
 class About(NamedTuple):
-    """What a summary says that is not in the records."""
+    """The facts of a summary that are not in the records."""
 
     trace: str
     config: str
@@ -25,13 +25,13 @@ class About(NamedTuple):
 
 
 def summarise(journal: Journal) -> dict[str, Any]:
-    """The summary of a journal, up to its tear if it has one."""
+    """Return the summary of a journal, up to the end of its readable part."""
     records, digest = collect(journal)
     return summary_of(records, about_of(journal, digest))
 
 
 def summary_of(records: Records, about: About) -> dict[str, Any]:
-    """The summary of records; millimetres, and ``None`` for what was not or cannot be known.
+    """Return the summary of records; millimetres, and ``None`` for what was not or cannot be known.
 
     ``untracked`` and ``tracked`` are taken over the same moments: beam on, after tracking was first
     started. Untracked is how far the target then was from where it was planned, tracked how far
@@ -63,7 +63,7 @@ def summary_of(records: Records, about: About) -> dict[str, Any]:
 
 
 def about_of(journal: Journal, digest: str) -> About:
-    """What a journal says of itself; a torn one has no closing remarks."""
+    """Return the facts about a journal itself; a truncated one has no closing record."""
     factor = journal.closing.get("realtime_factor")
     return About(
         trace=journal.header.further.get("trace", ""),
@@ -99,7 +99,7 @@ def _duty(records: Records, errors: Errors | None) -> float | None:
 
 
 def _duty_by_status(records: Records, start_ns: int) -> float | None:
-    """The same from the gate's read-back, where no truth is known."""
+    """Return the share of time with beam on from the gate's read-back; no truth is known."""
     stop_ns = records.stopped_ns
     if not len(records.beam) or stop_ns <= start_ns:
         return None

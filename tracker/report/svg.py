@@ -1,4 +1,4 @@
-"""Drawing small figures as SVG text: a plot area with axes, and marks placed in data units."""
+"""Draw small figures as SVG text: a plot area with axes, and marks in data units."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class PlotFrame(NamedTuple):
     bottom: int = 40
 
     def px(self, x: float) -> float:
-        """Where ``x`` is drawn."""
+        """Return the pixel position of ``x``."""
         low, high = self.x
         inner = self.width - self.left - self.right
         return self.left + inner * (x - low) / (high - low)
 
     def py(self, y: float) -> float:
-        """Where ``y`` is drawn."""
+        """Return the pixel position of ``y``."""
         low, high = self.y
         inner = self.height - self.top - self.bottom
         return self.height - self.bottom - inner * (y - low) / (high - low)
 
 
 def figure(frame: PlotFrame, label: str, parts: Iterable[str]) -> str:
-    """The whole SVG, with a text for those who do not see it."""
+    """Return the whole SVG, with a text alternative for screen readers."""
     return (
         f'<svg viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{escape(label)}">'
         + "".join(parts)
@@ -45,7 +45,7 @@ def figure(frame: PlotFrame, label: str, parts: Iterable[str]) -> str:
 
 
 def axes(frame: PlotFrame, x_title: str, y_title: str, *, y_grid: bool = True) -> str:
-    """Axis lines, ticks with numbers, grid and titles."""
+    """Return axis lines, ticks with numbers, grid and titles."""
     parts: list[str] = []
     bottom = frame.height - frame.bottom
     right = frame.width - frame.right
@@ -80,7 +80,7 @@ def axes(frame: PlotFrame, x_title: str, y_title: str, *, y_grid: bool = True) -
 
 
 def line(frame: PlotFrame, xs: Sequence[float], ys: Sequence[float], style: str) -> str:
-    """A line through points; a NaN breaks it."""
+    """Return a line through points, interrupted at each NaN."""
     path: list[str] = []
     pen = "M"
     for x, y in zip(xs, ys, strict=True):
@@ -95,7 +95,7 @@ def line(frame: PlotFrame, xs: Sequence[float], ys: Sequence[float], style: str)
 def dots(
     frame: PlotFrame, xs: Sequence[float], ys: Sequence[float], radius: float, style: str
 ) -> str:
-    """A dot at each point, all in one path."""
+    """Return a dot at each point, all in one path."""
     path = "".join(
         f"M{frame.px(x) - radius:.1f} {frame.py(y):.1f}"
         f"a{radius} {radius} 0 1 0 {2 * radius} 0a{radius} {radius} 0 1 0 {-2 * radius} 0"
@@ -106,7 +106,7 @@ def dots(
 
 
 def band(frame: PlotFrame, low: float, high: float, style: str) -> str:
-    """A vertical band over the whole height, clipped to the axes."""
+    """Return a vertical band over the whole height, clipped to the axes."""
     low, high = max(low, frame.x[0]), min(high, frame.x[1])
     if high <= low:
         return ""
@@ -119,7 +119,7 @@ def band(frame: PlotFrame, low: float, high: float, style: str) -> str:
 
 
 def bars(frame: PlotFrame, edges: Sequence[float], heights: Sequence[float], style: str) -> str:
-    """A histogram's bars."""
+    """Return a histogram's bars."""
     base = frame.py(frame.y[0])
     path = "".join(
         f"M{frame.px(low) + 0.5:.1f} {base:.1f}V{frame.py(height):.1f}"
@@ -131,7 +131,7 @@ def bars(frame: PlotFrame, edges: Sequence[float], heights: Sequence[float], sty
 
 
 def steps(frame: PlotFrame, edges: Sequence[float], heights: Sequence[float], style: str) -> str:
-    """A histogram's outline."""
+    """Return a histogram's outline."""
     path = f"M{frame.px(edges[0]):.1f} {frame.py(0):.1f}"
     for low, high, height in zip(edges[:-1], edges[1:], heights, strict=True):
         path += f"L{frame.px(low):.1f} {frame.py(height):.1f}H{frame.px(high):.1f}"
@@ -139,7 +139,7 @@ def steps(frame: PlotFrame, edges: Sequence[float], heights: Sequence[float], st
 
 
 def note(x: float, y: float, text: str, style: str = "note", anchor: str = "start") -> str:
-    """Words at a place, in pixels."""
+    """Return a text at a position in pixels."""
     return (
         f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
         f"{escape(text)}</text>"
@@ -147,7 +147,7 @@ def note(x: float, y: float, text: str, style: str = "note", anchor: str = "star
 
 
 def ticks(span: Span, wanted: int) -> list[float]:
-    """Round numbers within ``span``, about as many as wanted."""
+    """Return round numbers within ``span``, about as many as wanted."""
     low, high = span
     rough = (high - low) / max(wanted, 1)
     if rough <= 0 or not math.isfinite(rough):
@@ -160,12 +160,12 @@ def ticks(span: Span, wanted: int) -> list[float]:
 
 
 def number(value: float) -> str:
-    """A tick's number, with a true minus sign."""
+    """Return a tick's number, with a true minus sign."""
     text = f"{value:.6g}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
 def padded(low: float, high: float, share: float = 0.06) -> Span:
-    """A span a little wider than its values, never empty."""
+    """Return a span a little wider than its values, never empty."""
     pad = (high - low) * share or 0.5
     return (low - pad, high + pad)

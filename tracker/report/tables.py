@@ -1,4 +1,4 @@
-"""The report's tables: errors by cause, holds, shots, the log, settings and origin."""
+"""Write the report's tables: errors by cause, holds, shots, the log, settings and origin."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LOG_LINES = 400
 
 
 def causes(errors: Errors | None) -> str:
-    """Which part of the chain made which part of the error."""
+    """Return the table of the error that each part of the chain contributes."""
     if errors is None or not errors.split.any():
         return ""
     rows: list[str] = []
@@ -70,7 +70,7 @@ def causes(errors: Errors | None) -> str:
 
 
 def holds(records: Records) -> str:
-    """Every hold, with a way to look at it."""
+    """Return the table of holds, each with a link to its time."""
     found = records.holds.all()
     title = "<h2>When and why the beam was held</h2>"
     if records.tracking_ns is None:
@@ -110,7 +110,7 @@ def holds(records: Records) -> str:
 
 
 def shots(records: Records) -> str:
-    """Every shot, how far off the model was, and what the model became."""
+    """Return the table of shots, with the model's error and the resulting model."""
     if not records.observations:
         return ""
     models = {model.t_ns: model for model in records.models}
@@ -139,7 +139,7 @@ def shots(records: Records) -> str:
 
 
 def log(records: Records) -> str:
-    """What the session did and what the controller said, in order."""
+    """Return the table of session changes and messages, in their order."""
     lines = records.log
     if not lines:
         return ""
@@ -172,7 +172,7 @@ def _said(each: SessionChanged | FaultChanged | Notice) -> str:
 
 
 def settings(header: Header, summary: dict[str, Any], records: Records) -> str:
-    """Where the numbers come from: enough to make them again."""
+    """Return the table of the settings and versions from which the results can be reproduced."""
     factor = summary["realtime_factor"]
     facts = {
         "trace": summary["trace"] or "–",

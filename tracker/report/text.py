@@ -1,4 +1,4 @@
-"""A session's summary as a small table for the terminal."""
+"""Write a session's summary as a small table for the terminal."""
 
 from __future__ import annotations
 

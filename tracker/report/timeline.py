@@ -1,4 +1,4 @@
-"""The curves of the report's zoomable timeline, thinned so that no drawn line strays visibly.
+"""Thin the curves of the report's timeline so that no drawn line deviates visibly.
 
 All curves share one grid of times. It starts at `BASE_HZ` (less in a long session); then moments
 are added where a curve strays from the straight line between its neighbours, first where it strays
@@ -30,7 +30,7 @@ _TOLERANCES_MM = (2.4, 1.2, 0.6, 0.3, TOLERANCE_MM)
 
 
 class Timeline(NamedTuple):
-    """Times and curves on the thinned grid; NaN where a curve has nothing to say.
+    """Times and curves on the thinned grid; NaN where a curve has no value.
 
     No curve strays more than ``stray_mm`` from its values that were left out.
     """
@@ -41,7 +41,7 @@ class Timeline(NamedTuple):
 
 
 def timeline_of(records: Records, errors: Errors | None) -> Timeline:
-    """Every curve of a session, thinned."""
+    """Return every curve of a session, thinned."""
     t_s = errors.t_s if errors else np.arange(0.0, records.end_ns / 1e9, 1 / _GRID_HZ)
     t_ns = t_s * 1e9
     curves: dict[str, Vector] = {"surrogate": _column(records.surrogate, 1, t_ns)}
@@ -62,7 +62,7 @@ def timeline_of(records: Records, errors: Errors | None) -> Timeline:
 
 
 def thinned(t_s: Vector, curves: list[Vector], most: int) -> tuple[NDArray[np.intp], float]:
-    """Indices of the moments to keep, and how far a curve then strays at most."""
+    """Return the indices of the moments to keep, and the largest deviation of a curve."""
     count = len(t_s)
     if count < 3:
         return np.arange(count), 0.0
@@ -95,7 +95,7 @@ def _refined(
 
 
 def packed(records: Records, errors: Errors | None) -> dict[str, Any]:
-    """The timeline as small JSON: whole numbers, each as its difference to the one before."""
+    """Return the timeline as JSON: whole numbers, each as its difference to the one before."""
     timeline = timeline_of(records, errors)
     end_s = records.end_ns / 1e9
     return {
@@ -123,7 +123,7 @@ def packed(records: Records, errors: Errors | None) -> dict[str, Any]:
 
 
 def beam_runs(records: Records, errors: Errors | None) -> list[tuple[float, float]]:
-    """When the beam was on: by the truth, or else by the gate's read-back."""
+    """Return the times with beam on, from the truth or else from the gate's read-back."""
     if errors:
         return runs(errors.beam_on, errors.t_s)
     beam = records.beam
@@ -135,7 +135,7 @@ def _rounded(stretches: list[tuple[float, float]]) -> list[list[float]]:
 
 
 def _column(rows: Table, column: int, t_ns: Vector) -> Vector:
-    """One column interpolated at other times; NaN outside and in gaps."""
+    """Return one column interpolated at other times; NaN outside and in gaps."""
     if len(rows) < 2:
         return np.full(len(t_ns), np.nan)
     order = np.argsort(rows[:, 0], kind="stable")
@@ -161,7 +161,7 @@ def _differences(values: Vector) -> list[int | None]:
 
 
 def unpacked(differences: list[int | None]) -> list[float | None]:
-    """What the page's script makes of `packed` numbers, in steps."""
+    """Return the numbers that the page's script computes from `packed` ones, in steps."""
     total = 0
     result: list[float | None] = []
     for each in differences:

@@ -42,7 +42,7 @@ class Taken:
         self.bad: list[BadSample] = []
         self.links: list[LinkChanged] = []
 
-    def take(self, item: Image | BadSample) -> None:
+    def on_image(self, item: Image | BadSample) -> None:
         (self.images if isinstance(item, Image) else self.bad).append(item)  # pyright: ignore[reportArgumentType]
 
 
@@ -57,7 +57,7 @@ def test_pictures_come_over_the_wire_as_they_are_with_losses_made_good() -> None
     )
     taken = Taken()
     with GigeTwinServer(twin) as server:
-        camera = GigeCamera(settings(server), taken.take, taken.links.append, HostClock())
+        camera = GigeCamera(settings(server), taken.on_image, taken.links.append, HostClock())
         camera.start()
         try:
             until(lambda: len(taken.images) >= 40)
@@ -81,7 +81,7 @@ def test_losses_nobody_makes_good_are_bad_samples() -> None:
     )
     taken = Taken()
     with GigeTwinServer(twin) as server:
-        camera = GigeCamera(settings(server), taken.take, taken.links.append)
+        camera = GigeCamera(settings(server), taken.on_image, taken.links.append)
         camera.start()
         try:
             until(lambda: len(taken.images) >= 8 and len(taken.bad) >= 5)
@@ -96,7 +96,7 @@ def test_a_lost_camera_is_reported_and_found_again() -> None:
     taken = Taken()
     with GigeTwinServer(twin) as server:
         camera = GigeCamera(
-            settings(server, heartbeat_ms=500), taken.take, taken.links.append, HostClock()
+            settings(server, heartbeat_ms=500), taken.on_image, taken.links.append, HostClock()
         )
         camera.start()
         try:
@@ -148,7 +148,7 @@ def test_a_triggered_pair_becomes_a_fiducial_shot() -> None:
                     packet_bytes=8000,
                     features={"PixelFormat": "Mono16", "TriggerMode": "On"},
                 ),
-                device.take,
+                device.on_image,
                 links.append,
                 clock,
             )
@@ -194,7 +194,7 @@ def test_two_free_running_cameras_become_marker_frames() -> None:
                     packet_bytes=8000,
                     features={"AcquisitionFrameRate": 25.0},
                 ),
-                device.take,
+                device.on_image,
                 lambda _: None,
                 clock,
             )

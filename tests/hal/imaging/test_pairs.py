@@ -142,12 +142,12 @@ def test_an_xray_device_triggers_both_sides_and_answers_once() -> None:
     try:
         device.obey(SendExpose(50 * MS, "imager", 4), 50 * MS)
         assert (left.shots, right.shots) == ([4], [4])
-        device.take(image("r", 60))
-        device.take(image("l", 61))
+        device.on_image(image("r", 60))
+        device.on_image(image("l", 61))
         drained(samples, 1)
         assert samples[0].shot_id == 4
         device.obey(SendExpose(80 * MS, "imager", 5), 80 * MS)
-        device.take(BadSample("l", 90 * MS, "incomplete frame", "block 2"))
+        device.on_image(BadSample("l", 90 * MS, "incomplete frame", "block 2"))
         drained(samples, 3)
         assert [s.what for s in samples[1:]] == ["incomplete frame", "shot lost"]
         device.obey(SendExpose(80 * MS, "imager", 6), 100 * MS)
@@ -196,8 +196,8 @@ def test_a_fault_of_ours_while_looking_is_reported_and_kept() -> None:
     device = MarkerDevice("camera", ("l", "r"), Broken(), 5.0, samples.append, lambda: 1)  # pyright: ignore[reportArgumentType]
     device.start()
     try:
-        device.take(image("l", 1))
-        device.take(image("r", 2))
+        device.on_image(image("l", 1))
+        device.on_image(image("r", 2))
         drained(samples, 1)
     finally:
         device.stop()

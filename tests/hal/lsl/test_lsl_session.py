@@ -63,12 +63,14 @@ def test_streams_that_do_not_fit(
 def test_samples_are_numbered_by_their_corrected_stamps() -> None:
     reading = LslReading("belt", LslSettings(channel=1), 0)
     reading.correction_s = -100.0
-    assert reading.take([7.0, 512.5], 1000.12345, 5 * MS) == BeltSample("belt", 5 * MS, 0, 512.5)
+    assert reading.sample_of([7.0, 512.5], 1000.12345, 5 * MS) == BeltSample(
+        "belt", 5 * MS, 0, 512.5
+    )
     stamps = (1000.1434, 1000.1600, 1000.2605)  # late, early, after four lost ones
-    ticks = [reading.take([7.0, 1.0], stamp, 0) for stamp in stamps]
+    ticks = [reading.sample_of([7.0, 1.0], stamp, 0) for stamp in stamps]
     assert [sample.ticks for sample in ticks if isinstance(sample, BeltSample)] == [1, 2, 7]
     reading.correction_s = -99.998
-    last = reading.take([7.0, 1.0], 1000.2785, 0)
+    last = reading.sample_of([7.0, 1.0], 1000.2785, 0)
     assert isinstance(last, BeltSample)
     assert last.ticks == 8
 
@@ -78,26 +80,26 @@ def test_samples_are_numbered_by_their_corrected_stamps() -> None:
     [([math.nan], 1.0), ([math.inf], 1.0), ([1.0], math.nan), ([], 1.0)],
 )
 def test_what_is_not_finite_is_no_sample(values: list[float], stamp: float) -> None:
-    said = LslReading("belt", LslSettings(), 0).take(values, stamp, 0)
+    said = LslReading("belt", LslSettings(), 0).sample_of(values, stamp, 0)
     assert isinstance(said, BadSample)
     assert said.what == "belt value is not finite"
 
 
 def test_a_clock_that_stands_still_or_goes_back_is_no_sample() -> None:
     reading = LslReading("belt", LslSettings(), 0)
-    assert isinstance(reading.take([1.0], 10.0, 0), BeltSample)
+    assert isinstance(reading.sample_of([1.0], 10.0, 0), BeltSample)
     for stamp in (10.0, 9.0):
-        said = reading.take([1.0], stamp, 1)
+        said = reading.sample_of([1.0], stamp, 1)
         assert isinstance(said, BadSample)
         assert said.what == "belt clock does not advance"
-    assert isinstance(reading.take([1.0], 10.02, 2), BeltSample)
+    assert isinstance(reading.sample_of([1.0], 10.02, 2), BeltSample)
 
 
 def test_silence_has_a_limit_and_bad_values_do_not_break_it() -> None:
     reading = LslReading("belt", LslSettings(silence_ms=500), 0)
     reading.check_silence(499 * MS)
-    reading.take([1.0], 1.0, 400 * MS)
-    reading.take([math.nan], 2.0, 800 * MS)
+    reading.sample_of([1.0], 1.0, 400 * MS)
+    reading.sample_of([math.nan], 2.0, 800 * MS)
     reading.check_silence(900 * MS)
     with pytest.raises(LinkError, match="no sample for 501 ms"):
         reading.check_silence(901 * MS)

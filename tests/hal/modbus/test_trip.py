@@ -34,12 +34,12 @@ def test_replies_are_read_whole_byte_by_byte_and_with_a_rest() -> None:
     ]
     data = b"".join(encode_answer(answer) for answer, _ in answers)
     wanted = [reply for _, reply in answers]
-    assert ModbusReplies().take(data) == wanted
+    assert ModbusReplies().feed(data) == wanted
     one = ModbusReplies()
-    assert [reply for byte in data for reply in one.take(bytes([byte]))] == wanted
+    assert [reply for byte in data for reply in one.feed(bytes([byte]))] == wanted
     rest = ModbusReplies()
-    assert rest.take(data + data[:5]) == wanted
-    assert rest.take(data[5:11])[0] == wanted[0]
+    assert rest.feed(data + data[:5]) == wanted
+    assert rest.feed(data[5:11])[0] == wanted[0]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_replies_are_read_whole_byte_by_byte_and_with_a_rest() -> None:
 )
 def test_what_is_no_reply_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="no "):
-        ModbusReplies().take(data)
+        ModbusReplies().feed(data)
 
 
 def ask(twin: ModbusTwin, data: bytes, now_ns: int) -> list[object]:

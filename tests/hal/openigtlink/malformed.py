@@ -53,10 +53,10 @@ _GOOD = IgtlPacket("Next", UNIX_NS, IgtlText("still here"))
 def feed(data: bytes) -> bool:
     """Whether any of it is believed; a reader that misses the good message after it crashes."""
     reader = StreamReader()
-    found = reader.take(data)
+    found = reader.feed(data)
     while reader.waiting:
         found += reader.resume()
-    if reader.take(encode(_GOOD))[-1:] != [_GOOD]:
+    if reader.feed(encode(_GOOD))[-1:] != [_GOOD]:
         raise AssertionError(f"lost its way after {data!r}")
     return any(isinstance(item, IgtlPacket) for item in found)
 

@@ -29,7 +29,7 @@ from tests.hal.openigtlink.malformed import CONTENTS, TURNED, UNIX_NS, feed, mal
 
 
 def read(data: bytes) -> list[IgtlPacket | IgtlGarbled]:
-    return StreamReader().take(data)
+    return StreamReader().feed(data)
 
 
 def test_crc_is_the_published_one() -> None:
@@ -119,7 +119,7 @@ def test_pieces_of_any_size_give_the_same(version: int, piece: int) -> None:
     reader = StreamReader()
     found: list[IgtlPacket | IgtlGarbled] = []
     for start in range(0, len(data), piece):
-        found += reader.take(data[start : start + piece])
+        found += reader.feed(data[start : start + piece])
     assert found == packets
     assert reader.waiting == 0
 
@@ -129,12 +129,12 @@ def test_a_rest_waits_for_what_follows() -> None:
     data = encode(packet)
     for cut in range(1, len(data)):
         reader = StreamReader()
-        assert reader.take(data + data[:cut]) == [packet]
+        assert reader.feed(data + data[:cut]) == [packet]
         assert reader.waiting == cut
-        assert reader.take(data[cut:] + data) == [packet, packet]
-    reader.take(data[:20])
+        assert reader.feed(data[cut:] + data) == [packet, packet]
+    reader.feed(data[:20])
     reader.reset()
-    assert reader.take(data) == [packet]
+    assert reader.feed(data) == [packet]
 
 
 def test_images_and_other_types_are_passed_over() -> None:
@@ -144,7 +144,7 @@ def test_images_and_other_types_are_passed_over() -> None:
     found: list[IgtlPacket | IgtlGarbled] = []
     data = image + encode(wanted) + HEADER.pack(1, b"GET_STATUS", b"", 0, 0, 0) + encode(wanted)
     for start in range(0, len(data), 65536):
-        found += reader.take(data[start : start + 65536])
+        found += reader.feed(data[start : start + 65536])
         assert reader.waiting < 65536
     assert found == [wanted, wanted]
 
@@ -202,7 +202,7 @@ def test_every_byte_corrupted(content: Content, version: int) -> None:
             corrupt = bytearray(data)
             corrupt[place] ^= flip
             reader = StreamReader()
-            found = reader.take(bytes(corrupt) + follower * 3)
+            found = reader.feed(bytes(corrupt) + follower * 3)
             while reader.waiting:
                 found += reader.resume()
             good = [item for item in found if isinstance(item, IgtlPacket)]

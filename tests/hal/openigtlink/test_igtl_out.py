@@ -14,7 +14,7 @@ START_NS = 1_700_000_000_000_000_000
 
 
 def packets(data: bytes) -> list[IgtlPacket]:
-    found = StreamReader().take(data)
+    found = StreamReader().feed(data)
     assert all(isinstance(item, IgtlPacket) for item in found)
     return [item for item in found if isinstance(item, IgtlPacket)]
 
@@ -55,7 +55,7 @@ async def _read(reader: asyncio.StreamReader, count: int) -> list[IgtlPacket]:
     while len(found) < count:
         data = await asyncio.wait_for(reader.read(65536), 5)
         assert data
-        found += [item for item in stream.take(data) if isinstance(item, IgtlPacket)]
+        found += [item for item in stream.feed(data) if isinstance(item, IgtlPacket)]
     return found
 
 

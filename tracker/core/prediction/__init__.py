@@ -1,1 +1,1 @@
-"""Prediction of breathing motion: methods, their mixture, and how sure they are."""
+"""Predict breathing motion: methods, their mixture, and their uncertainty."""

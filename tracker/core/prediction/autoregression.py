@@ -1,4 +1,4 @@
-"""Each channel predicted from its own last seconds by recursive least squares.
+"""Predict each channel from its own last seconds by recursive least squares.
 
 Features at sample s: a constant, x(s) - origin, x(s - j) - x(s) for the lags j; target:
 x(s + h) - x(s). The single-channel autoregression with about 4 s of history that is far ahead of
@@ -44,14 +44,14 @@ class Autoregression(NamedTuple):
 
 
 def autoregression_lags(history_s: float, most_lags: float, rate_hz: float) -> int:
-    """How many samples of history, the newest included."""
+    """Return the number of history samples, the newest included."""
     return min(max(8, int(history_s * rate_hz + 1e-6)), int(most_lags))
 
 
 def begin_autoregression(
     channels: int, lags: int, memory_s: float, penalty: float
 ) -> Autoregression:
-    """All weights zero: a prediction that holds."""
+    """Return a state with zero weights: it predicts that the position holds."""
     size = lags + 1
     return Autoregression(
         settings=np.array([memory_s, penalty]),
@@ -68,7 +68,7 @@ def begin_autoregression(
 
 @compiled
 def history_ready(model: Autoregression, stream: Stream, slot: int) -> bool:
-    """Whether the window of ``slot`` was measured as far back as the model looks."""
+    """Return whether the window of ``slot`` was measured for the model's whole history."""
     return stream.filled[slot] >= model.features.size - 1
 
 
@@ -117,7 +117,7 @@ def train_autoregression(model: Autoregression, stream: Stream, slot: int) -> No
 
 @compiled
 def foresee_channels(model: Autoregression, stream: Stream, slot: int, position: Reals) -> None:
-    """Write the position one horizon after ``slot``; the position itself while it knows nothing."""
+    """Write the position one horizon after ``slot``; before any learning, the position itself."""
     known = model.cursor[TRAINED] > 0 and history_ready(model, stream, slot)
     for channel in range(position.size):
         value = stream.windows[slot, 0, channel]

@@ -83,7 +83,7 @@ class Calibration(NamedTuple):
 
 @functools.cache
 def chi2_quantile(channels: int) -> float:
-    """The 0.95 quantile of chi squared with ``channels`` degrees of freedom."""
+    """Return the 0.95 quantile of chi squared with ``channels`` degrees of freedom."""
     # Newton on the regularised incomplete gamma function, from Wilson and Hilferty's start
     half = 0.5 * channels
     ninth = 2.0 / (9.0 * channels)
@@ -100,7 +100,7 @@ def chi2_quantile(channels: int) -> float:
 
 
 def begin_calibration(channels: int, stream: Stream) -> Calibration:
-    """Nothing scored yet: the region is that of one unit and the range seen so far."""
+    """Return the state before any score: the region has one unit and the range seen so far."""
     ring = stream.times.size
     return Calibration(
         level=np.array([0.0, 1.0, 0.0, chi2_quantile(channels)]),
@@ -115,9 +115,11 @@ def begin_calibration(channels: int, stream: Stream) -> Calibration:
 
 
 def without_region(calibration: Calibration) -> Calibration:
-    """One of no channels: predictions stay the same to the bit, covariances have shape (0, 0).
+    """Return a calibration of no channels.
 
-    For those who run a predictor a thousand times and look at nothing but its means.
+    Predictions stay the same to the bit, covariances have shape (0, 0).
+
+    It serves callers that run a predictor many times and use only its means.
     """
     none, ring = np.zeros(0), calibration.issued.shape[0]
     return calibration._replace(
@@ -172,7 +174,7 @@ def score(stream: Stream, calibration: Calibration, slot: int) -> None:
 
 @compiled
 def score_all(stream: Stream, calibration: Calibration) -> None:
-    """``score`` every label that has come due, for methods that do not train on labels."""
+    """Call ``score`` for every label that now exists, for methods that do not train on labels."""
     while calibration.error.size > 0:
         slot = next_labelled(stream)
         if slot < 0:
@@ -182,7 +184,7 @@ def score_all(stream: Stream, calibration: Calibration) -> None:
 
 @compiled
 def publish(stream: Stream, calibration: Calibration, slot: int) -> None:
-    """Cut the prediction of ``slot`` to the possible, and fix the region given out with it."""
+    """Limit the prediction of ``slot`` to possible positions, and store its region."""
     clock = stream.clock
     position, predicted = stream.positions[slot], stream.predicted[slot]
     low, high = calibration.low, calibration.high

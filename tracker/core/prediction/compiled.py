@@ -1,4 +1,4 @@
-"""How every kernel here is compiled: nopython, strict floating point, cached beside its source.
+"""Compile every kernel here alike: nopython, strict floating point, cached beside its source.
 
 Numba renews a cached kernel when its own file changes, but not when a kernel it calls has
 changed in another file. The stamp of the cache is therefore that of the whole folder: edit one
@@ -52,7 +52,7 @@ def compiled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _R
 
 
 def entry(kernel: Callable[..., _Result], *arguments: Any) -> Callable[..., _Result]:
-    """The machine code of a kernel for arguments of these types, compiled if need be.
+    """Return the machine code of a kernel for arguments of these types, compiled if need be.
 
     Calling it skips the look at every array's type, a fifth of a sample's time for a state of a
     hundred arrays. Nobody checks any more: the types must stay those of ``arguments``.

@@ -1,4 +1,4 @@
-"""One regression expert: ridge on faded lag differences, with or without Gaussian-process waves.
+"""Implement one regression expert: ridge on faded lag differences, with or without waves.
 
 All the good predictors of breathing here are the same regression with other settings. Inputs are
 the differences x(s) - x(s - i) of every channel, weighted by exp(-fade * age) and scaled to unit
@@ -60,7 +60,7 @@ class Expert(NamedTuple):
 
 
 def lag_places(history_s: float, rate_hz: float, channels: int) -> NDArray[np.int64]:
-    """Lags in periods: 1 to 8, then in growing steps, at most 20; fewer for many channels."""
+    """Return lags in periods: 1 to 8, then growing steps, at most 20; fewer for many channels."""
     most = max(_FEWEST_LAGS, min(_MOST_LAGS, _MOST_INPUTS // channels))
     last = max(_DENSE_LAGS, round(history_s * rate_hz))
     if last <= most:
@@ -86,7 +86,7 @@ def begin_expert(
     every: int = 1,
     draw: int = 0,
 ) -> Expert:
-    """An expert that has learned nothing and predicts that the position holds.
+    """Return an expert that has learned nothing and predicts that the position holds.
 
     ``lags`` as from ``lag_places``; ``ring``: slots of the stream it will read.
     It will be trained on every ``every``-th sample; its memory in seconds allows for that. Experts
@@ -114,7 +114,7 @@ def begin_expert(
 
 @compiled
 def _read_inputs(expert: Expert, stream: Stream, slot: int) -> float:
-    """Fill the inputs from a window; returns their squared size."""
+    """Fill the inputs from a window; return their squared size."""
     window, inputs, lags = stream.windows[slot], expert.inputs, expert.lags
     channels = window.shape[1]
     absolute = expert.settings[ABSOLUTE]
@@ -155,7 +155,7 @@ def _read_features(expert: Expert, features: Reals) -> None:
 
 @compiled
 def ready(expert: Expert, stream: Stream, slot: int) -> bool:
-    """Whether the window of ``slot`` was measured as far back as the expert looks."""
+    """Return whether the window of ``slot`` was measured for the expert's whole history."""
     return stream.filled[slot] > expert.lags[-1]
 
 
@@ -163,7 +163,7 @@ def ready(expert: Expert, stream: Stream, slot: int) -> bool:
 def foresee(expert: Expert, stream: Stream, slot: int, position: Reals) -> None:
     """Read the features of the newest ``slot`` and write the position one horizon after it.
 
-    Without its whole history, or before it has learned anything, the position itself.
+    It writes the position itself without its whole history or before it has learned anything.
     """
     settings, cursor = expert.settings, expert.cursor
     for channel in range(position.size):

@@ -1,4 +1,6 @@
-"""Harmonic Kalman filter: level, drift and a few harmonics of one adapting breathing frequency.
+"""Predict with a harmonic Kalman filter.
+
+Level, drift and a few harmonics of one adapting breathing frequency.
 
 An extended Kalman filter per channel with state [level, drift, c1, s1, .. cK, sK, w]: each pair
 turns by k w dt between samples, the measured position is level + c1 + .. + cK, and the angular
@@ -79,7 +81,7 @@ class HarmonicState(NamedTuple):
 def begin(
     parameters: HarmonicParameters, channels: int, rate_hz: float, horizon_ns: int
 ) -> HarmonicState:
-    """Fifteen breaths a minute of unknown size."""
+    """Return a state of fifteen breaths a minute with unknown amplitude."""
     size = 3 + 2 * int(parameters.harmonics)
     stream = begin_stream(channels, rate_hz, horizon_ns, 1)
     return HarmonicState(
@@ -188,7 +190,7 @@ def _correct(state: HarmonicState, channel: int, position: float, noise: float) 
 
 @compiled
 def step(parameters: HarmonicParameters, state: HarmonicState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream = state.stream
     before = stream.clock[NEWEST]
     slot = admit(stream, t_ns, position)
@@ -225,7 +227,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

@@ -1,4 +1,4 @@
-"""Hold: the position one horizon from now is the newest one. The floor under everything else."""
+"""Predict by holding: the position one horizon from now is the newest one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Reals = NDArray[np.float64]
 
 
 class HoldParameters(NamedTuple):
-    """Hold has none; numba needs one place in the record."""
+    """The parameters of hold: none, but numba needs one field in the record."""
 
     none: float = 0.0
 
@@ -37,7 +37,7 @@ class HoldState(NamedTuple):
 
 
 def begin(parameters: HoldParameters, channels: int, rate_hz: float, horizon_ns: int) -> HoldState:
-    """Nothing seen yet."""
+    """Return the state of a predictor that has seen no sample."""
     del parameters
     stream = begin_stream(channels, rate_hz, horizon_ns, 1)
     return HoldState(stream, begin_calibration(channels, stream))
@@ -45,7 +45,7 @@ def begin(parameters: HoldParameters, channels: int, rate_hz: float, horizon_ns:
 
 @compiled
 def step(parameters: HoldParameters, state: HoldState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.refusal``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.refusal``)."""
     stream, calibration = state
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -67,7 +67,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

@@ -1,4 +1,6 @@
-"""Interacting multiple models: near-constant velocity, near-constant acceleration, quiet drift.
+"""Predict with interacting multiple models.
+
+Near-constant velocity, near-constant acceleration, quiet drift.
 
 Blom & Bar-Shalom (1988), each channel alone. All models share the state [p, v, a]; what differs is
 the transition (no acceleration, acceleration, or a velocity that dies out) and the noise.
@@ -79,7 +81,7 @@ class ImmState(NamedTuple):
 
 
 def begin(parameters: ImmParameters, channels: int, rate_hz: float, horizon_ns: int) -> ImmState:
-    """All models equally likely."""
+    """Return a state in which all models are equally likely."""
     del parameters
     stream = begin_stream(channels, rate_hz, horizon_ns, 1)
     return ImmState(
@@ -114,7 +116,7 @@ def _write_transition(model: int, dt_s: float, transition: Reals) -> None:
 
 @compiled
 def interact(mean: Reals, covariance: Reals, shares: Reals, stay: float, state: ImmState) -> None:
-    """Mix the models' estimates by the chance of having changed; leaves predicted shares."""
+    """Mix the models' estimates by the probability of a change; write the predicted shares."""
     leave = (1.0 - stay) / (_MODELS - 1)
     likelihood, mixed, spread = state.likelihood, state.mixed, state.spread
     for to in range(_MODELS):
@@ -155,7 +157,7 @@ def _filter_model(
     noise: float,
     seen: float,
 ) -> float:
-    """One Kalman step of one model in place; returns the logarithm of its likelihood."""
+    """Do one Kalman step of one model in place; return the logarithm of its likelihood."""
     mean, covariance = state.mean[channel, model], state.covariance[channel, model]
     transition, product = state.transition, state.product
     _write_transition(model, dt_s, transition)
@@ -222,7 +224,7 @@ def _advance(
 
 @compiled
 def step(parameters: ImmParameters, state: ImmState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream = state.stream
     before = stream.clock[NEWEST]
     slot = admit(stream, t_ns, position)
@@ -266,7 +268,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

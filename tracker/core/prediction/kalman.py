@@ -1,4 +1,4 @@
-"""Kalman filters of constant velocity and constant acceleration, each channel alone.
+"""Predict with Kalman filters of constant velocity or acceleration, each channel alone.
 
 Discrete white noise model (Bar-Shalom, Li & Kirubarajan 2001, ch. 6; filterpy's
 ``Q_discrete_white_noise``): state [p, v] or [p, v, a], transition by the real time between
@@ -75,7 +75,7 @@ def _begin(order: int, channels: int, rate_hz: float, horizon_ns: int) -> Kalman
 def begin_velocity(
     parameters: VelocityParameters, channels: int, rate_hz: float, horizon_ns: int
 ) -> KalmanState:
-    """A filter of position and velocity that has seen nothing."""
+    """Return a filter of position and velocity that has seen nothing."""
     del parameters
     return _begin(2, channels, rate_hz, horizon_ns)
 
@@ -83,7 +83,7 @@ def begin_velocity(
 def begin_acceleration(
     parameters: AccelerationParameters, channels: int, rate_hz: float, horizon_ns: int
 ) -> KalmanState:
-    """A filter of position, velocity and acceleration that has seen nothing."""
+    """Return a filter of position, velocity and acceleration that has seen nothing."""
     del parameters
     return _begin(3, channels, rate_hz, horizon_ns)
 
@@ -124,7 +124,7 @@ def propagate(
 
 @compiled
 def correct(mean: Reals, covariance: Reals, product: Reals, position: Reals) -> None:
-    """Take a measured position with unit noise into means and covariance, in place."""
+    """Update means and covariance in place with a measured position of unit noise."""
     order = covariance.shape[0]
     total = covariance[0, 0] + 1.0
     for k in range(order):
@@ -140,7 +140,7 @@ def correct(mean: Reals, covariance: Reals, product: Reals, position: Reals) -> 
 
 @compiled
 def advance(agility: float, state: KalmanState, t_ns: int, position: Reals) -> int:
-    """Take one sample and predict along the model; 0, or why it was refused."""
+    """Learn from one sample and predict with the model; return 0, or why it was refused."""
     stream, calibration = state.stream, state.calibration
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -177,7 +177,7 @@ def advance(agility: float, state: KalmanState, t_ns: int, position: Reals) -> i
 def step_velocity(
     parameters: VelocityParameters, state: KalmanState, t_ns: int, position: Reals
 ) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     return advance(parameters.agility, state, t_ns, position)
 
 
@@ -185,7 +185,7 @@ def step_velocity(
 def step_acceleration(
     parameters: AccelerationParameters, state: KalmanState, t_ns: int, position: Reals
 ) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     return advance(parameters.agility, state, t_ns, position)
 
 

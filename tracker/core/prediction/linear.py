@@ -1,4 +1,4 @@
-"""Linear extrapolation: a straight line through the last moments, drawn on for one horizon."""
+"""Predict by linear extrapolation: fit a line to the last moments, extend it by one horizon."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LinearState(NamedTuple):
 def begin(
     parameters: LinearParameters, channels: int, rate_hz: float, horizon_ns: int
 ) -> LinearState:
-    """Nothing seen yet."""
+    """Return the state of a predictor that has seen no sample."""
     lags = max(2, round(parameters.span_s * rate_hz) + 1)
     stream = begin_stream(channels, rate_hz, horizon_ns, lags)
     return LinearState(stream, begin_calibration(channels, stream))
@@ -47,7 +47,7 @@ def begin(
 
 @compiled
 def step(parameters: LinearParameters, state: LinearState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream, calibration = state
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -84,7 +84,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

@@ -1,15 +1,15 @@
-"""``mix``, the default: experts side by side, weighted online by their own matured errors.
+"""Predict with ``mix``, the default: experts weighted online by their own past errors.
 
-Three layers, all trained on nothing but predictions whose time has come.
+It has three layers, each trained only on predictions whose outcome is known.
 
 1. The bank: regressions that differ in history, memory, penalty and waves, and the
    single-channel autoregression. None is best on every patient.
 2. The stack: the combination of their deviations from their mean that would have been best over
    the last minute, by ridge regression with weights that sum to one (after Breiman 1996, online).
 3. The floor: stack, plain mean of the bank and hold share a blend by softmin of their squared
-   errors over the last seconds: a stack gone wrong hands over to the mean. The answer goes from
-   hold towards the blend only as far as would have been best lately, and never beyond: what
-   nobody can predict is held.
+   errors over the last seconds, so that the mean replaces a stack that fails. The answer goes
+   from hold towards the blend only as far as was best lately, and never beyond it: motion that
+   no expert can predict is held.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ BANK = (
 
 
 class MixParameters(NamedTuple):
-    """How the bank is set and combined.
+    """The settings of the bank and of its combination.
 
     ``stack_memory_s``, ``stack_penalty``: of the stack (penalty relative to the mean variance of
     the experts' deviations); ``floor_memory_s``, ``floor_sharpness``: of the softmin;
@@ -116,7 +116,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 
 class MixState(NamedTuple):
-    """The bank and what is needed to weigh it; K experts in all.
+    """The bank of K experts, and the state of its weights.
 
     ``foreseen`` (ring, K, channels), ``candidates`` (ring, 3, channels), ``blended`` (ring,
     channels): what experts, candidates and their blend said at each slot; ``usable`` (ring, K):
@@ -145,7 +145,7 @@ class MixState(NamedTuple):
 
 
 def begin(parameters: MixParameters, channels: int, rate_hz: float, horizon_ns: int) -> MixState:
-    """Nothing learned: a prediction that holds."""
+    """Return the state before any learning: it predicts that the position holds."""
     every = max(1, int(rate_hz / _FULL_TRAINING_HZ))
     own_lags = autoregression_lags(4.0, 60.0, rate_hz)
     places = [lag_places(seat.history_s, rate_hz, channels) for seat in BANK]
@@ -282,7 +282,7 @@ def _weigh_floor(parameters: MixParameters, state: MixState, slot: int) -> None:
 
 @compiled
 def _learn_trust(parameters: MixParameters, state: MixState, slot: int) -> None:
-    """How far from hold towards the blend the answer should have been, lately."""
+    """Learn how far from hold towards the blend the best recent answer was."""
     label, trust = state.stream.label, state.trust
     period_s = state.stream.clock[PERIOD] * 1e-9
     forgetting = np.exp(-period_s / parameters.trust_memory_s)
@@ -332,7 +332,7 @@ def _combine(state: MixState, slot: int) -> None:
 
 @compiled
 def step(parameters: MixParameters, state: MixState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream = state.stream
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -366,7 +366,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

@@ -1,4 +1,6 @@
-"""MULIN, multi-step linear prediction: differences over one horizon, expanded and smoothed.
+"""Predict with MULIN, multi-step linear prediction.
+
+Differences over one horizon, expanded and smoothed.
 
 After Ernst & Schweikard (2008). With D(n) = x(n) - x(n - h), the error of holding, order 1 adds
 D(n) to the newest position, order 2 also D(n) - D(n - h), order 3 its next difference, and so
@@ -55,7 +57,7 @@ class MulinState(NamedTuple):
 def begin(
     parameters: MulinParameters, channels: int, rate_hz: float, horizon_ns: int
 ) -> MulinState:
-    """Nothing seen yet."""
+    """Return the state of a predictor that has seen no sample."""
     order = int(parameters.order)
     lags = int(np.ceil(order * horizon_ns * 1e-9 * rate_hz)) + 2
     stream = begin_stream(channels, rate_hz, horizon_ns, lags)
@@ -66,7 +68,7 @@ def begin(
 
 @compiled
 def step(parameters: MulinParameters, state: MulinState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream, ladder = state.stream, state.ladder
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -106,7 +108,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

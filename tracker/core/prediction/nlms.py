@@ -1,4 +1,4 @@
-"""Normalised least mean squares on the last seconds of each channel alone.
+"""Predict by normalised least mean squares on the last seconds of each channel alone.
 
 The adaptive filter of Haykin (2002, ch. 6) with a delayed label: the weights at time t move by
 the error of the prediction made one horizon ago. Reported for CyberKnife by Ernst et al. (2013).
@@ -54,7 +54,7 @@ class NlmsState(NamedTuple):
 
 
 def begin(parameters: NlmsParameters, channels: int, rate_hz: float, horizon_ns: int) -> NlmsState:
-    """The newest sample with weight one: a prediction that holds."""
+    """Return a state with weight one for the newest sample: it predicts that the position holds."""
     lags = min(max(8, int(parameters.history_s * rate_hz + 1e-6)), int(parameters.most_lags))
     stream = begin_stream(channels, rate_hz, horizon_ns, lags)
     weights = np.zeros((channels, lags))
@@ -74,7 +74,7 @@ def _filter(state: NlmsState, slot: int, channel: int) -> float:
 
 @compiled
 def step(parameters: NlmsParameters, state: NlmsState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream, calibration, weights = state
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -115,7 +115,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

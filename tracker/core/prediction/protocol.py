@@ -1,4 +1,4 @@
-"""The one Protocol every predictor satisfies: learn from a sample, predict a later moment.
+"""Define the Protocol of every predictor: learn from a sample, predict a later moment.
 
 A predictor is told positions in the order of their times and answers where the same channels
 will be at a moment after the newest of them. It is built for one ``horizon_ns`` (the usual
@@ -18,7 +18,7 @@ Matrix = NDArray[np.float64]
 
 
 class PredictedChannels(NamedTuple):
-    """Where the channels will be at ``at_ns``, as known from samples up to ``made_ns``.
+    """The predicted channels at ``at_ns``, from samples up to ``made_ns``.
 
     ``mean`` has shape (channels,), in the unit of the samples; ``covariance`` has shape
     (channels, channels), in that unit squared, and is symmetric positive semi-definite.
@@ -31,11 +31,11 @@ class PredictedChannels(NamedTuple):
 
 
 class Predictor(Protocol):
-    """Learns causally, one sample at a time; asking changes nothing."""
+    """Learns causally, one sample at a time; a prediction does not change its state."""
 
     @property
     def channels(self) -> int:
-        """How many channels every sample has."""
+        """The number of channels of every sample."""
         ...
 
     @property
@@ -44,7 +44,7 @@ class Predictor(Protocol):
         ...
 
     def learn(self, t_ns: int, position: Vector) -> None:
-        """Take one sample of shape (channels,) measured at ``t_ns``.
+        """Learn from one sample of shape (channels,) measured at ``t_ns``.
 
         Raises ``ValueError`` when a value is not finite or ``t_ns`` is not after the last.
         """
@@ -55,5 +55,5 @@ class Predictor(Protocol):
         ...
 
     def clone(self) -> Predictor:
-        """An independent predictor in the same state."""
+        """Return an independent predictor in the same state."""
         ...

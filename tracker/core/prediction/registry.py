@@ -1,4 +1,4 @@
-"""Every predictor by name, and how one is built from its name and settings."""
+"""List every predictor by name, and build one from its name and settings."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def make_predictor(
 
 
 def parameter_record(name: str, parameters: Mapping[str, float] | None = None) -> Any:
-    """The frozen record of ``name`` with ``parameters`` in place of their defaults, checked."""
+    """Return the checked record of ``name`` with ``parameters`` in place of their defaults."""
     method = _known(name)
     chosen: dict[str, float] = {}
     for key, value in (parameters or {}).items():

@@ -1,4 +1,4 @@
-"""Recursive least squares with forgetting that stays regular for ever.
+"""Compute recursive least squares with forgetting that stays regular for hours.
 
 Exponential forgetting alone lets the inverse second moment grow without bound in directions the
 patient does not excite, and rounding destroys it after some hours. Here every sample also
@@ -32,12 +32,12 @@ def absorb(
     gain: Reals,
     pull: Reals,
 ) -> bool:
-    """One recursive step: ``target`` (outputs,) was seen with ``features`` (n,); in place.
+    """Do one recursive step in place: ``target`` (outputs,) was seen with ``features`` (n,).
 
     ``inverse`` (n, n) is the inverse of the regularised second moment of the features, with
     samples of age a weighing ``forgetting ** a``; ``weights`` (n, outputs). ``penalty`` is the
     precision of the pseudo-sample "weight ``pulled`` is zero". ``gain``, ``pull`` (n,): work
-    space. False when the inverse cannot serve these features; nothing is changed then and the
+    space. Returns False when the inverse cannot serve these features; nothing changes and the
     caller restarts it.
     """
     size = features.size
@@ -79,7 +79,7 @@ def absorb(
 
 @compiled
 def restart(inverse: Reals, precision: float) -> None:
-    """Forget what the inverse knew: equal ``precision`` for every weight; weights are kept."""
+    """Reset the inverse to equal ``precision`` for every weight; the weights are kept."""
     inverse[:, :] = 0.0
     for row in range(inverse.shape[0]):
         inverse[row, row] = 1.0 / precision

@@ -1,4 +1,4 @@
-"""Gaussian-process regression with a fixed budget, and its linear relatives: single experts.
+"""Predict with a single expert: Gaussian-process regression of fixed size, or linear ridge.
 
 ``kernel`` is a Gaussian process on the last three seconds of all channels, ``ridge`` the linear
 regression on their differences, ``ridge_abs`` the same with absolute positions. What they
@@ -46,7 +46,7 @@ class ExpertParameters(NamedTuple):
 
 
 class RidgeParameters(NamedTuple):
-    """As ``ExpertParameters``: linear, in difference coordinates."""
+    """The ``ExpertParameters`` of a linear expert in difference coordinates."""
 
     history_s: float = 1.5
     fade: float = 0.0
@@ -59,7 +59,7 @@ class RidgeParameters(NamedTuple):
 
 
 class AbsoluteParameters(NamedTuple):
-    """As ``ExpertParameters``: linear, with absolute positions."""
+    """The ``ExpertParameters`` of a linear expert with absolute positions."""
 
     history_s: float = 1.5
     fade: float = 0.0
@@ -94,7 +94,7 @@ class ExpertState(NamedTuple):
 def begin(
     parameters: ExpertParameters, channels: int, rate_hz: float, horizon_ns: int
 ) -> ExpertState:
-    """Nothing learned: a prediction that holds."""
+    """Return the state before any learning: it predicts that the position holds."""
     lags = lag_places(parameters.history_s, rate_hz, channels)
     stream = begin_stream(channels, rate_hz, horizon_ns, int(lags[-1]) + 1)
     expert = begin_expert(
@@ -115,7 +115,7 @@ def begin(
 
 @compiled
 def step(parameters: ExpertParameters, state: ExpertState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream, calibration, expert = state
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -142,7 +142,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

@@ -1,4 +1,4 @@
-"""``rls``: the single-channel autoregression of ``autoregression`` as a predictor of its own."""
+"""Predict with ``rls``: the single-channel autoregression of ``autoregression`` alone."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RlsState(NamedTuple):
 
 
 def begin(parameters: RlsParameters, channels: int, rate_hz: float, horizon_ns: int) -> RlsState:
-    """Nothing learned: a prediction that holds."""
+    """Return the state before any learning: it predicts that the position holds."""
     lags = autoregression_lags(parameters.history_s, parameters.most_lags, rate_hz)
     stream = begin_stream(channels, rate_hz, horizon_ns, lags)
     model = begin_autoregression(channels, lags, parameters.memory_s, parameters.penalty)
@@ -66,7 +66,7 @@ def begin(parameters: RlsParameters, channels: int, rate_hz: float, horizon_ns: 
 
 @compiled
 def step(parameters: RlsParameters, state: RlsState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream, calibration, model = state
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -93,7 +93,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

@@ -1,4 +1,4 @@
-"""A small recurrent network trained online by SnAp-1, as the published competitor, but causally.
+"""Predict with a small recurrent network that SnAp-1 trains online and causally.
 
 Hidden state z(s) = tanh(W z(s-1) + U u(s)), prediction x(s) + V [z(s), 1], all channels together,
 u the last scaled positions and a constant. SnAp-1 (Menick et al. 2021; for breathing Pohl et al.
@@ -71,7 +71,7 @@ class RnnState(NamedTuple):
 
 
 def begin(parameters: RnnParameters, channels: int, rate_hz: float, horizon_ns: int) -> RnnState:
-    """Random inner weights from a fixed seed, outer weights zero: a prediction that holds."""
+    """Return random inner weights from a fixed seed and zero outer ones: it predicts a hold."""
     units = int(parameters.units)
     lags = min(24, max(4, round(parameters.history_s * rate_hz)))
     stream = begin_stream(channels, rate_hz, horizon_ns, lags)
@@ -96,7 +96,7 @@ def begin(parameters: RnnParameters, channels: int, rate_hz: float, horizon_ns: 
 
 @compiled
 def _advance(state: RnnState, slot: int) -> None:
-    """Hidden state and influence of the newest slot from those of the one before."""
+    """Compute hidden state and influence of the newest slot from those of the previous one."""
     stream, inputs, inner = state.stream, state.inputs, state.inner
     units = inner.shape[0]
     window = stream.windows[slot]
@@ -156,7 +156,7 @@ def _train(parameters: RnnParameters, state: RnnState, slot: int) -> None:
 
 @compiled
 def step(parameters: RnnParameters, state: RnnState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream = state.stream
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -188,7 +188,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

@@ -1,4 +1,4 @@
-"""The live side of a compiled predictor: a thin object around one kernel and its state."""
+"""Wrap a compiled predictor for live use: one object holds a kernel and its state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tracker.core.prediction.stream import NEWEST, NOT_FINITE
 
 
 class Method(NamedTuple):
-    """One way to predict: a frozen parameter record with its bounds, and three functions.
+    """A prediction method: a frozen parameter record with its bounds, and three functions.
 
     ``begin(parameters, channels, rate_hz, horizon_ns)`` returns a fresh state, a (nested)
     NamedTuple of arrays whose fields ``stream`` and ``calibration`` every method has;
@@ -31,7 +31,7 @@ class Method(NamedTuple):
 
 
 def copy_state(state: Any) -> Any:
-    """A deep copy of a nested NamedTuple of arrays."""
+    """Return a deep copy of a nested NamedTuple of arrays."""
     if hasattr(state, "copy"):
         return state.copy()
     parts = [copy_state(part) for part in state]
@@ -59,7 +59,7 @@ class CompiledPredictor:
 
     @property
     def channels(self) -> int:
-        """How many channels every sample has."""
+        """The number of channels of every sample."""
         return self._channels
 
     @property
@@ -68,7 +68,7 @@ class CompiledPredictor:
         return self._horizon_ns
 
     def learn(self, t_ns: int, position: Vector) -> None:
-        """Take one sample of shape (channels,) measured at ``t_ns``.
+        """Learn from one sample of shape (channels,) measured at ``t_ns``.
 
         Raises ``ValueError`` when a value is not finite or ``t_ns`` is not after the last.
         """
@@ -96,7 +96,7 @@ class CompiledPredictor:
         return PredictedChannels(int(stream.clock[NEWEST]), at_ns, mean, covariance)
 
     def clone(self) -> CompiledPredictor:
-        """An independent predictor in the same state."""
+        """Return an independent predictor in the same state."""
         return CompiledPredictor(
             self._method,
             self._parameters,

@@ -1,6 +1,6 @@
-"""What a predictor has seen: samples by time, lag windows by sample, labels when they exist.
+"""Store what a predictor has seen: samples, their lag windows, and labels once they exist.
 
-Methods think in windows of equally spaced lags; patients and cameras do not deliver those. Here
+Methods need windows of equally spaced lags; cameras do not deliver those. Here
 a sample is kept at its own time, the window of lags before it is read off by time (linear
 between neighbours), and the label of an old window, the position one horizon after it, is
 handed out once a sample at or after that moment has come in. A silence longer than ``gap_ns``
@@ -56,7 +56,7 @@ class Stream(NamedTuple):
 
 
 def begin_stream(channels: int, rate_hz: float, horizon_ns: int, lags: int) -> Stream:
-    """An empty stream for ``lags`` lags of one period, 1 / ``rate_hz``."""
+    """Return an empty stream for ``lags`` lags of one period, 1 / ``rate_hz``."""
     period_ns = round(1e9 / rate_hz)
     waiting = int(np.ceil(2.0 * horizon_ns / period_ns)) + 8
     ring = 2 * lags + waiting
@@ -80,9 +80,9 @@ def begin_stream(channels: int, rate_hz: float, horizon_ns: int, lags: int) -> S
 
 @compiled
 def admit(stream: Stream, t_ns: int, position: Reals) -> int:
-    """Take one sample, build its window of lags and return the slot it went to.
+    """Store one sample, build its window of lags and return its slot.
 
-    Refused, changing nothing: -1 when a value is not finite, -2 when it is not after the newest.
+    Returns -1 when a value is not finite, -2 when it is not after the newest; nothing changes.
     """
     clock = stream.clock
     ring = stream.times.size
@@ -127,7 +127,7 @@ def _update_scale(stream: Stream, position: Reals) -> None:
 
 @compiled
 def scale_of(stream: Stream, channel: int) -> float:
-    """The variance of a channel, kept away from zero by the resolution of its numbers."""
+    """Return the variance of a channel, at least the square of its numbers' resolution."""
     return stream.variance[channel] + 1e-12 * stream.centre[channel] ** 2 + 1e-12
 
 
@@ -163,7 +163,10 @@ def _read_window(stream: Stream, slot: int) -> None:
 
 @compiled
 def next_labelled(stream: Stream) -> int:
-    """The oldest waiting slot whose label now exists, with ``stream.label`` set; -1 when none."""
+    """Return the oldest waiting slot whose label now exists, with ``stream.label`` set.
+
+    Returns -1 when there is none.
+    """
     clock, times = stream.clock, stream.times
     if clock[WAITING] == 0:
         return -1

@@ -1,4 +1,4 @@
-"""SVRpred: support vector regression on a sliding set of training pairs, trained at every sample.
+"""Predict with SVRpred: support vector regression on a sliding set, trained at every sample.
 
 After Ernst & Schweikard (2009): epsilon-insensitive regression with a Gaussian kernel on the last
 seconds of each channel. The published code solves the dual exactly by accurate online SVR; here
@@ -86,7 +86,7 @@ class SvrState(NamedTuple):
 
 
 def begin(parameters: SvrParameters, channels: int, rate_hz: float, horizon_ns: int) -> SvrState:
-    """No pair yet: a prediction that holds."""
+    """Return a state without pairs: it predicts that the position holds."""
     last = max(int(parameters.inputs) - 1, round(parameters.history_s * rate_hz))
     places = np.unique(np.round(np.linspace(0, last, int(parameters.inputs)))).astype(np.int64)
     stream = begin_stream(channels, rate_hz, horizon_ns, last + 1)
@@ -117,7 +117,7 @@ def _read_inputs(state: SvrState, slot: int, channel: int) -> None:
 
 @compiled
 def _compare(parameters: SvrParameters, state: SvrState, channel: int, known: int) -> None:
-    """Kernel of the inputs with every pair, into ``similar``."""
+    """Write the kernel of the inputs with every pair into ``similar``."""
     narrow = 0.5 / (parameters.length**2 * state.inputs.size)
     for pair in range(known):
         distance = 0.0
@@ -203,7 +203,7 @@ def _train(parameters: SvrParameters, state: SvrState, slot: int) -> None:
 
 @compiled
 def step(parameters: SvrParameters, state: SvrState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream = state.stream
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -241,7 +241,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

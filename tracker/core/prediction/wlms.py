@@ -1,4 +1,4 @@
-"""Wavelet-based least mean squares: an adaptive filter on an à trous decomposition.
+"""Predict by wavelet-based least mean squares: an adaptive filter on à trous scales.
 
 After Ernst, Schlaefer & Schweikard (2007): the signal is split by the causal à trous Haar
 transform, c0 = x, c(j+1)(n) = (c(j)(n) + c(j)(n - 2^j)) / 2, W(j+1) = c(j) - c(j+1); each scale
@@ -58,7 +58,7 @@ class WlmsState(NamedTuple):
 
 
 def begin(parameters: WlmsParameters, channels: int, rate_hz: float, horizon_ns: int) -> WlmsState:
-    """Every newest coefficient with weight one: their sum holds the newest position."""
+    """Return a state that gives every newest coefficient weight one: their sum is the position."""
     scales = min(6, max(1, int(np.ceil(np.log2(max(2.0, parameters.span_s * rate_hz))))))
     taps = int(parameters.taps)
     width = 2**scales
@@ -76,7 +76,7 @@ def begin(parameters: WlmsParameters, channels: int, rate_hz: float, horizon_ns:
 
 @compiled
 def _decompose(state: WlmsState, slot: int, channel: int) -> float:
-    """Fill the coefficients of one channel's window; returns their squared size."""
+    """Fill the coefficients of one channel's window; return their squared size."""
     window, coefficients, sums = state.stream.windows[slot], state.coefficients, state.sums
     centre = state.stream.centre[channel]
     for lag in range(window.shape[0]):
@@ -107,7 +107,7 @@ def _filter(state: WlmsState, channel: int) -> float:
 
 @compiled
 def step(parameters: WlmsParameters, state: WlmsState, t_ns: int, position: Reals) -> int:
-    """Take one sample; 0, or why it was refused (see ``stream.admit``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream, calibration = state.stream, state.calibration
     slot = admit(stream, t_ns, position)
     if slot < 0:
@@ -147,7 +147,7 @@ def run(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step`` and ``answer`` over a whole trace: sample i is learned, then ``asked_ns[i]``."""
+    """Run a whole trace: learn sample i with ``step``, then ``answer`` for ``asked_ns[i]``."""
     for i in range(times_ns.size):
         step(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

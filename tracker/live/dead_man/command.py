@@ -88,7 +88,7 @@ def _ask(wire: socket.socket, telegram: bytes) -> bool | None:
         data = wire.recv(4096)
         if not data:
             raise OSError("closed by the gate")
-        for reply in replies.take(data):
+        for reply in replies.feed(data):
             if reply.exception:
                 raise ValueError(f"refused, exception {reply.exception}")
             return reply.bit

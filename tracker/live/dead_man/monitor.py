@@ -157,7 +157,7 @@ class Channel:
             return
         if not data:
             raise OSError("closed by the gate")
-        for reply in self._replies.take(data):
+        for reply in self._replies.feed(data):
             asked = self._asked.pop(reply.transaction, "")
             self.answered_ns = now_ns
             if asked == "beam":

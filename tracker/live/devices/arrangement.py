@@ -59,12 +59,15 @@ class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "config", type=Path, metavar="CONFIG", help="with [wires.camera] and the plate's markers"
+        "config",
+        type=Path,
+        metavar="CONFIG",
+        help="configuration with [wires.camera] and the plate",
     )
     parser.add_argument(
-        "--seconds", type=float, default=SECONDS, metavar="S", help="how long the camera is read"
+        "--seconds", type=float, default=SECONDS, metavar="S", help="seconds to read the camera"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="for self_test.arrangement_file")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write self_test.arrangement_file")
 
 
 def run(args: argparse.Namespace) -> int:

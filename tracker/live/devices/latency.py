@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="MOVE the actuator on its wire (default: the simulated one, on virtual time)",
     )
-    parser.add_argument("--amplitude-mm", type=float, metavar="A", help="of the chirp")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument("--amplitude-mm", type=float, metavar="A", help="amplitude of the chirp")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the measured figures")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expose", action="store_true", help="have the imager EXPOSE once, to see that it answers"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

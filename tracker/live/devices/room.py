@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trace", type=Path, metavar="FILE", help="a recorded breath instead of a generated one"
     )
-    parser.add_argument("--seed", type=int, default=1, help="for all chance (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed (default 1)")
     parser.add_argument(
-        "--truth", type=Path, metavar="FILE", help="record what really was, for tidetrack score"
+        "--truth", type=Path, metavar="FILE", help="record the true motion, for tidetrack score"
     )
     parser.add_argument("--duration-s", type=float, metavar="S", help="length of the patient's run")
     parser.add_argument(

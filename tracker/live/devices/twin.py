@@ -35,19 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--port", type=int, metavar="N", help="TCP or UDP port on this host")
-    where.add_argument("--pty", type=Path, metavar="PATH", help="a pseudo-terminal, linked there")
+    where.add_argument("--pty", type=Path, metavar="PATH", help="link a pseudo-terminal at PATH")
     parser.add_argument(
-        "--scenario", type=Path, metavar="FILE", help="a configuration whose [room] it stands in"
+        "--scenario", type=Path, metavar="FILE", help="the configuration whose [room] it uses"
     )
-    parser.add_argument("--seed", type=int, default=1, help="for all chance (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed (default 1)")
     parser.add_argument(
         "--ethernet",
         type=Path,
         default=SHIPPED / "rsi-ethernet.xml",
         metavar="FILE",
-        help="of rsi: the ETHERNET configuration XML",
+        help="for rsi: the ETHERNET configuration XML",
     )
-    parser.add_argument("--duration-s", type=float, metavar="S", help="stop after so long")
+    parser.add_argument("--duration-s", type=float, metavar="S", help="stop after S seconds")
     add_ready_file(parser)
 
 

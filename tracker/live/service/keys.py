@@ -15,7 +15,7 @@ from tracker.api.schema import Role
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("action", choices=("new", "list", "revoke"), metavar="new|list|revoke")
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="of the key")
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="name of the key")
     parser.add_argument(
         "--role",
         action="append",

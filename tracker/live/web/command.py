@@ -29,10 +29,13 @@ PARENT_S = 0.5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "config", type=Path, metavar="CONFIG", help="the daemon's; [console] says where to listen"
+        "config",
+        type=Path,
+        metavar="CONFIG",
+        help="the daemon's configuration; [console] sets the page",
     )
     parser.add_argument(
-        "--requests", metavar="ADDRESS", help="of the daemon (default: as in [service])"
+        "--requests", metavar="ADDRESS", help="the daemon's address (default: as in [service])"
     )
     parser.add_argument(
         "--parent", type=int, default=0, metavar="PID", help="end when this process has ended"

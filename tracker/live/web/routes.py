@@ -242,7 +242,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
         return web.json_response({"reason": "not a request a page makes"}, status=400)
     if not roles.may_ever(login.role, wish.name):
         return web.json_response(
-            {"reason": f"{wish.name} is not for the role {login.role} to ask"}, status=403
+            {"reason": f"the role {login.role} may not ask for {wish.name}"}, status=403
         )
     answer = await context.feed.ask(wish.name, login.role, login.who, wish.run_id)
     return web.json_response({"accepted": answer.accepted, "reason": answer.reason})

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         each = what.add_parser(name, help=does, description=does, allow_abbrev=False)
         if name != "list":
-            each.add_argument("name", metavar="NAME", help="of the person, as it is recorded")
+            each.add_argument("name", metavar="NAME", help="name of the person, as it is recorded")
         if name == "new":
             each.add_argument("--role", choices=[str(role) for role in Role], required=True)
             each.add_argument(
@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
         place = each.add_mutually_exclusive_group()
         place.add_argument("--folder", type=Path, metavar="DIR", help="default: tokens")
-        place.add_argument("--config", type=Path, metavar="CONFIG", help="use its [console]")
+        place.add_argument(
+            "--config", type=Path, metavar="CONFIG", help="use the folder in its [console] section"
+        )
 
 
 def run(args: argparse.Namespace) -> int:

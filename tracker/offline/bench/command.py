@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds at the start that are not scored (default %(default)g)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots into DIR")
     parser.add_argument("--speed", action="store_true", help="time steps beside other libraries")
     parser.add_argument(
         "--against",

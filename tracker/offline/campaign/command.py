@@ -60,11 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"and N pairs of kinds ({PAIRS}), one seed each",
     )
-    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each fault (10)")
     parser.add_argument(
-        "--first-seed", type=int, default=1, metavar="S", help="the first of them (1)"
+        "--seeds", type=int, default=10, metavar="N", help="seeds for each fault (10)"
     )
-    parser.add_argument("--minutes", type=float, default=5.0, metavar="M", help="of each run (5)")
+    parser.add_argument("--first-seed", type=int, default=1, metavar="S", help="the first seed (1)")
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, metavar="M", help="length of each run (5)"
+    )
     parser.add_argument(
         "--config",
         type=Path,
@@ -81,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, metavar="W", help="processes on this machine (default: its cores)"
     )
-    parser.add_argument("--dask", metavar="ADDRESS", help="a dask scheduler: its workers instead")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on this dask scheduler's workers")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the figures; the ledger is kept beside it"
     )
@@ -92,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write campaign.html and its table there; with --replay journal and report",
     )
     parser.add_argument(
-        "--so-far", action="store_true", help="run nothing: figures of what the ledger holds"
+        "--so-far", action="store_true", help="run nothing; show the figures of the ledger"
     )
     parser.add_argument(
         "--replay", metavar="FAULT:SEED", help="do one run again, with journal and report"

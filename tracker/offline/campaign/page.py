@@ -42,7 +42,7 @@ _EDGES_MS = (10, 20, 30, 50, 80, 150, 300, 600, 1500, 4000, 10_000, 30_000, 100_
 def page(
     found: Tally, records: Sequence[RunRecord], head: Head, again: str, interval_s: float
 ) -> str:
-    """Give the whole page."""
+    """Return the whole page."""
     css = (resources.files("tracker.report") / "static" / "report.css").read_text(encoding="utf-8")
     body = "".join(
         [

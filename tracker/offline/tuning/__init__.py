@@ -1,1 +1,1 @@
-"""Tuning a predictor over an archive: traces, search, workers, leave-subject-out, page."""
+"""Tune a predictor over an archive: traces, search, workers, leave-subject-out, page."""

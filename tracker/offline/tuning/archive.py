@@ -1,4 +1,4 @@
-"""An archive of recordings as the tuner sees it: traces at the room's rate, grouped by subject.
+"""Read an archive of recordings for the tuner: traces at the room's rate, by subject.
 
 A trace faster than the room is thinned to its rate, by leaving samples out and nothing else: no
 sample is averaged or moved in time, so thinning cannot tell a predictor what comes later. A
@@ -44,7 +44,7 @@ class ArchiveTrace(NamedTuple):
     name: str
     subject: str
     sha256: str
-    """Of the file as it is on disk."""
+    """The SHA-256 of the file on disk."""
     native_hz: float
     rate_hz: float
     """After thinning."""
@@ -62,12 +62,12 @@ class Archive(NamedTuple):
     subjects: tuple[str, ...]
 
     def of(self, subject: str) -> tuple[ArchiveTrace, ...]:
-        """The traces of one subject."""
+        """Return the traces of one subject."""
         return tuple(trace for trace in self.traces if trace.subject == subject)
 
     @property
     def sha256(self) -> str:
-        """Of what is scored: every file's hash and subject."""
+        """The SHA-256 of what is scored: every file's hash and subject."""
         lines = sorted(f"{trace.sha256} {trace.subject}" for trace in self.traces)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -103,7 +103,7 @@ def load_archive(paths: Sequence[Path], rate_hz: float) -> Archive:
 
 
 def _found(paths: Sequence[Path], problems: list[str]) -> Iterator[tuple[Path, str]]:
-    """Every trace named, with its subject; the same file only once."""
+    """Return every named trace with its subject; the same file only once."""
     met: set[Path] = set()
     for path in paths:
         if path.is_dir():
@@ -149,7 +149,7 @@ def _index_for(file: Path) -> Path | None:
 
 
 def _indexed(file: Path, problems: list[str]) -> str | None:
-    """The subject an INDEX.csv gives to a trace; ``None`` without one."""
+    """Return the subject an INDEX.csv gives to a trace; ``None`` without one."""
     index = _index_for(file)
     if index is None:
         return None
@@ -208,7 +208,10 @@ def read_trace(path: Path, subject: str, rate_hz: float) -> ArchiveTrace:
 
 
 def thinned(times_s: NDArray[np.float64], native_hz: float, rate_hz: float) -> NDArray[np.intp]:
-    """Which samples to keep: the first one in every period of the room; all of a slower trace."""
+    """Return which samples to keep: the first one in every period of the room.
+
+    All samples of a slower trace are kept.
+    """
     if native_hz <= NOT_FASTER * rate_hz:
         return np.arange(times_s.size)
     period = np.floor((times_s - times_s[0]) * rate_hz + 0.5 * rate_hz / native_hz)
@@ -216,7 +219,7 @@ def thinned(times_s: NDArray[np.float64], native_hz: float, rate_hz: float) -> N
 
 
 def _scored_from(times_s: NDArray[np.float64], native_hz: float) -> float:
-    """The time from which predictions count, as in the benchmark."""
+    """Return the time from which predictions count, as in the benchmark."""
     start = int(WARMUP_S * native_hz)
     if times_s.size / native_hz < 2.0 * WARMUP_S:
         start = int(SHORT_SHARE * times_s.size)

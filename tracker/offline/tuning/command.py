@@ -1,4 +1,4 @@
-"""`tidetrack tune`: fit a predictor's parameters to an archive, one subject left out at a time."""
+"""Run `tidetrack tune`: fit a predictor to an archive, one subject left out at a time."""
 
 from __future__ import annotations
 
@@ -43,27 +43,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="FILE", help="the artefact, TOML"
     )
     parser.add_argument(
-        "--predictor", default="mix", metavar="NAME", help="which one (default mix)"
+        "--predictor", default="mix", metavar="NAME", help="predictor to tune (default mix)"
     )
     parser.add_argument(
-        "--trials", type=int, default=200, metavar="N", help="in all, earlier runs included (200)"
+        "--trials",
+        type=int,
+        default=200,
+        metavar="N",
+        help="total number, earlier runs included (200)",
     )
     parser.add_argument(
         "--workers", type=int, metavar="W", help="processes on this machine (default: its cores)"
     )
-    parser.add_argument("--dask", metavar="ADDRESS", help="a dask scheduler: its workers instead")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on this dask scheduler's workers")
     parser.add_argument(
         "--storage", metavar="URL", help="where the study is kept (default: a file beside --out)"
     )
-    parser.add_argument("--study", metavar="NAME", help="its name (default: made from the problem)")
+    parser.add_argument(
+        "--study", metavar="NAME", help="the study's name (default: from its settings)"
+    )
     parser.add_argument(
         "--range",
         action="append",
         default=[],
         metavar="NAME=LOW:HIGH",
-        help="search a parameter there; LOW = HIGH leaves it alone",
+        help="search a parameter in this range; LOW = HIGH keeps it fixed",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the search (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the search (default 1)")
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="the page (default: --out with .html)"
     )
@@ -119,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse what cannot be right before anything is read or opened."""
+    """Refuse impossible arguments before anything is read or opened."""
     problems: list[str] = []
     for option, value, low, high in (
         ("--latency-ms", args.latency_ms, 1.0, 800.0),
@@ -145,7 +151,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def describe(archive: Archive, rate_hz: float) -> str:
-    """What was found, for a person to see whether subjects are told apart as meant."""
+    """Return the found traces in words, so that a person can check the subjects."""
     lines = [f"{len(archive.traces)} recordings of {len(archive.subjects)} subjects:"]
     for subject in archive.subjects:
         names = ", ".join(trace.name for trace in archive.of(subject))
@@ -162,7 +168,7 @@ def describe(archive: Archive, rate_hz: float) -> str:
 
 @contextmanager
 def progress_bar() -> Generator[TellProgress]:
-    """A bar with the best so far, on standard error; nothing but its end without a terminal."""
+    """Return a progress bar on standard error; without a terminal only its end is shown."""
     bar = Bar(
         TextColumn("tuning"),
         BarColumn(),
@@ -183,7 +189,7 @@ class TellProgress:
         self._task = bar.add_task("tuning", total=None, best="")
 
     def __call__(self, progress: Progress) -> None:
-        """Show how far a search is."""
+        """Show the progress of a search."""
         best = ""
         if progress.best is not None:
             best = f"best {progress.best - 1.0:+.1%}"

@@ -1,4 +1,4 @@
-"""What stops a tuning run and is for the person at the terminal."""
+"""Define the error that ends a tuning run and is shown to the person at the terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class TuningError(Exception):
-    """Tuning cannot start or go on; ``problems`` holds one line for each thing wrong."""
+    """Tuning cannot start or continue; ``problems`` holds one line for each thing wrong."""
 
     def __init__(self, problems: Sequence[str] | str) -> None:
         lines = (problems,) if isinstance(problems, str) else tuple(problems)

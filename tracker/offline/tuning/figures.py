@@ -1,4 +1,4 @@
-"""The figures of the tuning page, as SVG text."""
+"""Draw the figures of the tuning page as SVG text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMPLETE = TrialState.COMPLETE
 
 
 def history(trials: Sequence[FrozenTrial]) -> str:
-    """Merit of every complete trial by its order, the best so far, and the default's."""
+    """Draw the merit of every complete trial in order, the best so far, and the default's."""
     order = [float(place) for place, trial in enumerate(trials, 1) if trial.state == COMPLETE]
     merits = [trial.value or 1.0 for trial in trials if trial.state == COMPLETE]
     best = [min(merits[: place + 1]) for place in range(len(merits))]
@@ -31,7 +31,7 @@ def history(trials: Sequence[FrozenTrial]) -> str:
 
 
 def importance(weights: Mapping[str, float]) -> str:
-    """A bar for each parameter."""
+    """Draw a bar for each parameter."""
     frame = _rows(len(weights), (0.0, max(weights.values()) * 1.1 or 1.0))
     parts = [_scale(frame, "share")]
     for place, (name, share) in enumerate(weights.items()):
@@ -46,7 +46,7 @@ def importance(weights: Mapping[str, float]) -> str:
 
 
 def subjects(folds: Sequence[Fold]) -> str:
-    """Default and tuned relative RMS of each held-out subject, joined by a line."""
+    """Draw the default and tuned relative RMS of each held-out subject, joined by a line."""
     values = [value for fold in folds for value in (fold.default.rms, fold.tuned.rms)]
     frame = _rows(len(folds), (0.0, max(values) * 1.06), width=1060, left=240)
     parts = [_scale(frame, "relative RMS, held out")]
@@ -71,7 +71,7 @@ def _rows(count: int, span: tuple[float, float], width: int = 520, left: int = 1
 
 
 def _scale(frame: PlotFrame, title: str) -> str:
-    """A horizontal axis for rows with words on the left."""
+    """Draw a horizontal axis for rows with labels on the left."""
     bottom, right = frame.height - frame.bottom, frame.width - frame.right
     parts = [f'<path class="axis" d="M{frame.left} {bottom}H{right}"/>']
     for x in ticks(frame.x, 6):

@@ -1,20 +1,20 @@
-"""Leave one subject out: what the others would have chosen, scored on the one they did not see.
+"""Leave one subject out: score the choice of the others on the subject they did not see.
 
-Every trial keeps its score of each subject, so a fold costs nothing: the best trial over the
-other subjects is looked up, and its score of the held-out subject read off. What the search
-itself has seen of that subject (the sampler learns from means over all) remains; the table is
-therefore a little kinder than a new patient will be, and the less so the more subjects there are.
+Every trial keeps its score of each subject, so a fold needs no new evaluation: look up the best
+trial over the other subjects and read its score of the held-out subject. The search itself has
+seen that subject, because the sampler learns from means over all subjects. The table is therefore
+a little better than the result on a new patient, and less so with more subjects.
 
-What the search makes small is a trial's merit: the mean over subjects of its loss as a share of
-the default's, with what a subject loses counted ``CAUTION`` times more than what it gains, and
-gains beyond a fifth not counted at all: parameters that help some by harming others are not what
-an archive is tuned for, and neither is one easy patient.
+The search minimises the merit of a trial: the mean over subjects of its loss as a share of the
+default's. The loss of a subject that gets worse counts ``CAUTION`` times more than a gain, and
+gains beyond a fifth do not count. Parameters that help some subjects and harm others, or that help
+one easy patient, are therefore not chosen.
 
-What is taken in the end is more careful still, for the best of many trials looks better than it
-is. Only a trial counts by which no subject loses more than ``HARM``, and which a signed-rank test
-proves better than the default; taken is the one nearest to the default that has ``ENOUGH`` of
-the largest gain. And that is taken only if the choice bears being made without each of its own
-subjects in turn: where the one left out would have lost more than ``HARM``, the default is kept.
+The final choice is more careful, because the best of many trials looks better than it is. A trial
+counts only if no subject loses more than ``HARM`` by it and a signed-rank test proves it better
+than the default. Of these trials, the choice is the one nearest to the default that has
+``ENOUGH`` of the largest gain. The choice is then repeated without each of its own subjects in
+turn: if the subject left out would have lost more than ``HARM``, the default is kept.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from tracker.offline.tuning.signed_rank import chance
 CAUTION = 10.0
 MOST_GAIN = 0.2
 PROOF = 0.05
-"""The default is left only for what has a smaller probability of being chance."""
+"""A trial replaces the default only if its gain is chance with a smaller probability."""
 HARM = 0.01
-"""The default is left only for what costs no subject a larger share of its loss."""
+"""A trial replaces the default only if no subject's loss grows by a larger share."""
 ENOUGH = 0.75
-"""Share of the largest gain that will do, if it is to be had nearer to the default."""
+"""The share of the largest gain that is enough for a trial nearer to the default."""
 _NOTHING = 1e-9
 
 Scores = Mapping[str, TraceScore]
 
 
 class Trial(NamedTuple):
-    """What the choice knows of a trial."""
+    """The values of a trial on which the choice depends."""
 
     scores: Scores
     away: float
-    """How far its parameters are from the default ones."""
+    """The distance of its parameters from the default ones."""
 
 
 class Fold(NamedTuple):
@@ -58,7 +58,7 @@ class Fold(NamedTuple):
 
 
 def merit(scores: Scores, default: Scores, subjects: Iterable[str]) -> float:
-    """What the search makes small, over ``subjects``; the default's is 1."""
+    """Return the merit that the search minimises, over ``subjects``; the default's is 1."""
     ratios = _ratios(scores, default, subjects)
     harm = sum(max(0.0, ratio - 1.0) for ratio in ratios) / len(ratios)
     return 1.0 - _gain(ratios) + CAUTION * harm
@@ -90,7 +90,7 @@ class _Table:
         self._nearest_first = sorted(range(len(away)), key=away.__getitem__)
 
     def choose(self, *left: int) -> int:
-        """The row taken by all subjects but those left out; the default's where none is."""
+        """Return the row chosen without the subjects left out, or the default's row."""
         row = self._nearest(left)
         for subject in range(len(self.subjects)):
             if row == self.default:
@@ -115,13 +115,13 @@ class _Table:
 
 
 def choose(trials: Mapping[int, Trial], default: int) -> int:
-    """The trial to take; the default where none is proved better than it and harmless."""
+    """Return the chosen trial: the default unless another is proved better and harmless."""
     table = _Table(trials, default)
     return table.numbers[table.choose()]
 
 
 def leave_one_out(trials: Mapping[int, Trial], default: int) -> list[Fold]:
-    """A fold for each subject, in the order of the default's scores."""
+    """Return a fold for each subject, in the order of the default's scores."""
     table, usual = _Table(trials, default), trials[default].scores
     folds: list[Fold] = []
     for place, held_out in enumerate(table.subjects):
@@ -142,7 +142,7 @@ class Means(NamedTuple):
 
 
 def means(folds: list[Fold]) -> Means:
-    """Sum a table of folds up."""
+    """Return the means over a table of folds."""
     count = len(folds)
     return Means(
         sum(fold.tuned.loss for fold in folds) / count,

@@ -1,4 +1,4 @@
-"""What a study tells about itself: which parameters mattered, and what evaluations cost."""
+"""Compute a study's parameter importances and the cost of its evaluations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FEWEST = 10
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """Share of each parameter, the largest first; empty while there are too few trials."""
+    """Return each parameter's share, the largest first; empty with too few trials."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < _FEWEST:
         return {}
@@ -26,18 +26,18 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 
 class Cost(NamedTuple):
-    """Processor time of evaluations."""
+    """The processor time of evaluations, in seconds."""
 
     by_subject: dict[str, float]
     """Seconds, mean over trials."""
     trial_s: float
-    """Of one trial on every subject."""
+    """The time of one trial on every subject."""
     total_s: float
-    """Of the whole study."""
+    """The time of the whole study."""
 
 
 def cost_of(study: optuna.Study) -> Cost:
-    """What evaluations cost, from the times kept with the trials."""
+    """Return the cost of evaluations, from the times kept with the trials."""
     times: dict[str, list[float]] = {}
     for trial in finished(study):
         for subject, score in scores_of(trial).items():

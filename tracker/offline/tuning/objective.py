@@ -25,7 +25,7 @@ TAIL = 0.99
 
 
 class TraceScore(NamedTuple):
-    """How a predictor did on one subject; 1 is as bad as holding still."""
+    """The score of a predictor on one subject; 1 is as bad as holding still."""
 
     loss: float
     rms: float
@@ -37,14 +37,14 @@ class TraceScore(NamedTuple):
 
 
 class ScoreJob(NamedTuple):
-    """All a worker needs to know but the parameters."""
+    """Everything a worker needs besides the parameters."""
 
     predictor: str
     latency_ms: float
     archive: Archive
 
     def scorer(self) -> TraceScorer:
-        """Prepare to score."""
+        """Return a scorer for this job."""
         return TraceScorer(self)
 
 
@@ -56,7 +56,7 @@ class TraceErrors(NamedTuple):
 
 
 def steps_ahead(trace: ArchiveTrace, latency_ms: float) -> int:
-    """How many samples ahead a latency is; at least one, as in the benchmark."""
+    """Return a latency in samples; at least one, as in the benchmark."""
     return max(1, round(latency_ms * 1e-3 * trace.rate_hz))
 
 
@@ -71,7 +71,7 @@ def errors_of(trace: ArchiveTrace, predicted: NDArray[np.float64], ahead: int) -
 
 
 class Prepared(NamedTuple):
-    """One trace with all that does not depend on parameters."""
+    """One trace with everything that does not depend on parameters."""
 
     trace: ArchiveTrace
     ahead: int
@@ -88,7 +88,7 @@ def prepared(trace: ArchiveTrace, latency_ms: float) -> Prepared:
 
 
 class TuningRoom:
-    """Memory for predictions, used again for every trace: as much as the longest one needs."""
+    """Memory for predictions, shared by all traces and as large as the longest one needs."""
 
     def __init__(self) -> None:
         self._rooms: dict[int, NDArray[np.float64]] = {}
@@ -121,7 +121,7 @@ def predictions(
 
 
 class TraceScorer:
-    """Scores parameters on one subject after the other; what hold does is worked out once."""
+    """Scores parameters on one subject after the other; hold's errors are computed once."""
 
     def __init__(self, job: ScoreJob) -> None:
         self._job = job
@@ -129,7 +129,7 @@ class TraceScorer:
         self._room = TuningRoom()
 
     def score(self, parameters: Mapping[str, float], subject: str) -> TraceScore:
-        """The score of one subject: what a worker computes, the same wherever it runs."""
+        """Return the score of one subject; every worker computes the same."""
         start = time.thread_time()
         if subject not in self._prepared:
             traces = self._job.archive.of(subject)
@@ -143,7 +143,7 @@ class TraceScorer:
         return TraceScore(loss, rms, tail, time.thread_time() - start)
 
     def warm_up(self) -> None:
-        """Compile, or load from the cache, all that evaluations will call."""
+        """Compile, or load from the cache, all kernels that evaluations call."""
         trace = min(self._job.archive.traces, key=lambda trace: trace.positions.size)
         short = trace._replace(
             times_ns=trace.times_ns[:40].copy(),
@@ -159,7 +159,7 @@ class TraceScorer:
 
 
 def _ratio(made: float, held: float) -> float:
-    """Relative error; where holding is perfect, as good as it or worse than all."""
+    """Return the error relative to hold; where hold is perfect, 1 without error and else 1000."""
     if held > 0.0:
         return made / held
     return 1.0 if made == 0.0 else 1e3

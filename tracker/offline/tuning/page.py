@@ -1,4 +1,4 @@
-"""The page of a tuning run: one HTML file with everything in it.
+"""Write the page of a tuning run: one HTML file that contains everything.
 
 The answer first (what tuning gains on people it has not seen), then how it was found: history,
 importance of each parameter, scores per subject, what changed, and what all of it rests on.
@@ -31,7 +31,7 @@ svg .joint { stroke: #b9c2ca; stroke-width: 3; fill: none; }
 
 
 def page(result: Result) -> str:
-    """The whole page."""
+    """Return the whole page."""
     problem = result.problem
     title = f"tidetrack: {problem.predictor} tuned for {problem.latency_ms:g} ms"
     css = (resources.files("tracker.report") / "static" / "report.css").read_text(encoding="utf-8")

@@ -33,17 +33,17 @@ class TuningProblem(NamedTuple):
 
     @property
     def job(self) -> ScoreJob:
-        """What a worker needs of it."""
+        """The part of the problem that a worker needs."""
         return ScoreJob(self.predictor, self.latency_ms, self.archive)
 
     @property
     def defaults(self) -> dict[str, float]:
-        """The parameters every trial is compared with."""
+        """The default parameters, with which every trial is compared."""
         return {name: item.default for name, item in self.ranges.items()}
 
     @property
     def sha256(self) -> str:
-        """Of everything a score depends on."""
+        """The SHA-256 of everything a score depends on."""
         facts = {
             "predictor": self.predictor,
             "latency_ms": self.latency_ms,
@@ -62,7 +62,7 @@ class TuningProblem(NamedTuple):
 
 
 def _kernels_sha256() -> str:
-    """Of the source of every predictor, as it was when this process loaded it."""
+    """Return the SHA-256 of every predictor's source, as loaded by this process."""
     total = hashlib.sha256()
     for folder in tracker.core.prediction.__path__:
         for file in sorted(Path(folder).glob("*.py")):

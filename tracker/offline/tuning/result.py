@@ -1,4 +1,4 @@
-"""What a finished study says: the chosen trial, the folds, the artefact, and a table of it."""
+"""Compute the result of a finished study: chosen trial, folds, artefact and table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Result(NamedTuple):
     """Number of the trial whose parameters are taken."""
     parameters: dict[str, float]
     trials: dict[int, dict[str, TraceScore]]
-    """Of all trials evaluated on every subject."""
+    """The number of trials evaluated on every subject."""
     folds: list[Fold]
     means: Means
 
@@ -54,7 +54,7 @@ def result_of(problem: TuningProblem, study: optuna.Study) -> Result:
 
 
 def artefact_of(result: Result) -> Artefact:
-    """The artefact of a result."""
+    """Return the artefact of a result."""
     problem = result.problem
     return Artefact(
         format=FORMAT,
@@ -116,7 +116,7 @@ def _version(package: str) -> str:
 
 
 def in_words(result: Result) -> str:
-    """The leave-subject-out table and what changed, for a terminal."""
+    """Return the leave-subject-out table and the changed parameters, for a terminal."""
     width = max(len("held-out subject"), *(len(fold.subject) for fold in result.folds))
     head = f"{'held-out subject':<{width}}  relative RMS: default   tuned     loss: default   tuned"
     lines = [head]

@@ -27,7 +27,7 @@ from tracker.offline.tuning.signed_rank import chance
 from tracker.offline.tuning.space import between, rounded
 
 MOST_UNDER_WAY = 32
-"""Trials at once: beyond, a search that learns from its trials is no better than chance."""
+"""The most trials at once; with more, the search could not learn from its trials."""
 MOST_FAILED = 10
 GIVE_UP = 0.1
 """A trial is given up when it is worse than the best with a smaller probability of chance."""
@@ -38,7 +38,7 @@ _SHARES = (0.5, 0.75, 0.25, 0.9)
 
 
 class Progress(NamedTuple):
-    """How far a search is."""
+    """The progress of a search."""
 
     finished: int
     wanted: int
@@ -238,6 +238,6 @@ class Search:
 
 
 def is_default(trial: optuna.trial.FrozenTrial, problem: TuningProblem) -> bool:
-    """Whether a finished trial is the one of the default parameters."""
+    """Return whether a finished trial is the one of the default parameters."""
     whole = trial.state is TrialState.COMPLETE
     return whole and rounded(trial.params, problem.ranges) == problem.defaults

@@ -16,7 +16,7 @@ _EXACT = 50
 
 
 def chance(differences: Sequence[float]) -> float:
-    """The probability of a rank sum as large as found, were each sign a toss of a coin.
+    """Return the probability of a rank sum as large as found if every sign were random.
 
     Zeros take up ranks and count half for either side (``zero_method="zsplit"``).
     """

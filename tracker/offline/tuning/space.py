@@ -33,7 +33,7 @@ class Range(NamedTuple):
 
 
 def ranges_of(predictor: str, asked: Sequence[str] = ()) -> dict[str, Range]:
-    """Ranges of a predictor's parameters; ``asked`` are texts ``NAME=LOW:HIGH`` that overrule."""
+    """Return the ranges of a predictor's parameters; texts ``NAME=LOW:HIGH`` overrule them."""
     if predictor not in METHODS:
         near = difflib.get_close_matches(predictor, METHODS, n=1)
         advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(METHODS)}"
@@ -91,7 +91,7 @@ def _read(text: str, predictor: str, defaults: Mapping[str, float]) -> tuple[str
 
 
 def rounded(parameters: Mapping[str, float], ranges: Mapping[str, Range]) -> dict[str, float]:
-    """Values as they will stand in the artefact: five digits, the default to the bit."""
+    """Return values as the artefact has them: five digits, the default to the bit."""
     values: dict[str, float] = {}
     for name, value in parameters.items():
         place = ranges[name]
@@ -106,7 +106,7 @@ def between(
     share: float,
     ranges: Mapping[str, Range],
 ) -> dict[str, float]:
-    """The point a ``share`` of the way from ``start`` to ``end``, on each parameter's scale."""
+    """Return the point at a ``share`` of the way from ``start`` to ``end``, on each scale."""
     values: dict[str, float] = {}
     for name, place in ranges.items():
         first, last = start[name], end[name]
@@ -118,7 +118,10 @@ def between(
 
 
 def away(parameters: Mapping[str, float], ranges: Mapping[str, Range]) -> float:
-    """How far from the defaults: root mean square of shares of the ranges, each on its scale."""
+    """Return the distance from the defaults.
+
+    It is the root mean square of the distances as shares of the ranges, each on its scale.
+    """
     shares: list[float] = []
     for name, place in ranges.items():
         value = parameters[name]

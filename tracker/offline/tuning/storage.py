@@ -1,4 +1,4 @@
-"""Where a study is kept: a file beside the artefact, or a database."""
+"""Open the storage of a study: a file beside the artefact, or a database."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ KINDS = "a file name, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 
 def study_file(out: Path) -> Path:
-    """The file a study is kept in without ``--storage``."""
+    """Return the file in which a study is kept without ``--storage``."""
     return out.with_suffix(".study.jsonl")
 
 
 def open_storage(where: str | None, out: Path) -> BaseStorage:
-    """Open the storage; raises `TuningError` with one line when it cannot be had."""
+    """Open the storage; raises `TuningError` with one line when that fails."""
     if where is None or "://" not in where:
         file = study_file(out) if where is None else Path(where)
         return _in_file(file)
@@ -41,7 +41,7 @@ def _in_file(file: Path) -> BaseStorage:
 
 
 def _is_journal(file: Path) -> bool:
-    """Whether a file is a study, or there is none yet."""
+    """Return whether a file is a study or does not exist yet."""
     try:
         with file.open("rb") as lines:
             first = lines.readline()

@@ -115,17 +115,17 @@ def give_back(study: optuna.Study, number: int, parameters: dict[str, Any]) -> N
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that count, oldest first."""
+    """Return the trials that count, oldest first."""
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
 def scores_of(trial: FrozenTrial) -> dict[str, TraceScore]:
-    """The scores kept with a trial, by subject."""
+    """Return the scores kept with a trial, by subject."""
     return {name: TraceScore(*numbers) for name, numbers in trial.user_attrs[SCORES].items()}
 
 
 def whole(study: optuna.Study, subjects: Sequence[str]) -> dict[int, dict[str, TraceScore]]:
-    """Scores by trial of all trials that were evaluated on every subject."""
+    """Return the scores of all trials that were evaluated on every subject, by trial."""
     kept = {
         trial.number: scores_of(trial)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
