@@ -434,29 +434,25 @@ class Engine:
         """Look at everything that can be wrong; give what is."""
         now, motion = tick.t_ns, self._motion
         variance_mm2 = motion.variance_mm2
-        situation = Situation(
-            now_ns=now,
-            late_ns=now - tick.due_ns,
-            surrogate=surrogate,
-            model=self._modelling.model,
-            shots=self._findings,
-            last_shot_ns=self._imaging.last_used_ns,
-            prediction=prediction,
-            prediction_off=self._target.prediction_off,
-            actuator_variance_mm2=variance_mm2,
-            following=motion.follow(
-                now,
-                self._track,
-                wanted,
-                None if estimate is None else self._axes.from_patient(estimate.position_mm),
-                beam=self._permit_until_ns >= now,
-            ),
-            permit_since_ns=self._permit_since_ns,
-            permit_until_ns=self._permit_until_ns,
-            beam_on=self._beam_on,
-            beam_status_ns=self._beam_status_ns,
-            reviewed_ns=self._reviewed_ns,
-            reports=self._reports,
+        here = None if estimate is None else self._axes.from_patient(estimate.position_mm)
+        beam = self._permit_until_ns >= now
+        situation = Situation(  # in the order of its fields, because names would take time
+            now,
+            now - tick.due_ns,
+            surrogate,
+            self._modelling.model,
+            self._findings,
+            self._imaging.last_used_ns,
+            prediction,
+            self._target.prediction_off,
+            variance_mm2,
+            motion.follow(now, self._track, wanted, here, beam=beam),
+            self._permit_since_ns,
+            self._permit_until_ns,
+            self._beam_on,
+            self._beam_status_ns,
+            self._reviewed_ns,
+            self._reports,
         )
         found: Conditions = {}
         for check in self._checks:

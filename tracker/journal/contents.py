@@ -114,6 +114,8 @@ def _plain_number(value: Any) -> Any:
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain_number)
 encode_record: Callable[[Any], bytes] = _ENCODER.encode
 """The JSON bytes of a record; the shortest text that reads back to the same bits."""
+encode_records: Callable[[list[Any]], bytes] = _ENCODER.encode_lines
+"""The JSON bytes of several records, each followed by a newline; no record contains one."""
 
 
 def refuse_not_finite(record: msgspec.Struct) -> None:
@@ -149,7 +151,7 @@ class Digest:
     def add_encoded(self, outputs: Iterable[bytes]) -> None:
         """Add outputs that are JSON already."""
         self._hash_waiting()
-        self._sha256.update(b"".join([data + b"\n" for data in outputs]))
+        self._sha256.update(b"\n".join([*outputs, b""]))
 
     def _hash_waiting(self) -> None:
         if self._waiting:

@@ -14,7 +14,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
@@ -50,6 +50,7 @@ from tracker.journal.contents import (
     Seal,
     Truth,
     encode_record,
+    encode_records,
     header_to_text,
     refuse_not_finite,
 )
@@ -244,14 +245,12 @@ class JournalWriter:
     def _pack(self, records: list[Any]) -> None:
         """Append the messages of records to the bytes that wait, and outputs to the digest."""
         rows, counts, pending, outputs = self._rows, self._counts, self._pending, list[bytes]()
+        pack = MESSAGE.pack
         number, first_ns, last_ns, now_ns = (
             self._records, self._first_ns, self._last_ns, self._now_ns,
         )  # fmt: skip
         try:
-            for record in records:
-                data = encode_record(record)
-                if b"null" in data:
-                    refuse_not_finite(record)
+            for record, data in _encoded(records):
                 channel, kind, time_of = rows[type(record)]
                 log_ns = time_of(record)
                 if kind == "event":
@@ -266,10 +265,10 @@ class JournalWriter:
                 if log_ns < first_ns:
                     first_ns = log_ns
                 size = _MESSAGE_BODY_BYTES + len(data)
-                pending.append(
-                    MESSAGE.pack(MESSAGE_CODE, size, channel, number & 0xFFFFFFFF, log_ns, now_ns)
+                pending += (
+                    pack(MESSAGE_CODE, size, channel, number & 0xFFFFFFFF, log_ns, now_ns),
+                    data,
                 )
-                pending.append(data)
                 number += 1
                 counts[channel] += 1
         finally:  # also after a record that is refused: those before it are in the journal
@@ -369,6 +368,30 @@ class JournalWriter:
 
 class _Writable(Protocol):
     def write(self, stream: RecordBuilder) -> None: ...
+
+
+def _encoded(records: list[Any]) -> Iterable[tuple[Any, bytes]]:
+    """Give each record with its JSON bytes; raises `JournalError` at the first refused one.
+
+    All are encoded in one call, which is much faster. If a number may not be finite, or a record
+    cannot be encoded, each is encoded and judged by itself, so that those before it are given.
+    """
+    if len(records) > 1:
+        try:
+            lines = encode_records(records)
+        except (TypeError, ValueError):
+            return _encoded_one_by_one(records)
+        if b"null" not in lines:
+            return zip(records, lines.split(b"\n"), strict=False)  # after the last line is nothing
+    return _encoded_one_by_one(records)
+
+
+def _encoded_one_by_one(records: list[Any]) -> Iterator[tuple[Any, bytes]]:
+    for record in records:
+        data = encode_record(record)
+        if b"null" in data:
+            refuse_not_finite(record)
+        yield record, data
 
 
 def _bytes_of(parts: Iterable[_Writable]) -> bytes:

@@ -40,7 +40,7 @@ class Reports(msgspec.Struct, frozen=True, gc=False):
     """The last unreadable message of each role that is no surrogate sensor."""
 
 
-class Situation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Situation(msgspec.Struct, frozen=True, gc=False):
     """One tick: the surrogate, the target, the machine, the beam and what was reported.
 
     Times are nanoseconds of the run; a time of -1 says that it has not been yet.

@@ -7,8 +7,6 @@ to the filter (`fusion`). States that no late sample can change are remembered (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from hal.messages import BadSample, Message
@@ -203,19 +201,18 @@ class SurrogateSignal:
 
     def report(self, now_ns: int) -> SurrogateReport:
         """Return what is known of the breathing at ``now_ns``, and of each source."""
+        running = self._filter
         misplaced = ""
-        for source in self._sources:
+        reports: list[SourceReport] = []
+        for number, source in enumerate(self._sources):
             misplaced = source.misplaced or misplaced
+            newest_ns = -1 if running is None else running.newest_of(number)
+            reports.append(source.record.report(newest_ns))
         return SurrogateReport(
-            self._filter is not None,
+            running is not None,
             self.state_at(now_ns),
             self._history.span,
-            tuple(self._source_reports()),
+            tuple(reports),
             self.novelty.found,
             misplaced,
         )
-
-    def _source_reports(self) -> Iterator[SourceReport]:
-        running = self._filter
-        for number, source in enumerate(self._sources):
-            yield source.record.report(-1 if running is None else running.newest_of(number))

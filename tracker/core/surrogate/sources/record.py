@@ -24,6 +24,8 @@ class SampleRecord:
         self._jumped_ns = -1
         self._fast: Finding | None = None
         self._bad: Finding | None = None
+        self._report: SourceReport | None = None
+        """The last report; ``None``: something has changed since."""
         self.restart_clock()
 
     def restart_clock(self) -> None:
@@ -39,16 +41,19 @@ class SampleRecord:
             return None
         if stamped.jumped:
             self._jumped_ns = arrival_ns
+            self._report = None
         return stamped.t_ns
 
     def count(self, *, repeated: bool) -> bool:
         """Count samples that repeat the one before; return whether there are too many in a row."""
         self._frozen = self._frozen + 1 if repeated else 0
+        self._report = None
         return self._frozen >= REPEATED
 
     def refuse(self, arrival_ns: int, what: str) -> None:
         """Note a sample with values that cannot be."""
         self._bad = (arrival_ns, f"{self.device}: {what}")
+        self._report = None
 
     def reject(self, sample: BadSample) -> None:
         """Note that something arrived that is no sample."""
@@ -57,15 +62,22 @@ class SampleRecord:
     def too_fast(self, arrival_ns: int, what: str) -> None:
         """Note a point that moved faster than breathing moves it."""
         self._fast = (arrival_ns, f"{self.device}: {what}")
+        self._report = None
 
     def report(self, newest_ns: int) -> SourceReport:
-        """Return what is known; ``newest_ns`` is the newest sample that the filter has applied."""
-        return SourceReport(
-            self.device,
-            self._kind,
-            self._frozen,
-            self._jumped_ns,
-            self._fast,
-            self._bad,
-            newest_ns,
-        )
+        """Return what is known; ``newest_ns`` is the newest sample that the filter has applied.
+
+        The last report is given again while no sample has come and ``newest_ns`` is the same.
+        """
+        report = self._report
+        if report is None or report.newest_ns != newest_ns:
+            report = self._report = SourceReport(
+                self.device,
+                self._kind,
+                self._frozen,
+                self._jumped_ns,
+                self._fast,
+                self._bad,
+                newest_ns,
+            )
+        return report
