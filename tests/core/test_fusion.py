@@ -1,5 +1,6 @@
 """Fusion: filterpy's filter as the oracle, order of arrival without effect, honest covariance."""
 
+import copy
 import itertools
 import math
 
@@ -175,3 +176,17 @@ def test_state_before_the_buffer_is_unknown():
     ours = filter_of(history_ms=100.0)
     feed(ours, measurements(3.0))
     assert ours.state_at(1_000_000) is None
+
+
+def test_a_copy_goes_on_by_itself():
+    """Its arrays are its own, and what it reads lies in them."""
+    found = measurements(6.0)
+    whole, half = filter_of(), filter_of()
+    feed(whole, found)
+    feed(half, found[: len(found) // 2])
+    kept = known(half, found[len(found) // 2 - 1][0])
+    other = copy.deepcopy(half)
+    feed(other, found[len(found) // 2 :])
+    end_ns = found[-1][0]
+    assert known(other, end_ns) == known(whole, end_ns)
+    assert known(half, kept.t_ns) == kept

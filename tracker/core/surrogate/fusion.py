@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -104,8 +104,9 @@ class SurrogateFilter:
             *(walk**2 for value in values for walk in (value.gain_walk, value.offset_walk)),
         ]
         self._floats[: len(params)] = params
+        self._open_views()
         parts = kernel.views(self._ints, self._floats)
-        _, times, _, _, _, self._z, self._out, _, self._states, covariances = parts
+        times, covariances = parts[1], parts[9]
         x, p = self._states[0], covariances[0]
         for i in range(2 * channels):
             p[i, i] = _ANYWHERE
@@ -118,7 +119,6 @@ class SurrogateFilter:
         self._ints[kernel.COUNT] = 1
         self._newest_ns = [-1] * len(model.sources)
         self._amplitudes = np.array(model.amplitudes)
-        self._weights = self._floats[kernel.FIXED + channels : kernel.FIXED + 2 * channels]
         self._hidden_after_ns = {
             number: max(_HIDDEN_NS, round(_HIDDEN_SAMPLES * 1e9 / source.rate_hz))
             for number, source in enumerate(model.sources)
@@ -127,6 +127,18 @@ class SurrogateFilter:
         self._visible = set(self._hidden_after_ns)
         self._hidden: list[tuple[int, float]] = []
         """Number and relative amplitude of each point that nobody sees."""
+
+    def _open_views(self) -> None:
+        """Name the parts of the two arrays that are read and written here."""
+        parts = kernel.views(self._ints, self._floats)
+        self._z, self._out, self._states = parts[5], parts[6], parts[8]
+        first = kernel.FIXED + self._channels
+        self._weights = self._floats[first : first + self._channels]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy; its views must look into its own arrays."""
+        self.__dict__.update(state)
+        self._open_views()
 
     @property
     def applied(self) -> int:
