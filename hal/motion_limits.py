@@ -1,4 +1,4 @@
-"""The limits that a moving device must keep whatever it is asked for: box, speed, acceleration."""
+"""The limits of a moving device, kept for every demand: box, speed, acceleration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of patient, plan and model: everything that is told must be the same."""
+"""The check of patient, plan and model: each announced value must equal the configured one."""
 
 import hashlib
 

@@ -14,7 +14,7 @@ APART = np.array([0.25, -0.35])
 
 
 def features(y, v, apart=APART):
-    """The three rows of features, written over whatever was there."""
+    """Return the three rows of features, written into an array of other numbers."""
     out = np.full((3, 8), 99.0)
     kernel.features(y, v, MIDDLE, HALF_RANGE, SPEED, EXPECTED, apart, out)
     return out

@@ -40,7 +40,7 @@ def test_each_direction_has_the_largest_covariance_with_what_is_left():
     wanted = targets - targets.mean(axis=0)
     scores = latents.of(markers)
     for k in range(MOST):
-        # No direction of what is left varies more along with the targets than this one.
+        # No direction of the residual has a larger covariance with the targets than this one.
         most = np.linalg.svd(left.T @ wanted, compute_uv=False)[0]
         along = scores[:, k] / np.linalg.norm(scores[:, k])
         direction = np.linalg.lstsq(left, scores[:, k], rcond=None)[0]

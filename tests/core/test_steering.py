@@ -1,4 +1,4 @@
-"""Steering: follows without lag, keeps its limits whatever is asked, remembers its last demand."""
+"""Steering: follows without lag, keeps its limits for every target, keeps its last demand."""
 
 import math
 import random

@@ -333,7 +333,7 @@ async def _silence_is_told(folder: Path, load: MachineLoad) -> None:
             told = await socket_.receive_json()
             if told["type"] == "Link" and not told["up"]:
                 break
-        # It is told every LINK_S: the first to tell it has not let many pass.
+        # A message comes every LINK_S, so the first one comes soon after the loss.
         late_s = told["silent_s"] - SILENT_S
         assert 0.0 <= late_s < 2 * LINK_S + load.taken_ms(0, time.monotonic_ns()) / 1e3
 

@@ -96,7 +96,7 @@ class Follower:
         self._demands.append((t_ns, position_mm))
 
     def stop(self, t_ns: int) -> None:
-        """Forget the demands, because the actuator is told to stop; now it must stand still."""
+        """Forget the demands after a stop command; from now on the actuator must stand still."""
         self._demands.clear()
         self._stopped_ns = t_ns
 

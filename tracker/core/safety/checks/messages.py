@@ -14,7 +14,7 @@ from tracker.core.safety.situation import DeviceRole, Situation
 from tracker.core.settings import Controller
 
 _RECENT_NS: Final = 1_000_000_000
-"""How long a message is told of after it came."""
+"""How long a fault reports an unreadable message after its arrival."""
 _FAULTS: Final[dict[DeviceRole, FaultName]] = {
     "imager": FaultName.BAD_IMAGE,
     "gate": FaultName.BAD_GATE_MESSAGE,
