@@ -118,7 +118,7 @@ class SendExpose(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class SendStop(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Stop all motion of couch or robot at once."""
+    """Stop all motion of the machine at once."""
 
     t_ns: int
     device: str

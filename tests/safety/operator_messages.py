@@ -104,7 +104,7 @@ value beside its limit. The most severe reaction of all active faults counts:
 | WARN | the beam goes on; somebody should look |
 | REFUSE_START | the session cannot be started |
 | HOLD | the beam is held; tracking returns when the fault has ended |
-| STOP | the beam is off and couch or robot stop; the session must be reset |
+| STOP | the beam is off and the machine stops; the session must be reset |
 """
 
 _ENDS = {
