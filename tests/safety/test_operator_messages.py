@@ -12,7 +12,6 @@ from tracker.core.safety.fault_table import FAULTS
 from tracker.core.settings import Controller, Prediction
 from tracker.core.types import Notice
 
-
 STRANGER = next(row.template for row in NOTICES if "no surrogate source" in row.template)
 
 

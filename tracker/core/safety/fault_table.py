@@ -319,7 +319,8 @@ _ROWS: Final[FaultTable] = {
         0.1, clear_s=1.0,
     ),
     FaultName.GATE_DISAGREES: Fault(
-        "H19", _STOP, "The beam is on without a permit: switch it off by hand, then check the gate.",
+        "H19", _STOP,
+        "The beam is on without a permit: switch it off by hand, then check the gate.",
         "The read-back says the beam is on `gate.readback_ms` after its permit ended: the gate "
         "is stuck or wired wrongly.",
         0.45, ends=_OPERATOR,
@@ -341,7 +342,8 @@ _ROWS: Final[FaultTable] = {
         0.1, ends=_OPERATOR,
     ),
     FaultName.NOT_IDENTIFIED: Fault(
-        "H22", _REFUSE, "Patient and plan have not been announced: select them in the room's system.",
+        "H22", _REFUSE,
+        "Patient and plan have not been announced: select them in the room's system.",
         "`session.identify` is true, and the room has announced nothing.",
         0.1,
     ),
