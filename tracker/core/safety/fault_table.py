@@ -250,7 +250,7 @@ _ROWS: Final[FaultTable] = {
         0.2,
     ),
     FaultName.PREDICTION_OFF: Fault(
-        "H11", _HOLD, "Predictions miss the breathing: wait for it to calm.",
+        "H11", _HOLD, "Predictions miss the breathing: wait for calm breathing.",
         "Predictions missed by `gating.prediction_error_mm` for half a second, or by "
         "`gating.prediction_rms_mm` over half a minute: the breath changed.",
         0.6, clear_s=1.0, returns_s=35.0,
@@ -327,7 +327,8 @@ _ROWS: Final[FaultTable] = {
         0.1, clear_s=1.0,
     ),
     FaultName.GATE_DISAGREES: Fault(
-        "H19", _STOP, "The beam is on without a permit: stop it by hand and check the gate.",
+        "H19", _STOP,
+        "The beam is on without a permit: switch it off by hand, then check the gate.",
         "The read-back says the beam is on `gate.readback_ms` after its permit ended: the gate "
         "is stuck or wired wrongly.",
         0.45, ends=_OPERATOR,
@@ -361,7 +362,8 @@ _ROWS: Final[FaultTable] = {
         0.1, ends=_OPERATOR,
     ),
     FaultName.NOT_IDENTIFIED: Fault(
-        "H22", _REFUSE, "Patient and plan have not been announced: announce them.",
+        "H22", _REFUSE,
+        "Patient and plan have not been announced: select them in the room's system.",
         "`session.identify` is true, and the room has announced nothing.",
         0.1,
     ),
@@ -371,7 +373,7 @@ _ROWS: Final[FaultTable] = {
         1.0, clear_s=1.0,
     ),
     FaultName.MONITOR_LOST: Fault(
-        "H16", _HOLD, "The monitor does not watch the gate: see why it is not there.",
+        "H16", _HOLD, "The monitor does not watch the gate: read why, then restart the run.",
         "The monitor ended, hangs, does not reach the gate, or found the gate's latch set.",
         0.35, clear_s=1.0,
     ),
