@@ -219,14 +219,14 @@ def test_missing_file(tmp_path):
 
 
 def test_directory_without_recording(tmp_path):
-    with pytest.raises(RecordingError, match="a directory with no ExtMarker recording; name"):
+    with pytest.raises(RecordingError, match="a directory with no recording; name"):
         load_recording(tmp_path)
 
 
 def test_directory_with_two_recordings(tmp_path):
     write_extmarker(tmp_path)
     write_extmarker(tmp_path, start="201205101522")
-    with pytest.raises(RecordingError, match="a directory with 2 ExtMarker recordings"):
+    with pytest.raises(RecordingError, match="a directory with 2 recordings"):
         load_recording(tmp_path)
 
 
