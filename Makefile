@@ -14,7 +14,7 @@ PIP     = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 INSTALL = $(PIP) install --quiet --require-hashes --no-build-isolation --use-pep517
 LOCK    = $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --no-strip-extras
 
-.PHONY: demo test coverage check safety lock docs docs-serve release clean
+.PHONY: demo test shared realtime coverage check safety lock docs docs-serve release clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/runtime.stamp
@@ -25,8 +25,16 @@ demo: $(VENV)/runtime.stamp
 SHARED   = -m "not realtime" -n 2 --dist worksteal
 REALTIME = -m realtime -n 2 --dist loadfile --no-loadscope-reorder
 
-test: check $(VENV)/peers.stamp
-	$(BIN)/python -m pytest $(SHARED)
+# Real-time tests mostly wait. The checks and the other tests run beside them, and give way to them.
+test: $(VENV)/dev.stamp $(VENV)/peers.stamp
+	@echo "two parts run beside each other; each prints when it ends, after some minutes"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target shared realtime
+
+shared: $(VENV)/dev.stamp $(VENV)/peers.stamp
+	nice -n 19 $(MAKE) --no-print-directory check
+	nice -n 19 $(BIN)/python -m pytest $(SHARED)
+
+realtime: $(VENV)/peers.stamp
 	$(BIN)/python -m pytest $(REALTIME)
 
 coverage: $(VENV)/peers.stamp

@@ -77,7 +77,7 @@ Event = (
 
 
 class SendDemand(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Move couch or robot to ``position_mm`` (fixed frame)."""
+    """Move the machine to ``position_mm`` (fixed frame)."""
 
     t_ns: int
     device: str
@@ -112,7 +112,7 @@ class SendExpose(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class SendStop(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Stop all motion of couch or robot at once."""
+    """Stop all motion of the machine at once."""
 
     t_ns: int
     device: str

@@ -55,7 +55,7 @@ class FiducialShot(Message, frozen=True, gc=False, tag=True):
 
 
 class ActuatorStatus(Message, frozen=True, gc=False, tag=True):
-    """Position of the couch or robot by its own encoders, in the fixed frame.
+    """Position of the machine by its own encoders, in the fixed frame.
 
     ``fault`` is the fault that the device itself reports, empty when there is none.
     """

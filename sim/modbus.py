@@ -8,6 +8,8 @@ resets; a bite clears the coils and leaves the latch. A coupler talks to several
 
 from __future__ import annotations
 
+import msgspec
+
 from hal.errors import ProtocolError
 from hal.events import Command, SendHold, SendPermit
 from hal.messages import BeamStatus, Sample
@@ -41,6 +43,8 @@ class ModbusTwin:
         """Whether the coupler hangs: it reads every request and answers none."""
         self.no_bite = False
         """Whether the watchdog is broken: it accepts its settings and never acts."""
+        self.padding = False
+        """Whether the bits that fill up the last byte of an answer are set."""
         self.bites = 0
         self._fed_ns: int | None = None
         self._telegrams = codec.Telegrams()
@@ -120,6 +124,9 @@ class ModbusTwin:
                 continue
             answer, asked = self._answer(request, now_ns)
             commands += asked
+            if self.padding and request.function in (codec.READ_COILS, codec.READ_INPUTS):
+                filled = (*answer.values, *[1] * (-len(answer.values) % 8))
+                answer = msgspec.structs.replace(answer, values=filled)
             out += codec.encode_answer(answer, request.count)
         return out, commands
 

@@ -6,6 +6,7 @@ STT_QTDATA and then sends no more often than was asked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from hal.driver import MARKERS
@@ -38,7 +39,9 @@ class IgtlTwin:
     """The server's end; ``tools`` name the markers of the frames it is shown.
 
     With ``push`` it sends unasked. ``unix_ns`` is its clock at the room's time zero, ``tick_ns``
-    how long a tick of the samples it is shown lasts.
+    how long a tick of the samples it is shown lasts. With ``hidden_status`` (header version 2) it
+    sends a hidden tool's last pose and this status in the metadata, as PLUS does; without, it
+    leaves the tool out.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class IgtlTwin:
         version: int = 1,
         unix_ns: int = 1_700_000_000_000_000_000,
         tick_ns: int = 1_000_000,
+        hidden_status: str = "",
     ) -> None:
         self._tools = tools
         self._name = name
@@ -59,6 +63,8 @@ class IgtlTwin:
         self._version = version
         self._unix_ns = unix_ns
         self._tick_ns = tick_ns
+        self._hidden_status = hidden_status
+        self._last_seen: dict[str, Triple] = {}
         self._reader = StreamReader()
         self._out = bytearray()
         self._asked: StartTracking | None = None
@@ -94,12 +100,23 @@ class IgtlTwin:
             for name, place in zip(self._tools, sample.markers_mm, strict=True)
             if place is not None
         ]
+        status = {name: "OK" for name, _ in seen} if self._hidden_status else {}
+        if self._hidden_status:
+            self._last_seen.update(seen)
+            for name in self._tools:
+                if name not in status:
+                    status[name] = self._hidden_status
+                    seen.append((name, self._last_seen.get(name, (0.0, 0.0, 0.0))))
         if form in ("TDATA", "QTDATA"):
-            self._say(self._name, sample.ticks, _rows(form, seen))
+            told = {f"{name}Status": word for name, word in status.items()}
+            self._say(self._name, sample.ticks, _rows(form, seen), told)
             return
         for name, place in seen:
             content = Transform(at(place)) if form == "TRANSFORM" else Position(place)
-            self._say(name, sample.ticks, content)
+            word = status.get(name)
+            valid = "true" if word == "OK" else "false"
+            told = {"TransformValid": valid, "TransformStatus": word} if word else {}
+            self._say(name, sample.ticks, content, told)
 
     def complain(self, status: Status, ticks: int) -> None:
         """Send a STATUS message that reports a fault."""
@@ -135,11 +152,14 @@ class IgtlTwin:
             return True
         return now_ns - self._sent_ns >= self._asked.resolution_ms * 1_000_000 - 500_000
 
-    def _say(self, name: str, ticks: int, content: Content) -> None:
+    def _say(
+        self, name: str, ticks: int, content: Content, metadata: Mapping[str, str] | None = None
+    ) -> None:
         self._count += 1
         unix_ns = self._unix_ns + ticks * self._tick_ns
         message_id = self._count if self._version >= 2 else 0
-        self._out += encode(IgtlPacket(name, unix_ns, content, self._version, message_id))
+        packet = IgtlPacket(name, unix_ns, content, self._version, message_id, metadata or {})
+        self._out += encode(packet)
 
 
 def _rows(form: str, seen: list[tuple[str, Triple]]) -> Content:

@@ -225,7 +225,9 @@ class GigeCamera:
                 continue
             self.frames += 1
             self.resent += one.resent
-            ticks = one.timestamp * 1_000_000_000 // session.ticks_hz
+            # A camera without a clock of its own: the arrival has to serve.
+            hz = session.ticks_hz
+            ticks = one.timestamp * 1_000_000_000 // hz if hz else one.t_ns
             self._take(Image(self.settings.device, one.t_ns, one.number, ticks, one.pixels))
 
     @staticmethod
@@ -252,4 +254,6 @@ def _datagrams(wire: socket.socket) -> list[bytes]:
 
 def _who(session: GigeSession) -> str:
     who = session.identity
-    return f"{who.vendor} {who.model}, serial {who.serial}" if who is not None else "unknown"
+    clock = "" if session.ticks_hz else "; it does not say how its clock counts: arrivals are used"
+    name = f"{who.vendor} {who.model}, serial {who.serial}" if who is not None else "unknown"
+    return name + clock

@@ -26,6 +26,7 @@ PENDING = 0x0089
 
 MODE = 0x0004
 XML_URL = 0x0200
+SECOND_XML_URL = 0x0400
 XML_URL_BYTES = 512
 TICK_FREQUENCY_HIGH = 0x093C
 TICK_FREQUENCY_LOW = 0x0940
@@ -64,10 +65,11 @@ _IDENTITY = struct.Struct(">HHIHHI II 12x I 12x I 12x I 32s 32s 32s 48s 16s 16s"
 
 
 class GvcpAsk(NamedTuple):
-    """A command before it has a number."""
+    """A command before it has a number; ``may_fail``: its refusal ends nothing."""
 
     command: int
     payload: bytes = b""
+    may_fail: bool = False
 
 
 class GvcpCommand(NamedTuple):
@@ -150,9 +152,9 @@ def decode_ack(data: bytes) -> Ack:
     return Ack(status, answer, request_id, data[_ACK.size :])
 
 
-def read_register(address: int) -> GvcpAsk:
+def read_register(address: int, *, may_fail: bool = False) -> GvcpAsk:
     """Ask for one 32-bit register."""
-    return GvcpAsk(READREG, struct.pack(">I", address))
+    return GvcpAsk(READREG, struct.pack(">I", address), may_fail)
 
 
 def write_register(address: int, value: int) -> GvcpAsk:

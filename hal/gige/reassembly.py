@@ -16,12 +16,19 @@ from hal.errors import ProtocolError
 from hal.gige.codec import Resend
 from hal.gige.packets import (
     BYTES_PER_PIXEL,
+    GONE,
+    LATER,
     LEADER,
+    OTHER_KINDS,
     OVERHEAD_BYTES,
     PAYLOAD,
+    RESENT,
+    STATUS_WORDS,
     TRAILER,
-    UNAVAILABLE,
     Leader,
+    RefusedPictureError,
+    Trailer,
+    chunk_problem,
     decode_leader,
     decode_packet,
     decode_trailer,
@@ -61,7 +68,7 @@ class _Open:
     extended: bool
     leader: Leader | None = None
     last: int | None = None
-    height: int | None = None
+    trailer: Trailer | None = None
     pieces: dict[int, memoryview] = field(default_factory=dict[int, memoryview])
     resent: int = 0
     asked: int = 0
@@ -86,7 +93,7 @@ class Reassembly:
     """Assemble the pictures of one stream.
 
     ``packet_bytes`` is the packet size the camera was set to, ``ticks_hz`` the frequency of
-    its timestamps (to see that they advance as time does).
+    its timestamps (to see that they advance as time does; 0: it has no clock).
     """
 
     def __init__(self, device: str, packet_bytes: int, ticks_hz: int) -> None:
@@ -124,15 +131,24 @@ class Reassembly:
         """Take one datagram of the stream."""
         try:
             packet = decode_packet(data)
+        except ProtocolError as error:
+            return [BadSample(self.device, now_ns, "GVSP packet", str(error))]
+        try:
             picture = self._picture(packet.block, packet.extended, now_ns)
             if picture is None:
                 return []
             picture.heard_ns = now_ns
-            if packet.status == UNAVAILABLE:
+            if packet.status in GONE:
                 picture.asked = MOST_RESENDS
+            if packet.status in GONE or packet.status in LATER:
                 return []
             self._place(picture, packet.kind, packet.number, packet.content)
-            picture.resent += packet.status != 0
+            picture.resent += packet.status == RESENT
+            if packet.status not in (0, RESENT):
+                word = STATUS_WORDS.get(packet.status, "a status that is not in the table")
+                picture.spoiled = f"the camera reports {word} (0x{packet.status:04x})"
+        except RefusedPictureError as error:
+            return self._refuse(packet.block, str(error), now_ns)
         except ProtocolError as error:
             return [BadSample(self.device, now_ns, "GVSP packet", str(error))]
         answer: list[GvspFrame | BadSample] = []
@@ -141,6 +157,11 @@ class Reassembly:
         if picture.last is not None and not picture.missing(None):
             answer.append(self._finish(picture, now_ns))
         return answer + self._crowd(now_ns)
+
+    def _refuse(self, block: int, why: str, now_ns: int) -> list[GvspFrame | BadSample]:
+        """Give up a picture that is not read, once: what else of it comes is passed over."""
+        self._close(self._open[block])
+        return [BadSample(self.device, now_ns, "picture refused", f"block {block}: {why}")]
 
     def _picture(self, block: int, extended: bool, now_ns: int) -> _Open | None:
         """Return the open picture of a block; ``None`` when it was closed before."""
@@ -158,6 +179,9 @@ class Reassembly:
         return picture
 
     def _place(self, picture: _Open, kind: int, number: int, content: memoryview) -> None:
+        if kind in OTHER_KINDS:
+            what = f"{OTHER_KINDS[kind]} packets (kind {kind})"
+            raise RefusedPictureError(f"{what}: set the camera to plain images")
         most = self._expected_last(picture) or MOST_PACKETS
         if number > most:
             raise ProtocolError(f"GVSP packet number {number}, at most {most}")
@@ -175,10 +199,10 @@ class Reassembly:
                 picture.spoiled = "two leaders that differ"
             picture.leader = leader
         elif kind == TRAILER:
-            height = decode_trailer(content)
+            trailer = decode_trailer(content)
             if picture.last not in (None, number):
                 picture.spoiled = "two trailers that differ"
-            picture.last, picture.height = number, height
+            picture.last, picture.trailer = number, trailer
         else:
             assert kind == PAYLOAD
             if number == 0 or not 0 < len(content) <= self.piece_bytes:
@@ -191,7 +215,9 @@ class Reassembly:
     def _expected_last(self, picture: _Open) -> int | None:
         """Return the trailer's number, from the leader or from the picture before."""
         leader = picture.leader or self._like
-        return None if leader is None else -(-leader.picture_bytes // self.piece_bytes) + 1
+        if leader is None or leader.chunks:  # the leader does not tell how long the chunk data are
+            return None
+        return -(-leader.picture_bytes // self.piece_bytes) + 1
 
     def _ask(self, picture: _Open, now_ns: int) -> None:
         """Ask for what is missing, ranges together."""
@@ -261,7 +287,8 @@ class Reassembly:
         last = picture.last or 0
         data = b"".join([picture.pieces[n] for n in range(1, last)])
         size = BYTES_PER_PIXEL[leader.pixel_format]
-        rows = np.frombuffer(data, dtype=np.uint8).reshape(leader.height, -1)
+        used = leader.picture_bytes - leader.padding_y
+        rows = np.frombuffer(data, dtype=np.uint8, count=used).reshape(leader.height, -1)
         picture_rows = rows[:, : leader.width * size]
         pixels = picture_rows if size == 1 else np.ascontiguousarray(picture_rows).view("<u2")
         return GvspFrame(
@@ -271,18 +298,34 @@ class Reassembly:
     def _disagreement(self, picture: _Open, leader: Leader) -> str:
         """Return why the packets do not make one picture, or nothing."""
         last = picture.last or 0
+        trailer = picture.trailer or Trailer(0)
         # Some cameras leave the trailer's height empty.
-        if picture.height not in (0, leader.height):
-            return f"trailer says {picture.height} rows, leader {leader.height}"
-        sizes = [len(picture.pieces[n]) for n in range(1, last)]
-        if len(picture.pieces) != last - 1 or sum(sizes) != leader.picture_bytes:
-            return f"{sum(sizes)} bytes of picture, leader says {leader.picture_bytes}"
+        if trailer.height not in (0, leader.height):
+            return f"trailer says {trailer.height} rows, leader {leader.height}"
+        sizes = [len(picture.pieces[n]) for n in range(1, last) if n in picture.pieces]
+        wrong = self._wrong_size(picture, leader, trailer, sum(sizes))
+        if wrong or len(picture.pieces) != last - 1:
+            return wrong or f"{len(picture.pieces)} packets of picture, trailer is number {last}"
         if any(size != self.piece_bytes for size in sizes[:-1]):
             return f"a packet shorter than {self.piece_bytes} bytes before the last"
         return self._clock_jump(picture, leader)
 
+    @staticmethod
+    def _wrong_size(picture: _Open, leader: Leader, trailer: Trailer, size: int) -> str:
+        """Return why so many bytes are not the picture of the leader, or nothing."""
+        if not leader.chunks:
+            if size == leader.picture_bytes:
+                return ""
+            return f"{size} bytes of picture, leader says {leader.picture_bytes}"
+        if trailer.chunk_bytes not in (0, size, size - leader.picture_bytes):
+            return f"{size} bytes with chunk data, trailer says {trailer.chunk_bytes}"
+        data = b"".join(picture.pieces[number] for number in sorted(picture.pieces))
+        return chunk_problem(data, leader.picture_bytes)
+
     def _clock_jump(self, picture: _Open, leader: Leader) -> str:
         """Return whether the camera's clock went on as the host's did."""
+        if not self.ticks_hz:
+            return ""
         ticks_ns = leader.timestamp * 1_000_000_000 // self.ticks_hz
         before, self._clock = self._clock, (picture.started_ns, ticks_ns)
         if before is None:

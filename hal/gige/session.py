@@ -26,11 +26,14 @@ from hal.gige.codec import (
     MOST_MEMORY,
     PACKET_SIZE,
     PENDING,
+    SECOND_XML_URL,
     STATUS,
     STREAM_DESTINATION,
     STREAM_PORT,
     TICK_FREQUENCY_HIGH,
     TICK_FREQUENCY_LOW,
+    WRITEMEM,
+    WRITEREG,
     XML_URL,
     XML_URL_BYTES,
     Ack,
@@ -53,6 +56,9 @@ from hal.messages import Sample
 ANSWER_NS = 200_000_000
 MOST_TRIES = 4
 _BUSY = 0x8007
+_NO_ANSWER = 0x8FFF
+_LONGEST_DESCRIPTION = 16 * 1024 * 1024
+"""Bytes; the largest known are below 2 MiB."""
 Script = Generator[GvcpAsk, Ack, None]
 
 
@@ -83,7 +89,8 @@ class GigeSession:
         self.stream = stream
         self.identity: GigeIdentity | None = None
         self.features: FeatureMap | None = None
-        self.ticks_hz = 1_000_000_000
+        self.ticks_hz = 0
+        """Frequency of the camera's time stamps; 0: it has none, or does not say."""
         self.phase = "closed"
         self._start_clean()
 
@@ -96,6 +103,8 @@ class GigeSession:
         self._tries = 0
         self._deadline_ns = 0
         self._beat_ns = 0
+        self.stopping: list[GvcpAsk] = []
+        """What ends the stream; known before it starts, so that no answer is needed at the end."""
 
     @property
     def ready(self) -> bool:
@@ -133,7 +142,7 @@ class GigeSession:
             return []
         if ack.status == _BUSY and self._tries < MOST_TRIES:
             return []
-        if ack.status:
+        if ack.status and not ask.may_fail:
             raise LinkError(self._complaint(ask, ack.status))
         self._in_air = None
         self._advance(ack, now_ns)
@@ -145,6 +154,10 @@ class GigeSession:
             if now_ns < self._deadline_ns:
                 return []
             request_id, ask, datagram = self._in_air
+            if self._tries >= MOST_TRIES and ask.may_fail:
+                self._in_air = None
+                self._advance(Ack(_NO_ANSWER, ask.command + 1, request_id, b""), now_ns)
+                return []
             if self._tries >= MOST_TRIES:
                 raise LinkError(
                     f"{self.settings.host}: no answer to command 0x{ask.command:04x} (request "
@@ -164,7 +177,7 @@ class GigeSession:
             raise DeviceError(f"{self.settings.device}: a camera cannot {type(command).__name__}")
         if not self.ready or self.features is None:
             raise DeviceError(f"{self.settings.device}: not streaming, cannot expose")
-        self._scripts.append(("streaming", self.features.execute("TriggerSoftware")))
+        self._scripts.append(("streaming", self.features.execute("TriggerSoftware", checked=False)))
         if self._script is None:
             self._advance(None, now_ns)
 
@@ -178,9 +191,8 @@ class GigeSession:
         """Stop the stream and release control: two commands whose answers are not awaited."""
         self._in_air, self._script = None, None
         self._scripts.clear()
-        if self.features is not None and "AcquisitionStop" in self.features:
-            for ask in self.features.execute("AcquisitionStop"):
-                self._queue(ask)
+        for ask in self.stopping:
+            self._queue(ask)
         self._queue(write_register(STREAM_PORT, 0))
         self._queue(write_register(CONTROL, 0))
         self.phase = "closed"
@@ -238,14 +250,46 @@ def _identify(session: GigeSession) -> Script:
 def _claim(session: GigeSession) -> Script:
     yield write_register(CONTROL, CONTROL_SHARED_WRITE)
     yield write_register(HEARTBEAT_MS, session.settings.heartbeat_ms)
-    high = register_value((yield read_register(TICK_FREQUENCY_HIGH)))
-    low = register_value((yield read_register(TICK_FREQUENCY_LOW)))
-    session.ticks_hz = (high << 32 | low) or 1_000_000_000
+    session.ticks_hz = yield from _tick_frequency()
+
+
+def _tick_frequency() -> Generator[GvcpAsk, Ack, int]:
+    """Read how fast the camera's clock counts; 0 where it does not say."""
+    parts: list[int] = []
+    for address in (TICK_FREQUENCY_HIGH, TICK_FREQUENCY_LOW):
+        ack = yield read_register(address, may_fail=True)
+        if ack.status:
+            return 0
+        parts.append(register_value(ack))
+    return parts[0] << 32 | parts[1]
 
 
 def _describe(session: GigeSession) -> Script:
-    ack = yield read_memory(XML_URL, XML_URL_BYTES)
-    text = memory_bytes(ack, XML_URL, XML_URL_BYTES).split(b"\0", 1)[0].decode("latin-1")
+    """Read the camera's description from where its first address says, else its second."""
+    refusals: list[str] = []
+    for url in (XML_URL, SECOND_XML_URL):
+        wanted = read_memory(url, XML_URL_BYTES)._replace(may_fail=bool(refusals))
+        ack = yield wanted
+        if ack.status:
+            break
+        text = memory_bytes(ack, url, XML_URL_BYTES).split(b"\0", 1)[0].decode("latin-1")
+        try:
+            name, address, length = _local_file(text)
+        except LinkError as error:
+            refusals.append(str(error))
+            continue
+        data = b""
+        while len(data) < length:
+            count = min(MOST_MEMORY, (length - len(data) + 3) // 4 * 4)
+            at = address + len(data)
+            data += memory_bytes((yield read_memory(at, count)), at, count)
+        session.features = FeatureMap(unpack_description(data[:length], name))
+        return
+    raise LinkError(refusals[0])
+
+
+def _local_file(text: str) -> tuple[str, int, int]:
+    """Return name, address and length of a description that lies in the camera's memory."""
     kind, _, rest = text.partition(":")
     parts = rest.split("?")[0].split(";")
     if kind.lower() != "local" or len(parts) != 3:
@@ -254,12 +298,11 @@ def _describe(session: GigeSession) -> Script:
         name, address, length = parts[0].lstrip("/"), int(parts[1], 16), int(parts[2], 16)
     except ValueError as error:
         raise LinkError(f"camera description at {text!r}: no address") from error
-    data = b""
-    while len(data) < length:
-        count = min(MOST_MEMORY, (length - len(data) + 3) // 4 * 4)
-        at = address + len(data)
-        data += memory_bytes((yield read_memory(at, count)), at, count)
-    session.features = FeatureMap(unpack_description(data[:length], name))
+    if not 0 < length <= _LONGEST_DESCRIPTION or not 0 <= address <= 0xFFFF_FFFF - length:
+        raise LinkError(
+            f"camera description at {text!r}: {length} bytes, 1 to {_LONGEST_DESCRIPTION} are read"
+        )
+    return name, address, length
 
 
 def _configure(session: GigeSession) -> Script:
@@ -277,7 +320,27 @@ def _stream(session: GigeSession) -> Script:
 
 
 def _start(session: GigeSession) -> Script:
-    yield from _known(session).execute("AcquisitionStart")
+    features = _known(session)
+    if "AcquisitionStop" in features:
+        session.stopping = yield from _writes_of(features.execute("AcquisitionStop", checked=False))
+    yield from features.execute("AcquisitionStart")
+
+
+def _writes_of(script: Script) -> Generator[GvcpAsk, Ack, list[GvcpAsk]]:
+    """Run a script without its writes, and return these; none where it cannot be run."""
+    writes: list[GvcpAsk] = []
+    try:
+        ask = next(script)
+        while True:
+            if ask.command in (WRITEREG, WRITEMEM):
+                writes.append(ask)
+                ask = script.send(Ack(0, ask.command + 1, 0, b""))
+            else:
+                ask = script.send((yield ask))
+    except StopIteration:
+        return writes
+    except DeviceError:  # the stream can be ended without it
+        return []
 
 
 def _heartbeat(session: GigeSession) -> Script:

@@ -203,7 +203,7 @@ class GateSession:
         for answer in self._telegrams.answers(data):
             sent = self._sent.pop(answer.transaction, None)
             if sent is None:
-                samples.append(self._bad(now_ns, "gate answered what was not asked", f"{answer}"))
+                samples.append(self._bad(now_ns, "gate answered what was not asked", _said(answer)))
                 continue
             self._check_fits(sent.request, answer)
             if self._step is not None:
@@ -274,16 +274,10 @@ class GateSession:
 
     def _check_fits(self, request: ModbusRequest, answer: ModbusAnswer) -> None:
         """Raise an error when an answer does not repeat its request."""
-        fits = (answer.function, answer.unit) == (request.function, request.unit)
-        if fits and not answer.exception:
-            if request.values:
-                fits = (answer.address, answer.values) == (request.address, request.values)
-            elif request.function in (codec.READ_COILS, codec.READ_INPUTS):
-                fits = len(answer.values) == 8 and not any(answer.values[1:])
-            else:
-                fits = len(answer.values) == 1
-        if not fits:
-            raise ProtocolError(f"{self._device}: {answer} is no answer to {request}")
+        wrong = _difference(request, answer)
+        if wrong:
+            asked = f"function {request.function} at {request.address:#06x}"
+            raise ProtocolError(f"{self._device}: answer to {asked} does not fit: {wrong}")
 
     def _start_up_answer(self, answer: ModbusAnswer, now_ns: int) -> None:
         step, self._step = self._step, None
@@ -372,3 +366,29 @@ class GateSession:
 
     def _bad(self, now_ns: int, what: str, value: str) -> BadSample:
         return BadSample(self._device, now_ns, what, value)
+
+
+def _difference(request: ModbusRequest, answer: ModbusAnswer) -> str:
+    """Return which field of an answer does not fit its request; empty where all do.
+
+    The bits after the coil that was asked for only fill up the byte. The standard wants them zero;
+    some couplers set them, and they say nothing.
+    """
+    wanted = [("function", request.function, answer.function), ("unit", request.unit, answer.unit)]
+    if not answer.exception and request.values:
+        wanted.append(("address", request.address, answer.address))
+        wanted.append(("value", request.values[0], answer.values[0]))
+    elif not answer.exception:
+        bits = request.function in (codec.READ_COILS, codec.READ_INPUTS)
+        count = 8 * -(-request.count // 8) if bits else request.count
+        name = "bits in whole bytes" if bits else "count of registers"
+        wanted.append((name, count, len(answer.values)))
+    return "; ".join(
+        f"{name} is {got}, asked was {asked}" for name, asked, got in wanted if got != asked
+    )
+
+
+def _said(answer: ModbusAnswer) -> str:
+    """Return the fields of an answer that nobody asked for, in words."""
+    what = f"exception {answer.exception}" if answer.exception else f"{len(answer.values)} values"
+    return f"transaction {answer.transaction}, function {answer.function}, {what}"

@@ -30,6 +30,9 @@ from hal.openigtlink.contents import (
 LONGEST_BODY = 65536
 """Bytes; longer bodies of the types understood here are refused."""
 
+NAME_BYTES = 20
+"""Length of the field of a device's or a tool's name."""
+
 _MATRIX = struct.Struct(">12f")
 _TOOL = struct.Struct(">20sBB12f")
 _QUATERNION_TOOL = struct.Struct(">20sBB7f")
@@ -70,7 +73,7 @@ def write_content(content: Content) -> tuple[str, bytes]:
             return "POSITION", _floats(struct.Struct(f">{len(values)}f"), values)
         case TrackingData():
             return "TDATA", b"".join(
-                _floats(_TOOL, tool.matrix, chars(tool.name, 20), tool.kind, 0)
+                _floats(_TOOL, tool.matrix, chars(tool.name, NAME_BYTES), tool.kind, 0)
                 for tool in content.tools
             )
         case QuaternionData():
@@ -78,7 +81,7 @@ def write_content(content: Content) -> tuple[str, bytes]:
                 _floats(
                     _QUATERNION_TOOL,
                     (*tool.position_mm, *tool.quaternion),
-                    chars(tool.name, 20),
+                    chars(tool.name, NAME_BYTES),
                     tool.kind,
                     0,
                 )

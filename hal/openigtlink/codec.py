@@ -24,6 +24,9 @@ _META_ENTRY = struct.Struct(">HHI")
 LONGEST_SKIPPED = 1 << 28
 """Bytes; longer bodies of other types (images) mean that the stream is out of step."""
 
+_OTHER_ENCODINGS = {4: "latin-1", 1013: "utf-16-be", 1014: "utf-16-le", 1015: "utf-16"}
+"""MIBenum of metadata values that are not ASCII (3) or UTF-8 (106)."""
+
 _NAME = re.compile(rb"([ -~]*)\0*", re.DOTALL)
 _TYPE = re.compile(rb"([A-Z][A-Z0-9_]*)\0*", re.DOTALL)
 
@@ -220,13 +223,21 @@ def _read_extended(body: bytes) -> tuple[int, dict[str, str], bytes]:
         place = end + meta_header_size
         for index in range(count):
             entry = _META_ENTRY.unpack_from(body, end + 2 + index * _META_ENTRY.size)
-            key_size, _, value_size = entry
+            key_size, encoding, value_size = entry
             key = utf8(body[place : place + key_size])
-            metadata[key] = utf8(body[place + key_size : place + key_size + value_size])
+            value = body[place + key_size : place + key_size + value_size]
+            metadata[key] = _metadata_text(encoding, value)
             place += key_size + value_size
         if place != len(body):
             raise refused("the metadata does not fit its sizes")
     return message_id, metadata, body[size:end]
+
+
+def _metadata_text(encoding: int, value: bytes) -> str:
+    """Decode a metadata value by the MIBenum of its encoding (IANA character sets)."""
+    if encoding in _OTHER_ENCODINGS:
+        return value.decode(_OTHER_ENCODINGS[encoding], "replace")
+    return utf8(value)
 
 
 def _write_metadata(metadata: Mapping[str, str]) -> tuple[bytes, bytes]:

@@ -1,7 +1,8 @@
 """The conversation with a tracker (or a belt) behind an OpenIGTLink server: PLUS, 3D Slicer.
 
 Markers come as TDATA, QTDATA, TRANSFORM or POSITION, a belt as SENSOR. TRANSFORM and POSITION
-name one tool each; those of one moment (one timestamp) are gathered into one `MarkerFrame`.
+name one tool each; those of one moment (one timestamp) are gathered into one `MarkerFrame`. A tool
+whose metadata has a status other than OK was not measured: its marker is missing (`tool_status`).
 OpenIGTLink numbers no frames: ``ticks`` are counted from the sender's timestamps, whole periods
 of ``rate_hz`` apart, so that a lost frame leaves a gap and a repeated one is dropped; senders that
 give no time have their arrivals counted. Time and name of a message lie outside its CRC, so a
@@ -15,9 +16,10 @@ from typing import Literal
 
 import msgspec
 
-from hal.errors import DeviceError, LinkError
+from hal.errors import DeviceError, LinkError, ProtocolError
 from hal.events import Command
 from hal.messages import BadSample, BeltSample, MarkerFrame, Sample, Triple
+from hal.openigtlink.bodies import NAME_BYTES, chars
 from hal.openigtlink.codec import IgtlGarbled, IgtlPacket, StreamReader, encode
 from hal.openigtlink.contents import (
     STATUS_WORDS,
@@ -33,6 +35,7 @@ from hal.openigtlink.contents import (
     Transform,
     position_of,
 )
+from hal.openigtlink.tool_status import ToolStatus
 
 CLOCK_JUMPS_AFTER = 3
 """So many timestamps in a row may be off before the sender's clock is believed to have jumped."""
@@ -103,6 +106,22 @@ class IgtlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"OpenIGTLink: rate_hz {self.rate_hz}, allowed are 1 to 1000")
         if len(set(self.tools)) != len(self.tools):
             raise ValueError(f"OpenIGTLink: tools {self.tools} name one twice")
+        named = [("tools", name, NAME_BYTES) for name in self.tools]
+        named += [("sensor", self.sensor, NAME_BYTES), ("coordinates", self.coordinates, 32)]
+        for key, name, most in named:
+            _check_fits(key, name, most)
+
+
+def _check_fits(key: str, name: str, most: int) -> None:
+    """Refuse a name that its field on the wire cannot carry: no message could ever have it."""
+    try:
+        chars(name, most)
+    except ProtocolError:
+        raise ValueError(
+            f"OpenIGTLink: {key} {name!r} has {len(name.encode())} bytes, its field carries {most} "
+            f"printable ASCII characters; PLUS cuts longer names: write {name[:most]!r} if the "
+            "server sends that, or give it a shorter name there"
+        ) from None
 
 
 class FrameCount:
@@ -143,6 +162,8 @@ class IgtlSession:
         self._heard_ns = 0
         self._partial_ns: int | None = None
         self._gathered: list[Triple | None] = []
+        self._told: set[int] = set()
+        """The tools of the gathered moment of which a message came, seen or not."""
         self._gathered_unix_ns = 0
         self._gathering_since_ns: int | None = None
         self._offset_ns: int | None = None
@@ -244,11 +265,11 @@ class IgtlSession:
             self.identity = f"OpenIGTLink {packet.device_name!r}, header {packet.version}"
         match packet.content:
             case TrackingData(tools):
-                places = {tool.name: position_of(tool.matrix) for tool in tools}
-                return self._whole_frame(packet, places, now_ns)
+                rows = [(tool.name, position_of(tool.matrix)) for tool in tools]
+                return self._whole_frame(packet, rows, now_ns)
             case QuaternionData(tools):
-                places = {tool.name: tool.position_mm for tool in tools}
-                return self._whole_frame(packet, places, now_ns)
+                rows = [(tool.name, tool.position_mm) for tool in tools]
+                return self._whole_frame(packet, rows, now_ns)
             case Transform(matrix):
                 return self._one_tool(packet, position_of(matrix), now_ns)
             case Position(position_mm):
@@ -270,11 +291,18 @@ class IgtlSession:
         return []
 
     def _whole_frame(
-        self, packet: IgtlPacket, places: dict[str, Triple], now_ns: int
+        self, packet: IgtlPacket, rows: list[tuple[str, Triple]], now_ns: int
     ) -> list[Sample]:
-        """TDATA: all tools at once; one that is not in it was not seen."""
+        """TDATA: all tools at once; one that is not in it, or not with status OK, was not seen."""
         if not self._places:
             return []
+        named = [name for name, _ in rows if name in self._places]
+        if len(set(named)) < len(named):
+            twice = next(name for name in named if named.count(name) > 1)
+            what = f"{twice!r}; give each tool a name that differs in its first {NAME_BYTES} bytes"
+            return [self._bad("two tools of one name", what, now_ns)]
+        status = ToolStatus(packet.metadata)
+        places = {name: place for name, place in rows if status.measured(name)}
         wrong = self._off_clock(packet.unix_ns, now_ns)
         if wrong is not None:
             return [wrong]
@@ -291,15 +319,18 @@ class IgtlSession:
             return [wrong]
         samples: list[Sample] = []
         if self._gathering_since_ns is not None and (
-            packet.unix_ns != self._gathered_unix_ns or self._gathered[place] is not None
+            packet.unix_ns != self._gathered_unix_ns or place in self._told
         ):
             samples += self._emit()
         if self._gathering_since_ns is None:
             self._gathered = [None] * len(self._places)
+            self._told.clear()
             self._gathered_unix_ns = packet.unix_ns
             self._gathering_since_ns = now_ns
-        self._gathered[place] = position_mm
-        if None not in self._gathered:
+        self._told.add(place)
+        if ToolStatus(packet.metadata).measured(packet.device_name):
+            self._gathered[place] = position_mm
+        if len(self._told) == len(self._places):
             samples += self._emit()
         return samples
 
@@ -317,6 +348,9 @@ class IgtlSession:
         if channel >= len(values):
             what = f"{len(values)} values, channel {channel} is wanted"
             return [self._bad("SENSOR too short", what, now_ns)]
+        if not ToolStatus(packet.metadata).measured(packet.device_name):
+            said = ", ".join(f"{key} {word}" for key, word in packet.metadata.items())
+            return [self._bad("belt value is not measured", said, now_ns)]
         wrong = self._off_clock(packet.unix_ns, now_ns)
         if wrong is not None:
             return [wrong]

@@ -16,6 +16,7 @@ import msgspec
 
 from hal.errors import ProtocolError
 from hal.messages import Triple
+from hal.polaris.error_table import ERRORS
 
 ROM_BYTES = 1024
 ROM_BLOCK = 64
@@ -28,29 +29,8 @@ PORT_ENABLED = 0x20
 PORT_OUT_OF_VOLUME = 0x40
 PORT_PARTIALLY_OUT = 0x80
 
-ERRORS = {
-    0x01: "invalid command",
-    0x04: "command failed its CRC",
-    0x05: "time-out on command execution",
-    0x07: "wrong number of parameters",
-    0x08: "invalid port handle",
-    0x0C: "command not valid in the current mode",
-    0x0E: "tool not initialised",
-    0x0F: "tool not enabled",
-    0x10: "system not initialised",
-    0x12: "tracking could not start",
-    0x2B: "port handle not allocated",
-    0x2D: "all port handles are allocated",
-    0x40: "tool definition file error",
-    0xF1: "too much infrared light",
-}
-SYSTEM_STATUS = {
-    0x0001: "communication synchronisation error",
-    0x0002: "too much external infrared light",
-    0x0004: "system CRC error",
-    0x0008: "recoverable processing exception",
-    0x0010: "hardware failure",
-}
+BAD_FLOAT = -3.697314e28
+"""NDI's number for "not measured": no pose that holds it is one."""
 BX_START = 0xA5C4
 BX_VALID, BX_MISSING, BX_DISABLED = 1, 2, 4
 _BX_MAX_BODY = 4096
@@ -269,7 +249,8 @@ def read_bx_body(body: bytes) -> Tracking:
                 at += 32
                 if not all(map(math.isfinite, n)):
                     raise ProtocolError("BX reply with a number that is not finite")
-                pose = _checked(ToolPose((n[0], n[1], n[2], n[3]), (n[4], n[5], n[6]), n[7]))
+                if min(n) > 0.99 * BAD_FLOAT:
+                    pose = _checked(ToolPose((n[0], n[1], n[2], n[3]), (n[4], n[5], n[6]), n[7]))
             elif state not in (BX_MISSING, BX_DISABLED):
                 raise ProtocolError(f"BX reply with tool state {state:02X}")
             status, frame = 0, -1

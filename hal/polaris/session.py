@@ -16,6 +16,7 @@ from hal.errors import DeviceError, LinkError, ProtocolError
 from hal.events import Command
 from hal.messages import BadSample, MarkerFrame, Sample, Triple
 from hal.polaris import codec
+from hal.polaris.error_table import SYSTEM_STATUS
 from hal.serial_line import SerialLine
 
 MS = 1_000_000
@@ -392,7 +393,7 @@ class PolarisSession:
         new, self._status = status & ~self._status, status
         return [
             self._bad(now_ns, f"tracker reports {meaning}", f"{status:04X}")
-            for bit, meaning in codec.SYSTEM_STATUS.items()
+            for bit, meaning in SYSTEM_STATUS.items()
             if new & bit
         ]
 

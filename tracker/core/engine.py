@@ -69,6 +69,8 @@ from tracker.core.types import (
 )
 
 _REPEAT_HOLD_NS = 500_000_000
+_REPEAT_LEARNING_NS = 10_000_000_000
+"""How often the operator is told why the breathing cannot be learned."""
 _AT_REST: Triple = (0.0, 0.0, 0.0)
 _CALM = ((), (FaultName.PREDICTION_OFF,))
 """Faults that hold the beam while predictions are still judged over half a minute."""
@@ -130,6 +132,9 @@ class Engine:
         self._lease_ns = round(settings.gate.lease_ms * 1e6)
         self._resume_ns = round(settings.session.resume_after_s * 1e9)
         self._resumes_itself = settings.session.resume == "automatic"
+        self._learned_by_ns = round(settings.fusion.learning_s * 1e9) + _REPEAT_LEARNING_NS
+        self._tell_learning_ns = -1
+        """When the operator is told next why the breathing is not learned yet."""
         self._held_ns = -1
         self._clear_since_ns = -1
         self._permit_since_ns = -1
@@ -327,6 +332,7 @@ class Engine:
         """Forget the earlier model and all that was learned for it."""
         self._surrogate.forget()
         self._surrogate.learn_from(now)
+        self._tell_learning_ns = now + self._learned_by_ns
         self._modelling.forget()
         self._target.forget()
         self._imaging.forget()
@@ -378,7 +384,10 @@ class Engine:
     def _see_breathing(self, now: int, out: list[Output]) -> SurrogateReport:
         """Give the breathing now, and how its sensors do."""
         if not self._surrogate.ready:
-            self._surrogate.finish_learning(now)
+            missing = self._surrogate.finish_learning(now)
+            if missing and 0 < self._tell_learning_ns <= now:
+                self._tell_learning_ns = now + _REPEAT_LEARNING_NS
+                out.append(Notice(now, "warning", f"breathing not learned yet: {missing}"))
         self._surrogate.remember(now, modelling=self._state in _BEFORE_TRACKING)
         report = self._surrogate.report(now)
         state = report.state

@@ -34,7 +34,7 @@ def test_vectors_from_the_protocol_notes() -> None:
 @pytest.mark.parametrize("ask", MESSAGES)
 def test_commands_survive_the_wire(ask: codec.GvcpAsk) -> None:
     command = codec.decode_command(codec.encode_command(ask, 77, ack_wanted=False))
-    assert (command.command, command.payload, command.request_id) == (*ask, 77)
+    assert (command.command, command.payload, command.request_id) == (ask.command, ask.payload, 77)
     assert not command.ack_wanted
 
 

@@ -186,3 +186,70 @@ def test_farewell_stops_the_pictures_and_gives_the_camera_back() -> None:
     talk(twin, session, 1)
     assert not twin.running
     assert not twin.registers[codec.CONTROL]
+
+
+@pytest.mark.parametrize("register", [codec.TICK_FREQUENCY_HIGH, codec.TICK_FREQUENCY_LOW])
+def test_a_tick_frequency_that_cannot_be_read_refuses_nothing(register: int) -> None:
+    twin, session = twin_and_session()
+    del twin.registers[register]
+    session.begin(0)
+    talk(twin, session, 0)
+    assert session.ready
+    assert session.ticks_hz == 0
+
+
+def test_a_camera_that_does_not_answer_for_its_tick_frequency_is_used() -> None:
+    twin, session = twin_and_session()
+    session.begin(0)
+    now_ns = 0
+    while not session.ready:
+        while data := session.data_to_send():
+            address = int.from_bytes(codec.decode_command(data).payload[:4], "big")
+            reply = b"" if address == codec.TICK_FREQUENCY_HIGH else twin.receive(data, now_ns)
+            if reply:
+                session.receive(reply, now_ns)
+        if not session.ready:
+            assert session.wake_ns is not None
+            now_ns = session.wake_ns
+            session.wake(now_ns)
+    assert session.ticks_hz == 0
+    assert twin.running
+
+
+def test_the_stream_is_ended_without_waiting_for_an_answer() -> None:
+    twin, session = twin_and_session()
+    session.begin(0)
+    talk(twin, session, 0)
+    assert twin.running
+    session.farewell(MS)
+    while data := session.data_to_send():
+        twin.receive(data, MS)  # nothing comes back
+    assert not twin.running
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        (b"http://camera/x.xml", "only Local:name;address;length is read"),
+        (b"Local:x.xml;10000;0", "0 bytes, 1 to 16777216 are read"),
+        (b"Local:x.xml;10000;FFFFFFFF", "4294967295 bytes"),
+        (b"Local:x.xml;zz;10", "no address"),
+    ],
+)
+def test_a_description_that_cannot_be_fetched_is_refused_by_its_address(
+    url: bytes, says: str
+) -> None:
+    twin, session = twin_and_session()
+    twin._url = url.ljust(codec.XML_URL_BYTES, b"\0")
+    session.begin(0)
+    with pytest.raises(LinkError, match=says):
+        talk(twin, session, 0)
+
+
+def test_the_second_address_of_the_description_is_tried() -> None:
+    twin, session = twin_and_session()
+    good = twin._url
+    twin._url = b"File:twin.xml".ljust(codec.XML_URL_BYTES, b"\0") + good
+    session.begin(0)
+    talk(twin, session, 0)
+    assert session.ready

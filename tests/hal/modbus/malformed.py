@@ -1,7 +1,7 @@
 """Answers to a gate's reading, right and wrong; `feed` tells whether one becomes a beam status.
 
-Modbus on TCP has no checksum of its own, so the one status bit itself is left alone here: TCP's
-checksum and the next reading keep it.
+Modbus on TCP has no checksum of its own, so the byte of the status bit is left alone here: TCP's
+checksum and the next reading keep the bit, and the others in its byte say nothing.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ def malformed(rng: random.Random) -> bytes:
     data = bytearray(_READING)
     kind = rng.randrange(4)
     if kind == 0:
-        at = rng.randrange(len(data))
-        data[at] ^= rng.randrange(1, 256) & (0xFE if at == len(data) - 1 else 0xFF)
+        data[rng.randrange(len(data) - 1)] ^= rng.randrange(1, 256)
     elif kind == 1:
         del data[rng.randrange(len(data)) :]
     elif kind == 2:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from hal.errors import ProtocolError
 from hal.polaris import codec
 from hal.polaris.codec import (
+    BAD_FLOAT,
+    BX_VALID,
     PolarisGarbled,
     PolarisReplies,
     PolarisText,
@@ -15,6 +19,7 @@ from hal.polaris.codec import (
     ToolPose,
     Tracking,
 )
+from hal.polaris.error_table import ERRORS
 
 POSE = ToolPose((0.5, -0.5, 0.5, 0.5), (12.34, -56.78, -1500.01), 0.12)
 TRACKING = Tracking(
@@ -153,3 +158,42 @@ def test_handles() -> None:
 
 def test_endless_text_is_garbled_not_kept() -> None:
     assert isinstance(PolarisReplies().feed(b"A" * 9000)[0], PolarisGarbled)
+
+
+def test_every_code_of_the_error_table_has_its_meaning() -> None:
+    """NDI's table: 01 to 42 without the reserved 26, 27, 3A, 3E and 3F, and F1, F4 to F6."""
+    reserved = {0x26, 0x27, 0x3A, 0x3E, 0x3F}
+    assert set(ERRORS) == ({*range(1, 0x43), 0xF1, 0xF4, 0xF5, 0xF6} - reserved)
+    assert len(set(ERRORS.values())) == len(ERRORS)
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        (0x02, "too long"),
+        (0x06, "baud rate"),
+        (0x07, "number of parameters"),
+        (0x13, "tool could not be initialised"),
+        (0x1A, "internal error"),
+        (0x2C, "unplugged"),
+        (0x33, "feature not available"),
+        (0x39, "permission denied"),
+        (0x40, "tool definition file"),
+        (0xF4, "erased"),
+        (0x3A, "not in the table"),
+        (0xEE, "not in the table"),
+    ],
+)
+def test_an_error_reply_is_told_in_words(code: int, meaning: str) -> None:
+    (reply,) = PolarisReplies().feed(codec.refusal(code))
+    assert isinstance(reply, Refusal)
+    assert f"error {code:02X}, " in reply.meaning
+    assert meaning in reply.meaning
+
+
+@pytest.mark.parametrize("field", range(8))
+def test_a_pose_that_holds_the_number_for_not_measured_is_missing(field: int) -> None:
+    numbers = [0.5, -0.5, 0.5, 0.5, 12.0, -56.0, -1500.0, 0.125]
+    numbers[field] = BAD_FLOAT
+    body = bytes([1, 7, BX_VALID]) + struct.pack("<8fIIH", *numbers, 0x31, 120, 0)
+    assert codec.read_bx_body(body) == Tracking((PolarisTool(7, None, 0x31, 120),))

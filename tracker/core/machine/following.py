@@ -1,4 +1,4 @@
-"""How couch or robot follows: how far it is from its demands, and the beam from the target.
+"""How the machine follows: how far it is from its demands, and the beam from the target.
 
 The encoder says where the actuator is now, and the model where the target is now. Their distance
 needs no prediction and no demand, so a failure anywhere in the chain shows in it. How far the

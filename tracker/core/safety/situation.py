@@ -31,7 +31,7 @@ class Reports(msgspec.Struct, frozen=True, gc=False):
     misidentified: str = ""
     """How what was announced differs from what was set up; empty: it does not."""
     actuator_fault: str = ""
-    """What couch or robot complains of; empty: nothing."""
+    """What the machine complains of; empty: nothing."""
     actuator_restarted: str = ""
     """Why nobody knows where the actuator's zero is now; empty: it is known."""
     demand_refused: str = ""
@@ -61,7 +61,7 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
     actuator_variance_mm2: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """The actuator's share of the error region, per axis."""
     following: Following | None = None
-    """How couch or robot follows; ``None``: it reports no position."""
+    """How the machine follows; ``None``: it reports no position."""
     permit_since_ns: int = -1
     """Since when the beam has been permitted without a gap."""
     permit_until_ns: int = -1

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tracker.api.keys import known_keys, new_key, revoke_key
@@ -49,7 +50,7 @@ def _list(folder: Path) -> int:
     known = known_keys(folder)
     table = Table("name", "roles", "made", "public key")
     for key in known.keys.values():
-        table.add_row(key.name, ", ".join(key.roles), key.made, key.public)
+        table.add_row(*map(escape, (key.name, ", ".join(key.roles), key.made, key.public)))
     Console().print(table)
     for problem in known.problems:
         print(f"lets nobody in: {problem}")
