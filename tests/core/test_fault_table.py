@@ -78,7 +78,7 @@ A deliberate change is made in both places, and in the safety case where its lim
 
 
 ASKED = {"announce", "bring", "check", "clear", "compare", "look", "move", "restart", "resume"}
-ASKED |= {"review", "see", "stop", "take", "wait", "watch"}
+ASKED |= {"review", "see", "select", "stop", "take", "wait", "watch"}
 """What a sentence may ask an operator to do; every sentence asks for one of these."""
 
 
