@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from tests.core.situations import CAMERA, COUCH, NOW, WELL, S, found
 from tracker.core.machine.following import Following
+from tracker.core.machine.machine_angles import AngleReport
 from tracker.core.safety.checks.table import CHECKS
 from tracker.core.safety.fault_table import FAULTS
 from tracker.core.safety.situation import Reports
@@ -37,6 +38,7 @@ def test_the_checks_tell_their_faults_in_the_order_of_the_table():
         prediction=None,
         following=Following(9.0, 9.0, 9.0, True, 1),
         beam_on=None,
+        angles=AngleReport(-1),
         reports=Reports(not_recorded="x", bad={"imager": (NOW, "x")}),
     )
     told = all_found(now)
@@ -52,6 +54,7 @@ def test_the_checks_tell_their_faults_in_the_order_of_the_table():
         "not in position",
         "actuator runaway",
         "gate silent",
+        "angles lost",
         "bad image",
     ]
     assert set(told) <= set(FAULTS)

@@ -65,3 +65,10 @@ def test_a_region_of_exactly_the_tolerance_is_well():
     ones = PREDICTION._replace(variance_mm2=(1.0, 1.0, 1.0))
     gating = replace(COUCH.gating, tolerance_mm=radius95_mm((1.0, 1.0, 1.0)))
     assert found(TargetCheck(replace(COUCH, gating=gating)), situation(prediction=ones)) == {}
+
+
+def test_where_the_gate_judges_in_beams_eye_view_that_region_counts():
+    seen = situation(prediction=scaled(9.0), region_variance_mm2=(0.5, 0.5, 0.0))
+    assert found(CHECK, seen) == {}
+    seen = situation(prediction=scaled(1.0), region_variance_mm2=(20.0, 20.0, 0.0))
+    assert set(found(CHECK, seen)) == {"target unsure"}

@@ -157,6 +157,25 @@ def test_each_distance_is_told_in_its_own_place():
     assert following == Following(4.0, 5.0, 7.0, settled=False, begun=2)
 
 
+def aim_of(quantum_mm, wanted, demand=HERE):
+    """How far the last demand is from the wanted position, for axes that move in such steps."""
+    settings = replace(COUCH, actuator=replace(COUCH.actuator, quantum_mm=quantum_mm))
+    follower = Follower(settings)
+    follower.add_demand(0, demand)
+    return measured(follower, LATENCY_NS, HERE, wanted=wanted, target=HERE).aim_mm
+
+
+def test_what_no_whole_step_reaches_is_no_distance():
+    # Six tenths of a step of 5, 1 and 10 mm are 3, 0.6 and 6 mm.
+    steps = (5.0, 1.0, 10.0)
+    assert aim_of(steps, (3.0, 0.6, -6.0)) == pytest.approx(0.0, abs=1e-12)
+    assert aim_of(steps, (-5.0, 3.6, 12.0)) == pytest.approx(7.0)
+    demand = (-1.0, 2.0, -4.0)
+    assert aim_of(steps, (4.0, -1.6, 8.0), demand) == pytest.approx(7.0)
+    assert aim_of((0.0, 0.0, 0.0), (-2.0, 3.0, 6.0)) == pytest.approx(7.0)
+    assert aim_of((0.0, 0.0, 10.0), (-2.0, 3.0, 12.0)) == pytest.approx(7.0)
+
+
 @pytest.mark.parametrize(("wanted", "target"), [(HERE, None), (None, FAR)])
 def test_without_both_target_and_aim_the_beam_is_not_compared(wanted, target):
     follower = Follower(COUCH)

@@ -19,6 +19,7 @@ def test_where_nothing_was_told_nothing_has_been_and_nothing_is_permitted():
     assert (now.model, now.prediction, now.following, now.beam_on) == (None,) * 4
     assert (now.surrogate, now.shots, now.prediction_off) == (SurrogateReport(), ShotFindings(), "")
     assert now.reports == Reports()
+    assert (now.region_variance_mm2, now.angles) == (None, None)
     assert now.permitted is False
 
 
@@ -44,4 +45,4 @@ def test_no_check_can_change_what_the_next_one_sees(value):
 
 
 def test_every_device_that_is_no_breathing_sensor_has_a_role():
-    assert get_args(DeviceRole) == ("imager", "gate", "actuator", "unknown")
+    assert get_args(DeviceRole) == ("imager", "gate", "actuator", "linac", "unknown")
