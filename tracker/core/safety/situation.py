@@ -81,8 +81,7 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
     """What is known of the machine's angles; ``None``: it does not need them."""
 
     gated_off: bool = False
-    """Whether gating keeps the beam off by plan, or has let it on so shortly that it is yet to come.
-    """
+    """Whether gating keeps the beam off by plan, or has just let it on and it is yet to come."""
 
     @property
     def permitted(self) -> bool:
