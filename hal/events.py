@@ -10,6 +10,7 @@ from hal.messages import (
     BeamStatus,
     BeltSample,
     FiducialShot,
+    LinacStatus,
     MarkerFrame,
     Triple,
 )
@@ -73,11 +74,16 @@ Event = (
     | RecordingState
     | Identity
     | Request
+    | LinacStatus
 )
 
 
 class SendDemand(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Move the machine to ``position_mm`` (fixed frame)."""
+    """Move the treatment machine to ``position_mm``, along its own axes.
+
+    For couch and robot these are those of the fixed frame, for a gimbal, MLC or jaws those of the
+    beam's-eye view: across, along, and 0 along the beam.
+    """
 
     t_ns: int
     device: str

@@ -28,6 +28,8 @@ from tracker.core.settings import Belt, Camera, Controller
 
 CONFIG = Path(__file__).parent.parent / "config"
 FILES = sorted(CONFIG.glob("*.toml"))
+MACHINES = sorted(CONFIG.glob("machines/*.toml"))
+KINDS = ", ".join(MACHINE_KINDS)
 SHIPPED_NAMES = ("couch", "demo", "robot")
 
 COUCH_AND_ROBOT_DIFFER = {
@@ -154,9 +156,75 @@ def test_room_and_controller_agree_in_a_shipped_file(name: str) -> None:
 
 
 def test_the_program_carries_the_files_of_the_folder_config() -> None:
-    assert {file.name: file.read_bytes() for file in SHIPPED.glob("*.toml")} == {
-        file.name: file.read_bytes() for file in FILES
-    }
+    for files in ("*.toml", "machines/*.toml"):
+        assert {file.name: file.read_bytes() for file in SHIPPED.glob(files)} == {
+            file.name: file.read_bytes() for file in CONFIG.glob(files)
+        }
+
+
+@pytest.mark.parametrize("file", MACHINES, ids=lambda file: file.stem)
+def test_a_file_of_a_machine_is_right_and_room_and_controller_agree(file: Path) -> None:
+    configuration = load_configuration(file)
+    controller, room = configuration.controller, configuration.room
+    assert room is not None
+    assert file.stem in (controller.actuator.kind, "breath-hold")
+    assert room.actuator.kind == controller.actuator.kind
+    assert room.actuator.latency_ms == controller.timing.latency_ms
+    if MACHINE_KINDS[controller.actuator.kind].moves:
+        assert room.actuator.speed_mm_s >= controller.actuator.speed_mm_s
+        assert room.actuator.acceleration_mm_s2 >= controller.actuator.acceleration_mm_s2
+    linac, twin = controller.linac, room.linac
+    assert linac.enabled == twin.enabled
+    assert (linac.collimator_deg, linac.table_deg) == (twin.collimator_deg, twin.table_deg)
+    assert linac.enabled or (linac.gantry_deg == twin.gantry_deg and twin.gantry_deg_s == 0.0)
+
+
+def test_every_kind_of_machine_has_its_file() -> None:
+    assert set(MACHINE_KINDS) <= {file.stem for file in MACHINES}
+
+
+# --- files that extend another ------------------------------------------------------------------
+
+
+def test_a_file_that_extends_another_replaces_key_by_key(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(
+        "[timing]\ntick_hz = 50\nlatency_ms = 100\n[room]\nmishaps = [{kind = 'sigh',"
+        " on = 'patient', at_s = 5}]\n"
+    )
+    middle = tmp_path / "below"
+    middle.mkdir()
+    (middle / "middle.toml").write_text("extends = '../base.toml'\n[timing]\nlatency_ms = 120\n")
+    file = tmp_path / "file.toml"
+    file.write_text("extends = 'below/middle.toml'\n[room]\nmishaps = []\n[gate]\nlease_ms = 90\n")
+    configuration = load_configuration(file)
+    timing, room = configuration.controller.timing, configuration.room
+    assert (timing.tick_hz, timing.latency_ms) == (50.0, 120.0)
+    assert room is not None
+    assert room.mishaps == ()
+    assert configuration.controller.gate.lease_ms == 90.0
+    again = parse_configuration(configuration.text)
+    assert (again.controller, again.room) == (configuration.controller, room)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("extends = 3", "extends: 3 is no file name; name a .toml file"),
+        ("extends = 'none.toml'", "none.toml: no such file or directory; correct the name"),
+        ("extends = 'file.toml'", "over 5 files extend one another; name one"),
+        ("extends = 'bad.toml'", "bad.toml: not TOML: "),
+        ("extends = '.'", "is a directory; correct the name"),
+    ],
+)
+def test_a_file_that_cannot_be_extended_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "bad.toml").write_text("= 1")
+    file = tmp_path / "file.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(file)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{file}: extends: ")
+    assert said in problem
 
 
 # --- what is refused, and in which words --------------------------------------------------------
@@ -226,12 +294,11 @@ def test_an_empty_document_is_all_defaults_and_no_room() -> None:
         ),
         (
             '[actuator]\nkind = "coach"',
-            'f.toml: actuator.kind: "coach" is not one of couch, robot; did you mean "couch"?',
+            f'f.toml: actuator.kind: "coach" is not one of {KINDS}; did you mean "couch"?',
         ),
         (
             '[room.actuator]\nkind = "roboter"',
-            'f.toml: room.actuator.kind: "roboter" is not one of couch, robot;'
-            ' did you mean "robot"?',
+            f'f.toml: room.actuator.kind: "roboter" is not one of {KINDS}; did you mean "robot"?',
         ),
         (
             '[camera]\ndevice = "a b"',
@@ -503,7 +570,7 @@ def test_a_kind_brings_its_own_limits_and_a_file_may_change_each() -> None:
 
 def test_an_unknown_kind_hides_no_other_wrong_key() -> None:
     text = '[actuator]\nkind = "sledge"\n[room.actuator]\nkind = "sledge"\n[gate]\nlease_ms = 1'
-    what = '"sledge" is not one of couch, robot; choose one of them'
+    what = f'"sledge" is not one of {KINDS}; choose one of them'
     assert set(problems_of(text)) == {
         f"f.toml: actuator.kind: {what}",
         f"f.toml: room.actuator.kind: {what}",

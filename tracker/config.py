@@ -24,6 +24,7 @@ from hal.registry import DRIVERS
 from sim.machines import MACHINES
 from sim.scenario import RoomScenario, SourceTwinSettings, Twin
 from tracker.config_errors import Problem, document_problems, not_one_of, shown
+from tracker.config_extends import ExtendsError, whole_text
 from tracker.config_sources import Entries, as_entries, entry_problems, read_entries
 from tracker.core.machine.kinds.table import MACHINE_KINDS
 from tracker.core.settings import Controller
@@ -127,6 +128,10 @@ def load_configuration(path: Path | str, drivers: DriverTable = DRIVERS) -> Conf
         line = data.count(b"\n", 0, error.start) + 1
         what = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
         raise ConfigurationError([f"{path}:{line}: {what}; save the file as UTF-8"]) from None
+    try:
+        text = whole_text(text, path)
+    except ExtendsError as error:
+        raise ConfigurationError([str(error)]) from None
     return parse_configuration(text, name=str(path), path=path, drivers=drivers)
 
 
@@ -244,7 +249,10 @@ def altered(
 
 
 def _shipped() -> str:
-    names = sorted(file.stem for file in SHIPPED.glob("*.toml"))
+    names = [
+        *sorted(file.stem for file in SHIPPED.glob("*.toml")),
+        *sorted(f"machines/{file.stem}" for file in SHIPPED.glob("machines/*.toml")),
+    ]
     return f"shipped with the program, in {SHIPPED}: {', '.join(names)}"
 
 

@@ -53,7 +53,11 @@ def build_engine(
         Steering(settings.actuator),
         DemandGuard(
             GuardLimits(
-                guard.position_mm, guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm
+                guard.position_mm,
+                guard.speed_mm_s,
+                guard.acceleration_mm_s2,
+                guard.step_mm,
+                settings.actuator.quantum_mm,
             )
         ),
         checks=checks,

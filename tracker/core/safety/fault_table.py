@@ -24,6 +24,7 @@ class FaultName(StrEnum):
     BAD_IMAGE = "bad image"
     BAD_GATE_MESSAGE = "bad gate message"
     BAD_ACTUATOR_MESSAGE = "bad actuator message"
+    BAD_LINAC_MESSAGE = "bad linac message"
     UNKNOWN_DEVICE = "unknown device"
     MARKERS_MISPLACED = "markers misplaced"
     SURROGATE_UNSURE = "surrogate unsure"
@@ -53,6 +54,8 @@ class FaultName(StrEnum):
     GATE_DISAGREES = "gate disagrees"
     GATE_STAYS_SHUT = "gate stays shut"
     GATE_SILENT = "gate silent"
+    ANGLES_LOST = "angles lost"
+    ANGLES_WRONG = "angles wrong"
     WRONG_PATIENT_OR_PLAN = "wrong patient or plan"
     NOT_IDENTIFIED = "not identified"
     NOT_RECORDING = "not recording"
@@ -169,6 +172,11 @@ _ROWS: Final[FaultTable] = {
     FaultName.BAD_ACTUATOR_MESSAGE: Fault(
         "H04", _WARN, "The {machine} sent an unreadable message: check its cable and settings.",
         "The {machine} sent a damaged or unexpected message.",
+        0.1, clear_s=1.0,
+    ),
+    FaultName.BAD_LINAC_MESSAGE: Fault(
+        "H04", _WARN, "The linac sent an unreadable message: check its cable and settings.",
+        "The device that reports the machine's angles sent a damaged or unexpected message.",
         0.1, clear_s=1.0,
     ),
     FaultName.UNKNOWN_DEVICE: Fault(
@@ -335,6 +343,18 @@ _ROWS: Final[FaultTable] = {
         "H19", _HOLD, "The beam gate sends no read-back: check its link.",
         "No read-back has come from the gate for 200 ms: link or device down.",
         0.25,
+    ),
+    FaultName.ANGLES_LOST: Fault(
+        "H29", _HOLD, "The linac reports no angles: check its link.",
+        "No angles have come for `linac.stale_ms`, and the machine's axes turn with them: link or "
+        "device down.",
+        0.3,
+    ),
+    FaultName.ANGLES_WRONG: Fault(
+        "H29", _HOLD, "An angle of the linac cannot be right: compare it with the linac's display.",
+        "Gantry or collimator is more than `linac.jump_deg` from where its speed leads to or "
+        "stopped at once, or the table is not at `linac.table_deg`.",
+        0.25, ends=_OPERATOR,
     ),
     FaultName.WRONG_PATIENT_OR_PLAN: Fault(
         "H22", _HOLD, "Patient, plan or model is not the one set up: compare names and plan.",

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from tracker.core.machine.following import Following
+from tracker.core.machine.machine_angles import AngleReport
 from tracker.core.surrogate.report import Finding, SurrogateReport
 from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.shot_findings import ShotFindings
@@ -15,7 +16,7 @@ from tracker.core.target.shot_findings import ShotFindings
 MONITOR = "monitor"
 """The device name under which the monitor's state is told as a link."""
 
-DeviceRole = Literal["imager", "gate", "actuator", "unknown"]
+DeviceRole = Literal["imager", "gate", "actuator", "linac", "unknown"]
 """What a device is to the controller; surrogate sensors report through `SurrogateReport`."""
 
 
@@ -73,6 +74,11 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
     reviewed_ns: int = -1
     """When a person last started or resumed."""
     reports: Reports = Reports()
+    region_variance_mm2: tuple[float, float, float] | None = None
+    """The prediction's variance along the machine's axes, 0 where nothing is judged; ``None``: all
+    of it is judged."""
+    angles: AngleReport | None = None
+    """What is known of the machine's angles; ``None``: it does not need them."""
 
     @property
     def permitted(self) -> bool:
