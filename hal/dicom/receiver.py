@@ -170,14 +170,25 @@ class DicomImager:
         self._tell("DICOM association rejected", f"{who}: {why}", self._clock())
 
     def _accepted(self, event: Any) -> None:
-        """Tell the operator what an accepted caller cannot store, because no form of it is read."""
+        """Tell the operator where an accepted caller can store no radiograph, and why.
+
+        Many callers offer every class there is; what else is turned down is not worth a word.
+        """
+        classes = _pynetdicom().sop_class
+        radiographs = {getattr(classes, name) for name in ACCEPTED}
         taken = {context.abstract_syntax for context in event.assoc.accepted_contexts}
-        for context in event.assoc.rejected_contexts:
-            if context.abstract_syntax in taken:
-                continue
-            forms = ", ".join(_name(uid) for uid in context.transfer_syntax)
-            what = f"{_name(context.abstract_syntax)} as {forms}: not read here"
-            self._tell("DICOM contents rejected", f"{_caller(event.assoc)}: {what}", self._clock())
+        refused = [c for c in event.assoc.rejected_contexts if c.abstract_syntax not in taken]
+        wrong_form = [c for c in refused if c.abstract_syntax in radiographs]
+        told = wrong_form or ([] if taken & radiographs else refused)
+        if not told:
+            return
+        named = [
+            f"{_name(c.abstract_syntax)} as {', '.join(_name(uid) for uid in c.transfer_syntax)}"
+            for c in told[:3]
+        ]
+        more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+        what = f"{_caller(event.assoc)}: {'; '.join(named)}{more}: not read here"
+        self._tell("DICOM contents rejected", what, self._clock())
 
     def _tell(self, what: str, value: str, now_ns: int) -> None:
         self.worker.give(BadSample(self.settings.device, now_ns, what, value))

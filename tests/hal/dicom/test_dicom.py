@@ -222,15 +222,28 @@ def test_contents_that_are_not_read_are_told_with_the_caller(imager, contents, n
     device, samples = imager
     entity = AE(ae_title="CARM")
     entity.add_requested_context(*(getattr(uid, name) for name in contents))
-    entity.add_requested_context(uid.DigitalXRayImageStorageForPresentation)
+    entity.add_requested_context("1.2.840.10008.1.1")
     association = entity.associate("127.0.0.1", device.port, ae_title="TIDETRACK")
     assert association.is_established
     association.release()
     until(lambda: samples)
-    (bad,) = samples  # the class that was taken is not told
+    (bad,) = samples
     assert bad.what == "DICOM contents rejected"
     assert "'CARM' at 127.0.0.1" in bad.value
     assert named in bad.value
+
+
+def test_a_caller_that_offers_everything_is_told_of_nothing(imager) -> None:
+    device, samples = imager
+    entity = AE(ae_title="ARCHIVE")
+    for name in ("CTImageStorage", "MRImageStorage", "RTImageStorage"):
+        entity.add_requested_context(getattr(uid, name))
+    association = entity.associate("127.0.0.1", device.port, ae_title="TIDETRACK")
+    assert association.is_established
+    association.release()
+    assert stored(device, radiograph(PIXELS, "TOP")) == [CANNOT_UNDERSTAND]
+    until(lambda: samples)
+    assert [sample.what for sample in samples] == ["DICOM object"]
 
 
 def test_a_refused_object_names_who_sent_it(imager) -> None:
