@@ -63,6 +63,36 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     assert measured["sample_to_demand"]["count"] > 100
 
 
+def test_a_room_without_a_camera_is_tracked_by_its_belt(tmp_path: Path) -> None:
+    file = written(tmp_path, changes={"camera": {"enabled": False}})
+    text = file.read_text()
+    begin, end = text.index("[wires.camera]"), text.index("[wires.belt]")
+    file.write_text(text[:begin] + text[end:])
+    figures = tmp_path / "figures.json"
+    options = ("--journal", tmp_path / "live.mcap", "--figures", figures, "--operator", "auto")
+    with (
+        serving_room(file, tmp_path / "truth.mcap"),
+        tidetrack("run", file, *options, "--priority", 20, "--no-self-test") as run,
+    ):
+        run.until(BEAM_ON)
+    measured = json.loads(figures.read_text())
+    assert "camera" not in {device["device"] for device in measured["devices"]}
+    assert measured["sample_to_demand"]["count"] > 0
+
+
+def test_a_run_without_any_source_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path)
+    text = file.read_text()
+    begin, end = text.index("[wires.camera]"), text.index("[wires.imager]")
+    file.write_text(text[:begin] + text[end:])
+    assert main(["run", str(file), "--no-self-test"]) == 2
+    said = capsys.readouterr().err
+    assert "no surrogate source has a wire" in said
+    assert "wires.camera, wires.belt" in said
+
+
 def test_a_room_without_wires_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["room", str(SHIPPED / "couch.toml")]) == 2
     assert "has no [wires]" in capsys.readouterr().err

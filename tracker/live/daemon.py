@@ -88,7 +88,8 @@ class Daemon:
         self._disk = disk
         self._onlookers = tuple(onlookers)
         self._devices = {name: make_device(role, self._on_arrival) for role, name in roles.items()}
-        self._camera = self._devices.get(controller.camera.device)
+        names = {source.device for source in controller.surrogate_sources().values()}
+        self._sensors = [device for name, device in self._devices.items() if name in names]
         self._reported = BeamAndMotion()
         self._ended: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
@@ -183,7 +184,8 @@ class Daemon:
         took = time.perf_counter_ns() - began
         measured.tick.add(took)
         if demanded:
-            measured.sample_to_demand.add(took + getattr(self._camera, "arrival_cost_ns", 0))
+            costs = (getattr(sensor, "arrival_cost_ns", 0) for sensor in self._sensors)
+            measured.sample_to_demand.add(took + max(costs, default=0))
         measured.ticks += 1
         if measured.ticks % self._status_every == 0:
             self._lines.status(now_ns, self._engine.state, self._reported.beam_on, now_ns - due_ns)

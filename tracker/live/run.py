@@ -182,13 +182,29 @@ def _checked(args: argparse.Namespace) -> tuple[Configuration, dict[str, DeviceP
         configuration = with_artefact(configuration, args.parameters)
     plans = device_plans(configuration)
     refuse_other_latency(configuration)
-    needed = ("camera", "imager", "actuator", "gate")
-    missing = [f"{args.config}: wires.{r}: missing; add it" for r in needed if r not in plans]
-    if missing:
-        raise ConfigurationError(missing)
+    _refuse_missing(args.config, configuration, plans)
     for plan in plans.values():
         build_device(plan, lambda: 0, lambda event: None)  # a wrong setting is told now
     return configuration, plans
+
+
+def _refuse_missing(path: Path, configuration: Configuration, plans: dict[str, DevicePlan]) -> None:
+    """Raise `ConfigurationError` for a device that the controller needs and no wire leads to."""
+    missing = [
+        f"{path}: wires.{section}: missing; add it"
+        for section in ("imager", "actuator", "gate")
+        if section not in plans
+    ]
+    enabled = [
+        name for name, s in configuration.controller.surrogate_sources().items() if s.enabled
+    ]
+    if not any(name in plans for name in enabled):
+        wires = ", ".join(f"wires.{name}" for name in enabled)
+        missing.append(
+            f"{path}: no surrogate source has a wire; add a section for at least one: {wires}"
+        )
+    if missing:
+        raise ConfigurationError(missing)
 
 
 def _journal(

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hal.events import Event, LinkChanged
-from hal.messages import (
-    ActuatorStatus,
-    BadSample,
-    BeamStatus,
-    BeltSample,
-    FiducialShot,
-    MarkerFrame,
-    Sample,
-)
+from hal.messages import BadSample, FiducialShot, Message
 from tracker.api.schema import DeviceHealth
 from tracker.core.settings import Controller
 from tracker.core.surrogate.timebase import Timebase
@@ -47,26 +39,28 @@ class OneDevice:
         self._lost.forget()
         self._ticks = self._timebase = None
 
-    def note_sample(self, sample: Sample) -> None:
+    def note_sample(self, sample: Message) -> None:
         """Note a message."""
         now_ns = sample.t_ns
         self.came.add(now_ns)
-        match sample:
-            case MarkerFrame() | BeltSample():
-                if self._ticks is not None:
-                    for _ in range(_missed(self._ticks, sample.ticks)):
-                        self._lost.add(now_ns)
-                begun_anew = self._ticks is not None and sample.ticks <= self._ticks
-                self._ticks = sample.ticks
-                if self._new_timebase is not None:
-                    if self._timebase is None or begun_anew:
-                        self._timebase = self._new_timebase()
-                    seen = self._timebase.stamp(sample.ticks, now_ns)
-                    self._delays.add(now_ns, now_ns - seen.t_ns)
-            case FiducialShot():
-                self._delays.add(now_ns, now_ns - sample.ticks)
-            case _:
-                pass
+        if isinstance(sample, FiducialShot):
+            self._delays.add(now_ns, now_ns - sample.ticks)
+        elif self._new_timebase is not None:
+            ticks: object = getattr(sample, "ticks", None)
+            if isinstance(ticks, int):
+                self._note_count(ticks, now_ns, self._new_timebase)
+
+    def _note_count(self, ticks: int, now_ns: int, new_timebase: Callable[[], Timebase]) -> None:
+        """Note the counter of a surrogate source: what was lost before it, and its delay."""
+        if self._ticks is not None:
+            for _ in range(_missed(self._ticks, ticks)):
+                self._lost.add(now_ns)
+        begun_anew = self._ticks is not None and ticks <= self._ticks
+        self._ticks = ticks
+        if self._timebase is None or begun_anew:
+            self._timebase = new_timebase()
+        seen = self._timebase.stamp(ticks, now_ns)
+        self._delays.add(now_ns, now_ns - seen.t_ns)
 
     def health(self, now_ns: int) -> DeviceHealth:
         """Return its health now."""
@@ -105,7 +99,7 @@ class DeviceHealths:
 
     def sample(self, event: Event) -> None:
         """Note a message of a device that is known here."""
-        if isinstance(event, MarkerFrame | BeltSample | FiducialShot | ActuatorStatus | BeamStatus):
+        if isinstance(event, Message):
             self.samples += 1
             device = self._by_name.get(event.device)
             if device is not None:

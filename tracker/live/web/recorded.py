@@ -27,6 +27,7 @@ from tracker.core.session import SessionTrigger
 from tracker.core.types import ModelRefitted, Observation
 from tracker.journal import Journal, JournalError, read_journal
 from tracker.live.service.published_state import PublishedState
+from tracker.wires import OTHER_SECTIONS, device_section
 
 PERIOD_NS = 100_000_000
 DEVICES_NS = 1_000_000_000
@@ -40,7 +41,6 @@ _UNKNOWN = Health(
     skipped_ticks=0,
     recording=True,
 )
-ROLES = ("camera", "belt", "imager", "actuator", "gate")
 
 
 class RecordedColumns:
@@ -171,7 +171,8 @@ def main(arguments: list[str]) -> int:
 
 def _devices_of(configuration: Configuration) -> dict[str, str]:
     controller = configuration.controller
-    return {role: getattr(controller, role).device for role in ROLES}
+    sections = (*controller.surrogate_sources(), *OTHER_SECTIONS)
+    return {section: device_section(controller, section).device for section in sections}
 
 
 def _nothing_blocks(trigger: SessionTrigger) -> tuple[str, ...]:
