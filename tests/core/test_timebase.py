@@ -197,3 +197,94 @@ def test_a_sample_is_never_stamped_after_its_arrival():
     ticks, _, at = arrivals(2000, delay_ns=0)
     clock = Timebase(PERIOD_NS, 0)
     assert all(clock.stamp(k, t).t_ns <= t for k, t in zip(ticks, at, strict=True))
+
+
+def played(clock, ticks, arrivals):
+    """Return the stamps and which samples were refused."""
+    stamps, refused = [], []
+    for k, (tick, arrival) in enumerate(zip(ticks, arrivals, strict=True)):
+        try:
+            stamps.append(clock.stamp(tick, arrival))
+        except ValueError:
+            refused.append(k)
+    return stamps, refused
+
+
+HOUR = 3600 * 100  # ticks of 10 ms
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR, -301, 400, 700_000 * 100, -(10**12), 10**15])
+def test_a_counter_that_was_set_is_followed_after_eight_samples_that_agree(step):
+    ticks = [k if k < 300 else k + step for k in range(600)]
+    arrivals = [START_NS + k * TICK_NS for k in range(600)]
+    clock = Timebase(float(TICK_NS), 3_000_000)
+    stamps, refused = played(clock, ticks, arrivals)
+    assert refused == list(range(300, 300 + JUMP_AFTER - 1))
+    assert [s.jumped for s in stamps].index(True) == 300
+    assert sum(s.jumped for s in stamps) == 1
+    assert stamps[-1].t_ns == pytest.approx(arrivals[-1] - 3_000_000, abs=1000)
+
+
+@pytest.mark.parametrize("step", [-HOUR, 700_000 * 100, 10**15])
+@pytest.mark.parametrize("wild", [1, 5, JUMP_AFTER - 1])
+def test_a_few_wild_counters_change_nothing(step, wild):
+    ticks = [k + step if 300 <= k < 300 + wild else k for k in range(600)]
+    arrivals = [START_NS + k * TICK_NS for k in range(600)]
+    clock, undisturbed = Timebase(float(TICK_NS), 0), Timebase(float(TICK_NS), 0)
+    stamps, refused = played(clock, ticks, arrivals)
+    assert refused == list(range(300, 300 + wild))
+    assert not any(s.jumped for s in stamps)
+    others = [undisturbed.stamp(k, arrivals[k]) for k in range(600) if not 300 <= k < 300 + wild]
+    assert stamps == others
+
+
+def test_wild_counters_that_do_not_agree_are_never_followed():
+    ticks = [k if k < 100 or k >= 300 else (k * 7919 % 1000) * 10**6 for k in range(400)]
+    arrivals = [START_NS + k * TICK_NS for k in range(400)]
+    stamps, refused = played(Timebase(float(TICK_NS), 0), ticks, arrivals)
+    assert refused == list(range(100, 300))
+    assert not any(s.jumped for s in stamps)
+
+
+def test_a_first_counter_that_was_wrong_is_left_behind():
+    ticks = [0] + [10**11 + k for k in range(1, 100)]
+    arrivals = [START_NS + k * TICK_NS for k in range(100)]
+    stamps, refused = played(Timebase(float(TICK_NS), 0), ticks, arrivals)
+    assert refused == list(range(1, JUMP_AFTER))
+    assert stamps[-1].t_ns == pytest.approx(arrivals[-1], abs=1000)
+
+
+def test_old_samples_that_come_twice_are_refused_and_never_followed():
+    clock = Timebase(float(TICK_NS), 0)
+    for k in range(100):
+        clock.stamp(k, START_NS + k * TICK_NS)
+    for _ in range(50):
+        with pytest.raises(ValueError, match="must advance"):
+            clock.stamp(42, START_NS + 100 * TICK_NS)
+    assert not clock.stamp(101, START_NS + 101 * TICK_NS).jumped
+
+
+@pytest.mark.parametrize("size", [2, 5, 12, 30])
+@pytest.mark.parametrize("rate_hz", [50.0, 100.0])
+def test_a_device_that_delivers_in_bursts_from_the_start_is_spread_over_time(size, rate_hz):
+    """The newest of a burst comes in time, the others late: they lie before it, a tick apart."""
+    period_ns = 1e9 / rate_hz
+    exposures = [START_NS + round(k * period_ns) for k in range(1200)]
+    arrivals = [exposures[min(k + size - 1 - k % size, 1199)] + 5_000_000 for k in range(1200)]
+    clock = Timebase(period_ns, 5_000_000)
+    stamps, refused = played(clock, range(1200), arrivals)
+    assert refused == []
+    assert not any(s.jumped for s in stamps)
+    errors = np.abs([s.t_ns - t for s, t in zip(stamps, exposures, strict=True)])[2 * size :]
+    assert errors.max() < 0.4 * period_ns
+
+
+def test_bursts_that_begin_later_are_spread_over_time():
+    exposures = [START_NS + k * TICK_NS for k in range(2400)]
+    arrivals = [
+        exposures[k if k < 600 else min(k + 11 - k % 12, 2399)] + 5_000_000 for k in range(2400)
+    ]
+    stamps, refused = played(Timebase(float(TICK_NS), 5_000_000), range(2400), arrivals)
+    assert refused == []
+    assert not any(s.jumped for s in stamps)
+    assert max(abs(s.t_ns - t) for s, t in zip(stamps, exposures, strict=True)) < 500_000

@@ -5,6 +5,12 @@ arrivals. An arrival that is far from the predicted time is late, or the clock j
 do not change the filter. After `JUMP_AFTER` of them in a row that agree with each other, the filter
 starts again from the last one. When the host was busy and reads a backlog at once, the arrivals do
 not agree with each other, and the filter stays as it is.
+
+A counter that does not advance, or is further ahead than `FAR_NS`, was set anew or is wrong: such
+samples are refused and change nothing, until `JUMP_AFTER` of them in a row agree. While the line is
+new, a sample that comes together with the one before it shows that the line began with a late one:
+it begins again with this one, so a device that delivers in bursts is placed by the newest sample of
+a burst.
 Sources of the idea: Klipper's clock synchronisation (a secondary clock by regression), Mills' NTP
 filters.
 """
@@ -15,6 +21,12 @@ import msgspec
 
 JUMP_AFTER = 8
 """Consecutive arrivals off the line after which the clock is taken to have jumped."""
+FAR_NS = 3_000_000_000
+"""A counter this far ahead of the arrivals is not believed at first: no sample comes that early."""
+AGREEING_NS = 500_000_000
+"""Refused samples agree while they run with the clock within this time: bursts do."""
+NEW_TICKS = 50
+"""So many ticks a line counts as new."""
 _OFFSET_WANDER_NS2 = 1e6
 """Growth of the offset's variance per tick (ns^2): the device's clock is not perfectly even."""
 
@@ -38,6 +50,16 @@ class Timebase:
     """Covariance of offset and tick length (ns^2)."""
     _off_line: int
     """Arrivals in a row that were off the line and agree with each other."""
+    _refused: tuple[int, int] | None
+    """Counter and arrival of the last sample that was refused; ``None``: the last was not."""
+    _refusals: int
+    """Refused samples in a row that agree with each other."""
+    _new_until: int
+    """The tick up to which the line counts as new."""
+    _came_ns: int
+    """Arrival of the last sample."""
+    _before: tuple[float, float, float, float, float]
+    """Offset, tick length and covariance at the last tick, without what its arrival changed."""
 
     def __init__(self, tick_ns: float, delay_ns: int, jitter_ns: float = 2e6) -> None:
         """Start with the nominal tick length and the delay between a tick and its arrival.
@@ -66,26 +88,41 @@ class Timebase:
         self._p01 = 0.0
         self._p11 = (self._nominal_ns * 2e-4) ** 2
         self._off_line = 0
+        self._came_ns = arrival_ns
+        self._before = (0.0, self._tick_ns, self._p00, 0.0, self._p11)
+        self._refused = None
+        self._refusals = 0
+        self._new_until = ticks + NEW_TICKS
 
     def stamp(self, ticks: int, arrival_ns: int) -> TickTime:
         """Return when ``ticks`` happened, never later than its arrival.
 
-        Raises ``ValueError`` when the counter does not advance; the filter then stays as it is.
+        Raises ``ValueError`` when the counter does not advance or is far ahead; the filter then
+        stays as it is.
         """
         if self._ticks is None:
             self._start(ticks, arrival_ns)
             return TickTime(arrival_ns - self._delay_ns, jumped=False)
         steps = ticks - self._ticks
-        if steps <= 0:
-            raise ValueError(
-                f"counter went from {self._ticks} to {ticks}; it must advance; sample dropped"
-            )
-        self._ticks = ticks
         offset = self._offset + steps * self._tick_ns
+        residual = (arrival_ns - self._base_ns) - offset
+        if steps <= 0 or residual < -FAR_NS:
+            return self._refuse(ticks, arrival_ns, steps, residual)
+        self._refused = None
+        since_ns, self._came_ns = arrival_ns - self._came_ns, arrival_ns
+        at_once = 0 <= since_ns < 0.25 * self._nominal_ns
+        if at_once:  # the sample before was late, and must not have moved the line
+            self._offset, self._tick_ns, self._p00, self._p01, self._p11 = self._before
+            offset = self._offset + steps * self._tick_ns
+            residual = (arrival_ns - self._base_ns) - offset
+        if at_once and residual < -0.5 * self._gate_ns and ticks <= self._new_until:
+            self._begin_earlier(ticks, arrival_ns)
+            return TickTime(arrival_ns - self._delay_ns, jumped=False)
+        self._ticks = ticks
         p00 = self._p00 + steps * (2.0 * self._p01 + steps * self._p11) + steps * _OFFSET_WANDER_NS2
         p01 = self._p01 + steps * self._p11
         p11 = self._p11 + steps * (self._nominal_ns * 1e-8) ** 2
-        residual = (arrival_ns - self._base_ns) - offset
+        self._before = (offset, self._tick_ns, p00, p01, p11)
         if abs(residual) > self._gate_ns:
             if abs(residual - self._off_line_ns) > self._gate_ns:
                 self._off_line, self._off_line_ns = 0, residual
@@ -103,3 +140,32 @@ class Timebase:
         self._offset, self._p00, self._p01, self._p11 = offset, p00, p01, p11
         t_ns = self._base_ns + round(offset) - self._delay_ns
         return TickTime(min(t_ns, arrival_ns), jumped=False)
+
+    def _begin_earlier(self, ticks: int, arrival_ns: int) -> None:
+        """Begin the line again with a sample that came before its time; it stays new as long."""
+        new_until = self._new_until
+        self._start(ticks, arrival_ns)
+        self._new_until = new_until
+
+    def _refuse(self, ticks: int, arrival_ns: int, steps: int, residual: float) -> TickTime:
+        """Refuse a sample, or begin again with it when enough of its kind agree."""
+        before, self._refused = self._refused, (ticks, arrival_ns)
+        if before is None:
+            self._refusals = 0
+        else:
+            advance = ticks - before[0]
+            off_ns = (arrival_ns - before[1]) - advance * self._nominal_ns
+            if advance <= 0 or abs(off_ns) > AGREEING_NS:
+                self._refusals = 0
+        self._refusals += 1
+        if self._refusals >= JUMP_AFTER:
+            self._start(ticks, arrival_ns)
+            return TickTime(arrival_ns - self._delay_ns, jumped=True)
+        if steps <= 0:
+            raise ValueError(
+                f"counter went from {self._ticks} to {ticks}; it must advance; sample dropped"
+            )
+        raise ValueError(
+            f"counter went from {self._ticks} to {ticks}, {-residual / 1e9:.1f} s ahead of the "
+            f"clock, limit {FAR_NS / 1e9:g} s; sample dropped"
+        )
