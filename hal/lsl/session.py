@@ -123,7 +123,8 @@ class LslReading:
         stamped = self._clock.judge(stamp_ns, now_ns)
         told: list[Sample] = []
         if stamped.off_ns:
-            told.append(self._bad(now_ns, "belt clock jumps", stamped.in_words()))
+            what = stamped.in_words()
+            told.append(BadSample(self._device, now_ns, "belt clock jumps", what, clock=True))
         if not stamped.believed:
             return told
         if stamped.clock_was_set:

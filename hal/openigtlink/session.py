@@ -355,7 +355,8 @@ class IgtlSession:
         stamped = self._clock.judge(unix_ns, now_ns)
         told: list[Sample] = []
         if stamped.off_ns:
-            told.append(self._bad("timestamp jumps", stamped.in_words(), now_ns))
+            what = stamped.in_words()
+            told.append(BadSample(self._device, now_ns, "timestamp jumps", what, clock=True))
         if stamped.clock_was_set:
             self._frames.shift(stamped.off_ns)
             self._belts.shift(stamped.off_ns)

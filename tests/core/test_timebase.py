@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tracker.core.surrogate.timebase import JUMP_AFTER, Timebase
+from tracker.core.surrogate.timebase import JUMP_AFTER, CounterSetError, Timebase
 
 PERIOD_NS = 1e9 / 60
 TICK_NS = 10_000_000
@@ -213,16 +213,43 @@ def played(clock, ticks, arrivals):
 HOUR = 3600 * 100  # ticks of 10 ms
 
 
-@pytest.mark.parametrize("step", [-HOUR, HOUR, -301, 400, 700_000 * 100, -(10**12), 10**15])
+@pytest.mark.parametrize("step", [-HOUR, HOUR, -301, 310, 700_000 * 100, -(10**12), 10**15])
 def test_a_counter_that_was_set_is_followed_after_eight_samples_that_agree(step):
     ticks = [k if k < 300 else k + step for k in range(600)]
     arrivals = [START_NS + k * TICK_NS for k in range(600)]
     clock = Timebase(float(TICK_NS), 3_000_000)
     stamps, refused = played(clock, ticks, arrivals)
     assert refused == list(range(300, 300 + JUMP_AFTER - 1))
-    assert [s.jumped for s in stamps].index(True) == 300
-    assert sum(s.jumped for s in stamps) == 1
+    assert [s.was_set for s in stamps].index(True) == 300
+    assert sum(s.was_set for s in stamps) == 1
+    assert not any(s.jumped for s in stamps)
     assert stamps[-1].t_ns == pytest.approx(arrivals[-1] - 3_000_000, abs=1000)
+
+
+def test_a_counter_that_goes_back_a_little_for_good_has_jumped():
+    """Samples before the step may have been timed wrongly, so it counts as a jump."""
+    ticks = [k if k < 300 else k - 100 for k in range(600)]
+    arrivals = [START_NS + k * TICK_NS for k in range(600)]
+    stamps, refused = played(Timebase(float(TICK_NS), 0), ticks, arrivals)
+    assert refused == list(range(300, 300 + JUMP_AFTER - 1))
+    assert [s.jumped for s in stamps].index(True) == 300
+    assert not any(s.was_set for s in stamps)
+    assert stamps[-1].t_ns == pytest.approx(arrivals[-1], abs=1000)
+
+
+def test_a_counter_that_was_set_is_told_apart_from_one_out_of_order():
+    clock = Timebase(float(TICK_NS), 0)
+    for k in range(100):
+        clock.stamp(k, START_NS + k * TICK_NS)
+    with pytest.raises(CounterSetError, match=r"from 99 to -359900, -3600.0 s from where"):
+        clock.stamp(100 - HOUR, START_NS + 100 * TICK_NS)
+    with pytest.raises(
+        CounterSetError, match=r"\+3600.0 s from where the arrival puts it, limit 3 s"
+    ):
+        clock.stamp(100 + HOUR, START_NS + 100 * TICK_NS)
+    with pytest.raises(ValueError, match="must advance") as order:
+        clock.stamp(98, START_NS + 100 * TICK_NS)
+    assert not isinstance(order.value, CounterSetError)
 
 
 @pytest.mark.parametrize("step", [-HOUR, 700_000 * 100, 10**15])
@@ -243,7 +270,7 @@ def test_wild_counters_that_do_not_agree_are_never_followed():
     arrivals = [START_NS + k * TICK_NS for k in range(400)]
     stamps, refused = played(Timebase(float(TICK_NS), 0), ticks, arrivals)
     assert refused == list(range(100, 300))
-    assert not any(s.jumped for s in stamps)
+    assert not any(s.jumped or s.was_set for s in stamps)
 
 
 def test_a_first_counter_that_was_wrong_is_left_behind():

@@ -31,11 +31,20 @@ _OFFSET_WANDER_NS2 = 1e6
 """Growth of the offset's variance per tick (ns^2): the device's clock is not perfectly even."""
 
 
+class CounterSetError(ValueError):
+    """A counter is far from where the arrivals put it: the device's clock was set, or is wrong."""
+
+
 class TickTime(msgspec.Struct, frozen=True, gc=False):
-    """When a tick happened in host time, and whether the clock seems to have jumped."""
+    """When a tick happened in host time, and what the clock seems to have done.
+
+    ``jumped``: it left its line by little, so samples before this one may be timed wrongly.
+    ``was_set``: it was set by much; all samples between were refused.
+    """
 
     t_ns: int
     jumped: bool
+    was_set: bool = False
 
 
 class Timebase:
@@ -97,8 +106,8 @@ class Timebase:
     def stamp(self, ticks: int, arrival_ns: int) -> TickTime:
         """Return when ``ticks`` happened, never later than its arrival.
 
-        Raises ``ValueError`` when the counter does not advance or is far ahead; the filter then
-        stays as it is.
+        Raises ``ValueError`` when the counter does not advance, and `CounterSetError` when it is
+        far from where the arrival puts it; the filter then stays as it is.
         """
         if self._ticks is None:
             self._start(ticks, arrival_ns)
@@ -158,14 +167,15 @@ class Timebase:
             if advance <= 0 or abs(off_ns) > AGREEING_NS:
                 self._refusals = 0
         self._refusals += 1
+        far = abs(residual) > FAR_NS
         if self._refusals >= JUMP_AFTER:
             self._start(ticks, arrival_ns)
-            return TickTime(arrival_ns - self._delay_ns, jumped=True)
-        if steps <= 0:
+            return TickTime(arrival_ns - self._delay_ns, jumped=not far, was_set=far)
+        if not far:
             raise ValueError(
                 f"counter went from {self._ticks} to {ticks}; it must advance; sample dropped"
             )
-        raise ValueError(
-            f"counter went from {self._ticks} to {ticks}, {-residual / 1e9:.1f} s ahead of the "
-            f"clock, limit {FAR_NS / 1e9:g} s; sample dropped"
+        raise CounterSetError(
+            f"counter went from {self._ticks} to {ticks}, {-residual / 1e9:+.1f} s from where the "
+            f"arrival puts it, limit {FAR_NS / 1e9:g} s; sample dropped"
         )
