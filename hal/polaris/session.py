@@ -357,6 +357,8 @@ class PolarisSession:
             ahead = (frame - self._last_frame) % _WRAP
             if ahead == 0:
                 return [*samples, *self._ageing(now_ns)]
+            if self._went_back and frame == self._went_back[-1]:
+                return [*samples, *self._ageing(now_ns)]  # the same frame, asked for twice
             if ahead > _WRAP // 2 and not self._began_anew(frame):
                 bad = self._bad(now_ns, "frame number went back", f"{self._last_frame} to {frame}")
                 return [*samples, bad, *self._ageing(now_ns)]

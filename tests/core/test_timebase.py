@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tracker.core.surrogate.timebase import JUMP_AFTER, CounterSetError, Timebase
+from tracker.core.surrogate.timebase import JUMP_AFTER, CounterSetError, TickTime, Timebase
 
 PERIOD_NS = 1e9 / 60
 TICK_NS = 10_000_000
@@ -315,3 +315,130 @@ def test_bursts_that_begin_later_are_spread_over_time():
     assert refused == []
     assert not any(s.jumped for s in stamps)
     assert max(abs(s.t_ns - t) for s, t in zip(stamps, exposures, strict=True)) < 500_000
+
+
+FAR = 300
+"""Ticks of 10 ms that are exactly as far ahead as is believed."""
+
+
+def test_a_counter_is_far_ahead_from_more_than_three_seconds_on():
+    clock = Timebase(float(TICK_NS), 0)
+    clock.stamp(0, START_NS)
+    clock.stamp(1 + FAR, START_NS + TICK_NS)  # exactly 3 s: used, as one that left its line
+    clock = Timebase(float(TICK_NS), 0)
+    clock.stamp(0, START_NS)
+    with pytest.raises(CounterSetError):
+        clock.stamp(1 + FAR, START_NS + TICK_NS - 1)
+
+
+def test_a_counter_is_far_back_from_more_than_three_seconds_on():
+    """After 10 s the counter says 7 s: out of order by 3 s exactly, far by any more."""
+    for late_ns, far in ((0, False), (1, True)):
+        clock = Timebase(float(TICK_NS), 0)
+        clock.stamp(1000, START_NS)
+        with pytest.raises(ValueError, match="counter went from 1000 to") as refusal:
+            clock.stamp(1000 - FAR, START_NS + late_ns)
+        assert isinstance(refusal.value, CounterSetError) is far
+
+
+@pytest.mark.parametrize(
+    ("advance", "between_ns", "agrees"),
+    [
+        (1, TICK_NS, True),
+        (1, TICK_NS + 500_000_000, True),
+        (1, TICK_NS + 500_000_001, False),
+        (51, TICK_NS, True),
+        (51, TICK_NS - 1, False),
+        (100, TICK_NS, False),
+        (100, 100 * TICK_NS, True),
+        (0, TICK_NS, False),
+        (-1, TICK_NS, False),
+    ],
+)
+def test_refused_samples_agree_when_the_counter_runs_with_the_clock(advance, between_ns, agrees):
+    clock = Timebase(float(TICK_NS), 7)
+    clock.stamp(0, START_NS)
+    stamps, refused = played(
+        clock,
+        [HOUR + k * advance for k in range(JUMP_AFTER)],
+        [START_NS + TICK_NS + k * between_ns for k in range(JUMP_AFTER)],
+    )
+    assert len(refused) == JUMP_AFTER - agrees
+    if agrees:
+        (stamp,) = stamps
+        at_ns = START_NS + TICK_NS + (JUMP_AFTER - 1) * between_ns
+        assert (stamp.t_ns, stamp.jumped, stamp.was_set) == (at_ns - 7, False, True)
+
+
+def test_a_good_sample_between_begins_the_count_of_refused_ones_again():
+    clock = Timebase(float(TICK_NS), 0)
+    clock.stamp(0, START_NS)
+    for k in range(1, 100):
+        ticks = k if k % JUMP_AFTER == 0 else HOUR + k
+        if ticks > HOUR:
+            with pytest.raises(CounterSetError):
+                clock.stamp(ticks, START_NS + k * TICK_NS)
+        else:
+            assert not clock.stamp(ticks, START_NS + k * TICK_NS).was_set
+
+
+def test_a_clock_that_was_set_twice_is_followed_twice():
+    ticks = [k + (HOUR if 100 <= k < 200 else 0) for k in range(300)]
+    arrivals = [START_NS + k * TICK_NS for k in range(300)]
+    stamps, refused = played(Timebase(float(TICK_NS), 0), ticks, arrivals)
+    assert refused == [*range(100, 100 + JUMP_AFTER - 1), *range(200, 200 + JUMP_AFTER - 1)]
+    assert [s.t_ns for s in stamps if s.was_set] == [
+        arrivals[100 + JUMP_AFTER - 1],
+        arrivals[200 + JUMP_AFTER - 1],
+    ]
+
+
+@pytest.mark.parametrize("first", [0, 10**6])
+@pytest.mark.parametrize("apart_ns", [0, 1_000_000, 2_499_999])
+def test_while_a_line_is_new_a_sample_that_comes_at_once_begins_it_again(first, apart_ns):
+    clock = Timebase(float(TICK_NS), 700)
+    clock.stamp(first, START_NS)
+    for k in range(1, 51):
+        at_ns = START_NS + k * apart_ns
+        assert clock.stamp(first + k, at_ns) == TickTime(at_ns - 700, jumped=False)
+    # Then the line is not new: the sample seems to come too early, and is stamped at its arrival.
+    at_ns = START_NS + 51 * apart_ns
+    assert clock.stamp(first + 51, at_ns).t_ns == at_ns
+
+
+def test_samples_a_quarter_of_a_tick_apart_do_not_come_at_once():
+    for apart_ns, stamp_ns in ((TICK_NS // 4 - 1, -700), (TICK_NS // 4, 0), (-1, 0)):
+        clock = Timebase(float(TICK_NS), 700)
+        clock.stamp(0, START_NS)
+        assert clock.stamp(1, START_NS + apart_ns).t_ns == START_NS + apart_ns + stamp_ns
+
+
+def test_a_late_sample_that_comes_at_once_does_not_begin_a_new_line_again():
+    """Two samples come together 60 ms late: the line that is there is the better one."""
+    clock = Timebase(float(TICK_NS), 0)
+    for k in range(20):
+        clock.stamp(k, START_NS + k * TICK_NS)
+    for k in (20, 21):
+        late_ns = START_NS + 27 * TICK_NS
+        assert clock.stamp(k, late_ns).t_ns == pytest.approx(START_NS + k * TICK_NS, abs=10)
+
+
+def test_a_late_sample_followed_at_once_by_the_next_has_not_moved_the_line():
+    """What its arrival changed is taken back: the line is that of a clock that never saw it."""
+    one, other = Timebase(float(TICK_NS), 0), Timebase(float(TICK_NS), 0)
+    at = [START_NS + k * (TICK_NS + 700) for k in range(400)]
+    for k in range(300):
+        assert one.stamp(k, at[k]) == other.stamp(k, at[k])
+    one.stamp(300, at[300] + 9_000_000)  # late, but on the line
+    for k in range(301, 400):
+        arrival = at[k] if k > 301 else at[300] + 9_500_000
+        mine, its = one.stamp(k, arrival), other.stamp(k, arrival)
+        assert mine.t_ns == pytest.approx(its.t_ns, abs=2)
+    assert one.drift_ppm == pytest.approx(other.drift_ppm, abs=1e-3)
+
+
+def test_the_first_samples_of_a_fast_device_may_come_at_once():
+    clock = Timebase(1_000_000.0, 0)
+    clock.stamp(0, START_NS)
+    assert clock.stamp(1, START_NS + 200_000).t_ns == START_NS + 200_000
+    assert clock.stamp(2, START_NS + 1_200_000).t_ns == pytest.approx(START_NS + 1_200_000, abs=10)

@@ -67,8 +67,9 @@ class Timebase:
     """The tick up to which the line counts as new."""
     _came_ns: int
     """Arrival of the last sample."""
-    _before: tuple[float, float, float, float, float]
-    """Offset, tick length and covariance at the last tick, without what its arrival changed."""
+    _before: tuple[float, float, float, float, float] | None
+    """Offset, tick length and covariance at the last tick, without what its arrival changed;
+    ``None``: the line began with it."""
 
     def __init__(self, tick_ns: float, delay_ns: int, jitter_ns: float = 2e6) -> None:
         """Start with the nominal tick length and the delay between a tick and its arrival.
@@ -98,9 +99,8 @@ class Timebase:
         self._p11 = (self._nominal_ns * 2e-4) ** 2
         self._off_line = 0
         self._came_ns = arrival_ns
-        self._before = (0.0, self._tick_ns, self._p00, 0.0, self._p11)
+        self._before = None
         self._refused = None
-        self._refusals = 0
         self._new_until = ticks + NEW_TICKS
 
     def stamp(self, ticks: int, arrival_ns: int) -> TickTime:
@@ -116,17 +116,16 @@ class Timebase:
         offset = self._offset + steps * self._tick_ns
         residual = (arrival_ns - self._base_ns) - offset
         if steps <= 0 or residual < -FAR_NS:
-            return self._refuse(ticks, arrival_ns, steps, residual)
+            return self._refuse(ticks, arrival_ns, residual)
         self._refused = None
         since_ns, self._came_ns = arrival_ns - self._came_ns, arrival_ns
         at_once = 0 <= since_ns < 0.25 * self._nominal_ns
-        if at_once:  # the sample before was late, and must not have moved the line
+        if at_once and self._before:  # the one before was late, and must not have moved the line
             self._offset, self._tick_ns, self._p00, self._p01, self._p11 = self._before
             offset = self._offset + steps * self._tick_ns
             residual = (arrival_ns - self._base_ns) - offset
-        if at_once and residual < -0.5 * self._gate_ns and ticks <= self._new_until:
-            self._begin_earlier(ticks, arrival_ns)
-            return TickTime(arrival_ns - self._delay_ns, jumped=False)
+        if at_once and residual < 0.0 and ticks <= self._new_until:
+            return self._begin_earlier(ticks, arrival_ns)
         self._ticks = ticks
         p00 = self._p00 + steps * (2.0 * self._p01 + steps * self._p11) + steps * _OFFSET_WANDER_NS2
         p01 = self._p01 + steps * self._p11
@@ -150,23 +149,20 @@ class Timebase:
         t_ns = self._base_ns + round(offset) - self._delay_ns
         return TickTime(min(t_ns, arrival_ns), jumped=False)
 
-    def _begin_earlier(self, ticks: int, arrival_ns: int) -> None:
+    def _begin_earlier(self, ticks: int, arrival_ns: int) -> TickTime:
         """Begin the line again with a sample that came before its time; it stays new as long."""
         new_until = self._new_until
         self._start(ticks, arrival_ns)
         self._new_until = new_until
+        return TickTime(arrival_ns - self._delay_ns, jumped=False)
 
-    def _refuse(self, ticks: int, arrival_ns: int, steps: int, residual: float) -> TickTime:
+    def _refuse(self, ticks: int, arrival_ns: int, residual: float) -> TickTime:
         """Refuse a sample, or begin again with it when enough of its kind agree."""
-        before, self._refused = self._refused, (ticks, arrival_ns)
-        if before is None:
-            self._refusals = 0
-        else:
-            advance = ticks - before[0]
-            off_ns = (arrival_ns - before[1]) - advance * self._nominal_ns
-            if advance <= 0 or abs(off_ns) > AGREEING_NS:
-                self._refusals = 0
-        self._refusals += 1
+        agrees = self._refused is not None and self._follow_each_other(
+            *self._refused, ticks, arrival_ns
+        )
+        self._refusals = self._refusals + 1 if agrees else 1
+        self._refused = (ticks, arrival_ns)
         far = abs(residual) > FAR_NS
         if self._refusals >= JUMP_AFTER:
             self._start(ticks, arrival_ns)
@@ -179,3 +175,11 @@ class Timebase:
             f"counter went from {self._ticks} to {ticks}, {-residual / 1e9:+.1f} s from where the "
             f"arrival puts it, limit {FAR_NS / 1e9:g} s; sample dropped"
         )
+
+    def _follow_each_other(
+        self, ticks: int, arrival_ns: int, next_ticks: int, next_arrival_ns: int
+    ) -> bool:
+        """Return whether the counter advanced between two samples as the clock did."""
+        should_ns = (next_ticks - ticks) * self._nominal_ns
+        early_ns = should_ns - (next_arrival_ns - arrival_ns)
+        return next_ticks > ticks and -AGREEING_NS <= early_ns <= AGREEING_NS
