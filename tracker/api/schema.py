@@ -143,7 +143,7 @@ class State(Record, frozen=True, kw_only=True):
     demand_mm: tuple[float, float, float] | None = None
     """The point of the patient that the beam meets once the demand is fulfilled."""
     actuator_mm: tuple[float, float, float] | None = None
-    """The point of the patient that the beam meets now, by the encoders of couch or robot."""
+    """The point of the patient that the beam meets now, by the encoders of the machine."""
     faults: tuple[ActiveFault, ...] = ()
     devices: tuple[DeviceHealth, ...] = ()
     health: Health
