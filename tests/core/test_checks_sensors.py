@@ -33,7 +33,7 @@ def test_a_clock_that_was_set_is_told_for_a_fifth_of_a_second():
 
 
 def test_bursts_are_told_while_they_last():
-    assert found(CHECK, camera(delivery="delivers 12")) == {"sensor rate off": "camera: delivers 12"}
+    assert found(CHECK, camera(delivery="of 12")) == {"sensor rate off": "camera: of 12"}
     assert found(CHECK, camera(delivery="")) == {}
 
 
