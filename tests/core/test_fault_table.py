@@ -73,6 +73,8 @@ REQUIRED = {
     "monitor lost": Required("H16", HOLD, 0.35, ITSELF, 1.0, False, 3.0),
     "error persists": Required("H27", HOLD, 5.1, OPERATOR, 0.3, False, 3.0),
     "operator hold": Required("P1", HOLD, 0.1, OPERATOR, 0.3, False, 3.0),
+    "clock set anew": Required("H03", HOLD, 0.2, ITSELF, 1.0, False, 3.0),
+    "sensor rate off": Required("H03", WARN, 4.5, ITSELF, 0.3, False, 3.0),
 }  # fmt: skip
 """The table stated a second time, so that no row is changed by mistake.
 
