@@ -28,7 +28,7 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
     for name, values in zip(recording.channels, recording.values.T, strict=True):
         base, _, unit = name.rpartition("_")
         columns.append(SourceColumn(base, unit, numbers=values))
-    return [SourceTable(tuple(columns))]
+    return [SourceTable(tuple(columns), remarks=recording.notes)]
 
 
 OWN = ReaderRow("recording", "Varian .vxp and ExtMarker's files", recognises, read)
