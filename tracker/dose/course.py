@@ -11,6 +11,7 @@ with the margin its own errors needed, and those plans are compared.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,8 @@ from tracker.dose.volumes import DoseVolume
 
 Vector = NDArray[np.float64]
 
-PTV_SPACING_MM = 1.5
+PTV_CELLS = 60_000
+"""Cells of points in the box around the target with its margin, for scaling the plan."""
 
 
 class SampledStructure(NamedTuple):
@@ -191,10 +193,13 @@ def course_of(plan: Plan, motions: Sequence[Motion]) -> Course:
     )
 
 
+@lru_cache(maxsize=32)
 def gray_per_unit(plan: Plan) -> float:
     """Return the factor that gives the target with its margin the prescription."""
     ptv = plan.target.shape.grown(plan.margin_mm)
-    return scale_to_prescription(plan, scattered(ptv, PTV_SPACING_MM))
+    low, high = (np.array(corner) for corner in ptv.bounds())
+    spacing_mm = float((np.prod(high - low) / PTV_CELLS) ** (1.0 / 3.0))
+    return scale_to_prescription(plan, scattered(ptv, spacing_mm))
 
 
 def course_dose(treatment: Treatment, points: Points, scale: float) -> Vector:
@@ -212,8 +217,7 @@ def _figures(
     names: Sequence[str],
 ) -> TechniqueFigures:
     """Return the figures of one technique from its treatment in each session."""
-    scales = {id(t.plan): gray_per_unit(t.plan) for t in each}
-    courses = [course_dose(t, patient.points, scales[id(t.plan)]) for t in each]
+    courses = [course_dose(t, patient.points, gray_per_unit(t.plan)) for t in each]
     fractions = np.stack(courses) / plan.fractions
     repeats = plan.fractions / len(each)
     mean = np.mean(courses, axis=0)
