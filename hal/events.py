@@ -10,6 +10,7 @@ from hal.messages import (
     BeamStatus,
     BeltSample,
     FiducialShot,
+    LinacStatus,
     MarkerFrame,
     Triple,
 )
@@ -73,11 +74,16 @@ Event = (
     | RecordingState
     | Identity
     | Request
+    | LinacStatus
 )
 
 
 class SendDemand(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Move couch or robot to ``position_mm`` (fixed frame)."""
+    """Move the treatment machine to ``position_mm``, along its own axes.
+
+    For couch and robot these are those of the fixed frame, for a gimbal, MLC or jaws those of the
+    beam's-eye view: across, along, and 0 along the beam.
+    """
 
     t_ns: int
     device: str
@@ -112,7 +118,7 @@ class SendExpose(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class SendStop(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Stop all motion of couch or robot at once."""
+    """Stop all motion of the machine at once."""
 
     t_ns: int
     device: str

@@ -55,7 +55,7 @@ class FiducialShot(Message, frozen=True, gc=False, tag=True):
 
 
 class ActuatorStatus(Message, frozen=True, gc=False, tag=True):
-    """Position of the couch or robot by its own encoders, in the fixed frame.
+    """Position of the machine by its own encoders, in the fixed frame.
 
     ``fault`` is the fault that the device itself reports, empty when there is none.
     """
@@ -71,6 +71,18 @@ class BeamStatus(Message, frozen=True, gc=False, tag=True):
     lapsed: bool = False
 
 
+class LinacStatus(Message, frozen=True, gc=False, tag=True):
+    """Angles of the treatment machine after IEC 61217, in degrees, and the delivered dose.
+
+    ``monitor_units`` counts from the start of the beam; ``None``: the device does not tell.
+    """
+
+    gantry_deg: float
+    collimator_deg: float
+    table_deg: float
+    monitor_units: float | None = None
+
+
 class BadSample(Message, frozen=True, gc=False, tag=True):
     """Data that cannot be used as a sample: what is wrong, and the value."""
 
@@ -78,7 +90,9 @@ class BadSample(Message, frozen=True, gc=False, tag=True):
     value: str
 
 
-Sample = MarkerFrame | BeltSample | FiducialShot | ActuatorStatus | BeamStatus | BadSample
+Sample = (
+    MarkerFrame | BeltSample | FiducialShot | ActuatorStatus | BeamStatus | LinacStatus | BadSample
+)
 
 
 def is_finite(values: Triple) -> bool:

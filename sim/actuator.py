@@ -1,4 +1,4 @@
-"""Couch or robot: dead time, then a second-order follower inside its own limits.
+"""The machine: dead time, then a second-order follower inside its own limits.
 
 Motion is worked out on a fixed 1 ms grid, whoever asks and however often, so results do not
 depend on how a run is cut into steps. Per axis, at every step::
@@ -73,7 +73,7 @@ def follow(
 
 
 class SimulatedActuator:
-    """The twin of couch or robot."""
+    """The twin of the machine."""
 
     def __init__(
         self,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from sim.scenario import ROBOT, RoomActuator
+from sim.scenario import GIMBAL, JAWS, MLC, ROBOT, RoomActuator
 
 
 class SimulatedMachine(NamedTuple):
-    """What a treatment machine carries along its own position, in the fixed frame."""
+    """What a treatment machine carries along its own position."""
 
     moves_patient: bool
     """The patient, and with the patient the target, the markers and the fiducials."""
@@ -22,12 +22,47 @@ class SimulatedMachine(NamedTuple):
     """The beam; where it is not moved it aims at the isocentre."""
     typical: RoomActuator
     """Settings of a machine of this kind, for rooms that do not describe theirs."""
+    turns: Literal["", "gantry", "collimator"] = ""
+    """What its axes turn with; empty: they are those of the fixed frame."""
+    acts: bool = True
+    """Whether there is an actuator, which moves and reports."""
+    in_beams_eye: bool = False
+    """Whether only what is seen in beam's-eye view counts as an error."""
 
 
 MACHINES: Final[Mapping[str, SimulatedMachine]] = MappingProxyType(
     {
         "couch": SimulatedMachine(moves_patient=True, moves_beam=False, typical=RoomActuator()),
         "robot": SimulatedMachine(moves_patient=False, moves_beam=True, typical=ROBOT),
+        "gate": SimulatedMachine(
+            moves_patient=False,
+            moves_beam=False,
+            typical=RoomActuator(kind="gate"),
+            turns="collimator",
+            acts=False,
+            in_beams_eye=True,
+        ),
+        "gimbal": SimulatedMachine(
+            moves_patient=False,
+            moves_beam=True,
+            typical=GIMBAL,
+            turns="gantry",
+            in_beams_eye=True,
+        ),
+        "mlc": SimulatedMachine(
+            moves_patient=False,
+            moves_beam=True,
+            typical=MLC,
+            turns="collimator",
+            in_beams_eye=True,
+        ),
+        "jaws": SimulatedMachine(
+            moves_patient=False,
+            moves_beam=True,
+            typical=JAWS,
+            turns="gantry",
+            in_beams_eye=True,
+        ),
     }
 )
 

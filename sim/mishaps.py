@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-STREAMS: tuple[Twin, ...] = ("camera", "belt", "actuator", "gate")
+STREAMS: tuple[Twin, ...] = ("camera", "belt", "actuator", "gate", "linac")
 
 EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
     "loss": (STREAMS, "messages of samples taken in that time never arrive"),
@@ -59,8 +59,9 @@ EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
         "the target alone drifts inferior at size mm/min, and stays where it came to",
     ),
     "bias": (
-        ("camera", "belt", "actuator"),
-        "values are off by size: markers along the camera's z, position along +Y (mm); belt: au",
+        ("camera", "belt", "actuator", "linac"),
+        "values are off by size: markers along the camera's z, position along +Y (mm); belt: au; "
+        "gantry angle: degrees",
     ),
     "slip": (("belt",), "it slips: values are off by size au, for good"),
     "skew": (("camera", "belt"), "messages come later and later, size ms at the end, in order"),

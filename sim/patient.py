@@ -31,6 +31,8 @@ Curve = Callable[[Floats], Floats]
 
 HYSTERESIS_S = 0.5
 REFERENCE_STEP_S = 0.02
+REFERENCE_SHARE = 1.0 / 3.0
+"""Share of the time that counts as the end of exhale, or of inhale."""
 EXHALED_OVER_S = 20.0
 """The time before a change of depth in which the end of exhale is looked for."""
 EXHALED_SHARE = 0.1
@@ -75,15 +77,28 @@ class SimulatedPatient:
         self._settings = room.patient
         self._mishaps: tuple[Mishap, ...] = tuple(m for m in room.mishaps if m.on == "patient")
         first = np.arange(0.0, min(room.patient.reference_s, parts.duration_s), REFERENCE_STEP_S)
-        self._target_zero = parts.target(first).mean(axis=0)
+        self._target_zero = self._reference(parts.target(first))
         self._chest_zero = float(parts.chest(first).mean())
         self.reference_mm: Triple = as_triple(self._target_zero)
-        """The mean of the target over the first ``reference_s``, from the recording's zero."""
+        """Where the plan has the target, from the recording's zero."""
         deeper = (mishap for mishap in self._mishaps if mishap.kind in mishaps.DEEPER)
         self._deeper = [(mishap, self._exhaled(mishap.at_s)) for mishap in deeper]
         derived_rest = tuple(marker.rest_mm for marker in room.patient.markers)
         self.marker_rest_mm = parts.marker_rest_mm if parts.markers else derived_rest
         """Where the markers lie at rest, from the target's reference point, one a marker."""
+
+    def _reference(self, target: Floats) -> Floats:
+        """Return where the plan has the target, (3,), from positions (N, 3).
+
+        It is the mean of them all, or of those nearest to the end of exhale or inhale.
+        """
+        phase = self._settings.reference
+        if phase == "mean":
+            return target.mean(axis=0)
+        inhaled = (target - target.mean(axis=0)) @ main_direction(target)
+        if phase == "exhale":
+            return target[inhaled <= np.quantile(inhaled, REFERENCE_SHARE)].mean(axis=0)
+        return target[inhaled >= np.quantile(inhaled, 1.0 - REFERENCE_SHARE)].mean(axis=0)
 
     @classmethod
     def generated(cls, room: RoomScenario, seed: int) -> SimulatedPatient:

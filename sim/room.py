@@ -28,8 +28,10 @@ from sim.actuator import STEP_NS, SimulatedActuator
 from sim.gate import SimulatedGate
 from sim.geometry import lying, rotated
 from sim.imager import SimulatedImager
+from sim.linac import SimulatedLinac
 from sim.machines import simulated_machine
 from sim.patient import SimulatedPatient
+from sim.sampling import NEVER_NS
 from sim.scenario import Orientation
 from sim.scenario import RoomScenario as RoomSettings
 from sim.source_twin import SourceTwin, Surroundings
@@ -53,6 +55,7 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     imager: str = "imager"
     actuator: str = "couch"
     gate: str = "gate"
+    linac: str = "linac"
     sources: dict[str, str] = {}
     """Further surrogate sources: name of the section, name of the device."""
 
@@ -78,6 +81,8 @@ class RoomTruth(msgspec.Struct, frozen=True, gc=False, tag="Truth"):
     beam_on: bool
     scored: bool
     """False where the recording does not know the truth."""
+    to_source: Triple = (0.0, 0.0, 1.0)
+    """Unit vector from the beam's aim to its source, fixed frame."""
 
 
 class Traces(NamedTuple):
@@ -85,7 +90,8 @@ class Traces(NamedTuple):
 
     t_ns: NDArray[np.int64]
     error_mm: NDArray[np.float64]
-    """Distance of the target from the beam, 3-D."""
+    """Distance of the target from the beam: 3-D, or in beam's-eye view where that is what counts
+    of the machine."""
     permitted: NDArray[np.bool_]
     """Whether the beam is on behind a faultless gate."""
     on: NDArray[np.bool_]
@@ -119,6 +125,7 @@ class SimulatedRoom:
             settings.actuator, names.actuator, befall, seed, duration_s
         )
         self._machine = simulated_machine(settings.actuator.kind)
+        self._acts = self._machine.acts
         self._couch = self.actuator if self._machine.moves_patient else None
         self._sources: list[SourceTwin] = []
         for name, source in source_settings(settings).items():
@@ -130,6 +137,9 @@ class SimulatedRoom:
             settings.imager, names.imager, patient, orientation, befall, seed
         )
         self.gate = SimulatedGate(settings.gate, names.gate, befall, seed, duration_s)
+        self.linac = SimulatedLinac(
+            settings.linac, names.linac, self.gate, befall, seed, duration_s
+        )
         self._obeys: dict[type, tuple[str, Callable[[Any], None]]] = {
             SendPermit: (names.gate, self.gate.obey),
             SendHold: (names.gate, self.gate.obey),
@@ -145,15 +155,16 @@ class SimulatedRoom:
         return min(
             *(source.due_ns for source in self._sources),
             self.imager.due_ns,
-            self.actuator.due_ns,
+            self.actuator.due_ns if self._acts else NEVER_NS,
             self.gate.due_ns,
+            self.linac.due_ns,
         )
 
     def advance(self, to_ns: int) -> list[Sample]:
         """Return all messages that arrive at or before ``to_ns`` and were not returned before.
 
         In order of arrival; at the same moment camera, belt, further sources, imager, actuator,
-        gate.
+        gate, linac.
         """
         if to_ns < self._now_ns:
             raise ValueError(f"time {to_ns} ns is before {self._now_ns} ns; a room cannot go back")
@@ -165,10 +176,12 @@ class SimulatedRoom:
                 source.collect(to_ns, self._couch, out)
         if self.imager.due_ns <= to_ns:
             self.imager.collect(to_ns, self._couch, out)
-        if self.actuator.due_ns <= to_ns:
+        if self._acts and self.actuator.due_ns <= to_ns:
             self.actuator.collect(to_ns, out)
         if self.gate.due_ns <= to_ns:
             self.gate.collect(to_ns, out)
+        if self.linac.due_ns <= to_ns:
+            self.linac.collect(to_ns, out)
         if len(out) > 1:
             out.sort(key=attrgetter("t_ns"))
         return out
@@ -188,24 +201,28 @@ class SimulatedRoom:
         if last <= first:
             return []
         on_at = self.gate.on_at
-        moves_patient, moves_beam, _ = self._machine
+        moves_patient = self._machine.moves_patient
         records: list[RoomTruth] = []
         rows = zip(
             range(first * TRUTH_STEP_NS, last * TRUTH_STEP_NS, TRUTH_STEP_NS),
             self._moved(first, last).tolist(),
+            *(each.tolist() for each in self._beam(first, last)),
             self._target[first:last].tolist(),
             self._fixed[first:last].tolist(),
             self._chest[first:last].tolist(),
             self._scored[first:last].tolist(),
             strict=True,
         )
-        for t_ns, (x, y, z), target, (a, b, c), chest, scored in rows:
+        for t_ns, (x, y, z), beam, source, target, (a, b, c), chest, scored in rows:
             fixed, where = (a, b, c), (x, y, z)
             if moves_patient:
                 fixed = (a + x, b + y, c + z)
-            beam = where if moves_beam else ORIGIN
             on = on_at(t_ns)
-            records.append(RoomTruth(t_ns, tuple(target), fixed, beam, where, chest, on, scored))
+            records.append(
+                RoomTruth(
+                    t_ns, tuple(target), fixed, tuple(beam), where, chest, on, scored, tuple(source)
+                )
+            )
         return records
 
     def traces(self, to_ns: int) -> Traces:
@@ -216,8 +233,11 @@ class SimulatedRoom:
         apart = self._fixed[:last]
         if self._machine.moves_patient:
             apart = apart + moved
+        beam, to_source = self._beam(0, last)
         if self._machine.moves_beam:
-            apart = apart - moved
+            apart = apart - beam
+        if self._machine.in_beams_eye:
+            apart = apart - np.einsum("ij,ij->i", apart, to_source)[:, None] * to_source
         permitted, on = self.gate.over(t_ns)
         error_mm = np.sqrt(np.einsum("ij,ij->i", apart, apart))
         return Traces(t_ns, error_mm, permitted, on, self._scored[:last])
@@ -227,6 +247,27 @@ class SimulatedRoom:
         ratio = TRUTH_STEP_NS // STEP_NS
         self.actuator.run_to((last - 1) * ratio)
         return self.actuator.positions[first * ratio : (last - 1) * ratio + 1 : ratio]
+
+    def _beam(self, first: int, last: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where the beam aims and which way its source lies, fixed frame, (N, 3) each.
+
+        A machine that shifts the beam in beam's-eye view leaves the source where it is: the beam
+        goes from there through the shifted point of the isocentre plane.
+        """
+        machine = self._machine
+        times = np.arange(first, last, dtype=np.float64) * (TRUTH_STEP_NS / 1e9)
+        axes = self.linac.axes(times)
+        central = axes[:, 2]
+        if not machine.moves_beam:
+            return np.zeros((last - first, 3)), central
+        moved = self._moved(first, last)
+        if not machine.turns:
+            return moved, central
+        if machine.turns == "gantry":
+            axes = self.linac.axes(times, collimator=False)
+        aim = moved[:, :1] * axes[:, 0] + moved[:, 1:2] * axes[:, 1]
+        to_source = self.settings.linac.source_mm * central - aim
+        return aim, to_source / np.linalg.norm(to_source, axis=1)[:, None]
 
     def _plan_truth(self, patient: SimulatedPatient, orientation: Orientation) -> None:
         """Compute what the controller cannot change, on the 10 ms grid."""

@@ -120,7 +120,10 @@ class RoomPatient(ScenarioSettings, frozen=True, kw_only=True):
     derived: Derived = Derived()
     markers: Annotated[tuple[ChestMarker, ...], Meta(min_length=1, max_length=12)] = CHEST_MARKERS
     reference_s: Annotated[float, Meta(ge=1, le=300)] = 30.0
-    """The isocentre is placed at the target's mean over this time."""
+    """The isocentre is placed at the target's mean over this time, or ..."""
+    reference: Literal["mean", "exhale", "inhale"] = "mean"
+    """... at its mean over the third of this time that is nearest to the end of exhale or inhale:
+    a plan for a gated beam is made on images of that phase."""
     start_s: Seconds = 0.0
     """Time in the recording at which the run starts (some begin with a robot's lead-in)."""
     bridge_s: Annotated[float, Meta(ge=0, le=60)] = 1.0
@@ -204,7 +207,7 @@ class RoomActuator(ScenarioSettings, frozen=True, kw_only=True):
     latency_ms: Annotated[float, Meta(ge=1, le=1000)] = 150.0
     """Demand to motion for slow signals: dead time plus 2 damping / natural frequency.
     Couch 150 ms, robot 115 ms: of the size that published couch and robot systems report."""
-    dead_time_ms: Annotated[float, Meta(ge=0, le=500)] = 20.0
+    dead_time_ms: Annotated[float, Meta(ge=0, le=1000)] = 20.0
     damping: Annotated[float, Meta(ge=0.3, le=2)] = 0.8
     speed_mm_s: Annotated[float, Meta(gt=0, le=1000)] = 20.0
     acceleration_mm_s2: Annotated[float, Meta(gt=0, le=20_000)] = 200.0
@@ -213,6 +216,29 @@ class RoomActuator(ScenarioSettings, frozen=True, kw_only=True):
     status_hz: Annotated[float, Meta(ge=1, le=1000)] = 100.0
     status_delay_ms: Milliseconds = 5.0
     encoder_noise_mm: Annotated[float, Meta(ge=0, le=1)] = 0.01
+
+
+class RoomLinac(ScenarioSettings, frozen=True, kw_only=True):
+    """The twin of what reports the angles of the treatment machine and its monitor units."""
+
+    enabled: bool = False
+    """Whether it reports; the machine stands or turns in any case."""
+    gantry_deg: Annotated[float, Meta(ge=-360, le=360)] = 0.0
+    """Where the gantry is at the start (IEC 61217)."""
+    gantry_deg_s: Annotated[float, Meta(ge=-120, le=120)] = 0.0
+    """How fast it turns."""
+    arc_deg: Annotated[float, Meta(ge=0, le=720)] = 0.0
+    """After so many degrees it turns back; 0: it goes on in one direction."""
+    collimator_deg: Annotated[float, Meta(ge=-360, le=360)] = 0.0
+    table_deg: Annotated[float, Meta(ge=-360, le=360)] = 0.0
+    source_mm: Annotated[float, Meta(ge=300, le=5000)] = 1000.0
+    """Distance of the source from the isocentre."""
+    dose_rate_mu_min: Annotated[float, Meta(ge=0, le=10_000)] = 600.0
+    """Monitor units per minute of beam."""
+    status_hz: Annotated[float, Meta(ge=1, le=1000)] = 50.0
+    status_delay_ms: Milliseconds = 20.0
+    noise_deg: Annotated[float, Meta(ge=0, le=10)] = 0.02
+    """Standard deviation of a reported angle of the gantry."""
 
 
 ROBOT = RoomActuator(
@@ -224,6 +250,35 @@ ROBOT = RoomActuator(
     stroke_mm=300.0,
 )
 """A robot that carries the beam, for configurations and tests."""
+
+
+GIMBAL = RoomActuator(
+    kind="gimbal",
+    latency_ms=50.0,
+    dead_time_ms=10.0,
+    speed_mm_s=120.0,
+    acceleration_mm_s2=3000.0,
+    stroke_mm=45.0,
+)
+"""A gimbal that pans and tilts the linac."""
+MLC = RoomActuator(
+    kind="mlc",
+    latency_ms=146.0,
+    dead_time_ms=50.0,
+    speed_mm_s=36.0,
+    acceleration_mm_s2=1000.0,
+    stroke_mm=60.0,
+)
+"""A multileaf collimator."""
+JAWS = RoomActuator(
+    kind="jaws",
+    latency_ms=630.0,
+    dead_time_ms=550.0,
+    speed_mm_s=36.0,
+    acceleration_mm_s2=1000.0,
+    stroke_mm=30.0,
+)
+"""Jaws and binary leaves of a helical unit: its latency is mostly that of the whole chain."""
 
 
 class RoomGate(ScenarioSettings, frozen=True, kw_only=True):
@@ -238,7 +293,16 @@ class RoomGate(ScenarioSettings, frozen=True, kw_only=True):
 
 
 Twin = Literal[
-    "camera", "belt", "imager", "actuator", "gate", "patient", "controller", "recorder", "plan"
+    "camera",
+    "belt",
+    "imager",
+    "actuator",
+    "gate",
+    "linac",
+    "patient",
+    "controller",
+    "recorder",
+    "plan",
 ]
 
 MishapKind = Literal[
@@ -278,6 +342,7 @@ class RoomScenario(ScenarioSettings, frozen=True, kw_only=True):
     imager: RoomImager = RoomImager()
     actuator: RoomActuator = RoomActuator()
     gate: RoomGate = RoomGate()
+    linac: RoomLinac = RoomLinac()
     mishaps: tuple[Mishap, ...] = ()
     sources: dict[str, SourceTwinSettings] = {}
     """The twins of further surrogate sources by name, each of a kind in `sim.source_twins`. A

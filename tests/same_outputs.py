@@ -110,6 +110,9 @@ def compare(old: Path, new: Path) -> Compared:
     for a, b in itertools.zip_longest(records(old), records(new)):
         if a is None or b is None:
             return Compared(equal, reworded, f"one journal ends; the other goes on: {a or b}")
+        if a["type"] == b["type"] == "Truth":
+            # What only the simulator knows: one checkout may know more of it than the other.
+            a, b = ({k: r[k] for k in a.keys() & b.keys()} for r in (a, b))
         if a == b:
             equal += 1
         elif without_words(a) == without_words(b):

@@ -68,6 +68,11 @@ COMMANDS: dict[str, CommandRow] = {
         "check a configuration and name every key that is wrong",
         "tidetrack check config/couch.toml",
     ),
+    "machines": CommandRow(
+        "tracker.offline.machines",
+        "list the kinds of treatment machine and what each of them follows",
+        "tidetrack machines",
+    ),
     "run": CommandRow(
         "tracker.live.run",
         "track live: the controller with its devices on real wires, until told to stop",

@@ -22,6 +22,7 @@ from tracker.core.safety.situation import MONITOR
 from tracker.core.session import SessionState
 from tracker.core.types import FaultChanged, Notice, Output
 
+from . import test_machines as machines
 from .room_run import RoomRun, raised
 from .test_mishaps import CASES, FROM_THE_START, mishap
 
@@ -172,6 +173,9 @@ CAUSES: dict[FaultName, Callable[[], list[Output]]] = {
     FaultName.ERROR_PERSISTS: lambda: _limits(
         50.0, gating={"persistent_mm": 0.2, "persistent_s": 1.0}
     ),
+    FaultName.ANGLES_LOST: machines.lost,
+    FaultName.ANGLES_WRONG: machines.leapt,
+    FaultName.BAD_LINAC_MESSAGE: machines.unreadable,
     FaultName.OPERATOR_HOLD: lambda: _interventions()[FaultName.OPERATOR_HOLD],
 }
 

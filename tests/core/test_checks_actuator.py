@@ -1,4 +1,4 @@
-"""The check of couch or robot: silent, not in position, off its demand, far off it."""
+"""The check of the machine: silent, not in position, off its demand, far off it."""
 
 import pytest
 

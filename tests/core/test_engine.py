@@ -190,3 +190,17 @@ def test_a_late_tick_is_warned_of_then_holds(late_ms, fault):
         if isinstance(change, FaultChanged)
     }
     assert raised & {"loop late", "loop overrun"} == ({fault} if fault else set())
+
+
+def test_the_operator_is_told_why_the_breathing_cannot_be_learned():
+    learning_s = Controller().fusion.learning_s
+    room = engine()
+    room.handle(Request(0, "model"))
+    said: list[tuple[float, str]] = []
+    for tick in range(1, round((learning_s + 25) * 10)):
+        t_ns = tick * 100_000_000
+        outputs = room.handle(Tick(t_ns, t_ns))
+        said += [(t_ns / 1e9, n.text) for n in outputs if isinstance(n, Notice)]
+    told = [(at_s, text) for at_s, text in said if "breathing not learned" in text]
+    assert [at_s for at_s, _ in told] == [learning_s + 10.0, learning_s + 20.0]
+    assert "camera: 0 frames with every point seen" in told[0][1]

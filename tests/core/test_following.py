@@ -1,4 +1,4 @@
-"""How couch or robot follows: which demand it answers, when it has settled, its share of error."""
+"""How the machine follows: which demand it answers, when it has settled, its share of error."""
 
 import math
 

@@ -1,6 +1,7 @@
 """The guard: dense at each limit, refuses what is over, forgets what it refused."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -130,7 +131,12 @@ def test_each_axis_accelerates_from_its_own_speed():
 
 @pytest.mark.parametrize("which", ["position_mm", "speed_mm_s", "acceleration_mm_s2", "step_mm"])
 def test_a_small_limit_is_a_limit(which):
-    limits = {"position_mm": 1.0, "speed_mm_s": 1.0, "acceleration_mm_s2": 1.0, "step_mm": 1.0}
+    limits: dict[str, Any] = {
+        "position_mm": 1.0,
+        "speed_mm_s": 1.0,
+        "acceleration_mm_s2": 1.0,
+        "step_mm": 1.0,
+    }
     assert getattr(GuardLimits(**{**limits, which: 1e-6}), which) == 1e-6
 
 

@@ -50,14 +50,15 @@ def test_the_defaults_of_the_settings_are_those_of_a_couch():
 
 
 def test_a_row_is_found_by_its_name_and_its_settings_name_it():
-    assert list(MACHINE_KINDS) == ["couch", "robot"]
+    assert list(MACHINE_KINDS) == ["couch", "robot", "gate", "gimbal", "mlc", "jaws"]
     for name, kind in MACHINE_KINDS.items():
         assert name == kind.name == kind.actuator.kind
         assert machine_kind(name) is kind
 
 
 def test_a_kind_that_is_not_in_the_table_is_refused_with_those_that_are():
-    words = '^actuator.kind: "sledge" is not one of couch, robot; choose one of them$'
+    known = ", ".join(MACHINE_KINDS)
+    words = f'^actuator.kind: "sledge" is not one of {known}; choose one of them$'
     with pytest.raises(ValueError, match=words):
         machine_kind("sledge")
     other = COUCH._replace(name="sledge")

@@ -23,4 +23,5 @@ ONE_AXIS_COUCH = MachineKind(
     axes=_axes,
     actuator=Actuator(kind="one-axis-couch", limit_mm=40.0),
     guard=Guard(position_mm=42.0),
+    follows="1 axis of the fixed frame, along the table",
 )

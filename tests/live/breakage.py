@@ -116,7 +116,7 @@ def put(role: str, name: str, value: Any, *, twin: bool = False) -> Make:
 
 
 def at_rest(make: Make) -> Make:
-    """Make it at the end of exhale, when couch or robot stands: nothing lags for another reason."""
+    """Make it at the end of exhale, when the machine stands: nothing lags for another reason."""
 
     def wait_and_make(run: MemoryRoom) -> None:
         still = 0

@@ -22,7 +22,7 @@ from tests.live.processes import SOON
 from tracker.api import reference
 from tracker.api.schema import Health, Hop, Model, Published, State
 from tracker.config import SHIPPED, altered, load_configuration
-from tracker.core.safety.fault_table import FAULTS
+from tracker.core.safety.fault_table import FAULTS, faults_for
 from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.types import FaultChanged, Notice, Output, SessionChanged
 from tracker.live.service.metrics import render
@@ -158,7 +158,7 @@ def test_the_beam_is_unknown_without_its_gate() -> None:
 
 def test_faults_come_and_go_with_their_sentence() -> None:
     seen = picture()
-    for name, row in FAULTS.items():
+    for name, row in faults_for("robot").items():
         seen.observe(Tick(5, 5), [FaultChanged(5, name, True, row.reaction.name, "value")])
         (fault,) = shown(seen, 6).faults
         assert (fault.name, fault.hazard, fault.since_ns) == (name, row.hazard, 5)

@@ -30,6 +30,10 @@ def test_keys_are_exactly_those_promised(session_path: Path) -> None:
         "correlation_rms_mm",
         "prediction_rms_mm",
         "actuator_rms_mm",
+        "bev_rms_mm",
+        "bev_followed_rms_mm",
+        "bev_not_followed_rms_mm",
+        "along_beam_rms_mm",
     ]
     assert list(summary["beam"]) == ["duty", "unsafe_ms_longest", "holds"]
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
@@ -44,7 +48,17 @@ def test_numbers_of_the_made_up_session(session_path: Path) -> None:
     assert summary["duration_s"] == 29.99
     assert summary["tracked"] == {"rms_mm": 1.3, "p95_mm": 1.3, "max_mm": 1.3}
     assert summary["errors"] == pytest.approx(
-        {"correlation_rms_mm": 0.3, "prediction_rms_mm": 0.4, "actuator_rms_mm": 1.2}, abs=2e-6
+        {
+            "correlation_rms_mm": 0.3,
+            "prediction_rms_mm": 0.4,
+            "actuator_rms_mm": 1.2,
+            # The beam comes from above: along it lies the anterior part of the three errors.
+            "bev_rms_mm": 0.5,
+            "bev_followed_rms_mm": 0.5,
+            "bev_not_followed_rms_mm": 0.0,
+            "along_beam_rms_mm": 1.2,
+        },
+        abs=2e-6,
     )
     # A sine of 5 mm: squares average to a half; the axes weigh 0.2, 1 and 0.4.
     expected = 5 * math.sqrt((0.2**2 + 1 + 0.4**2) / 2)

@@ -47,6 +47,12 @@ NOTICES: Final = (
         "a fault stands against START or RESUME",
         "do what the sentences of the faults say",
     ),
+    NoticeRow(
+        "{device} sent a {message}, and no surrogate source is configured for that; its samples "
+        "are not used. Sources: {devices}. Add [sources.{device}] or correct the device's name",
+        "a sensor sends samples under a name that the configuration does not know",
+        "correct the name in the configuration or at the sensor",
+    ),
     NoticeRow("{device} is connected. {detail}", "the link to a device came up", "nothing"),
     NoticeRow(
         "{device} lost its connection. {detail}",
@@ -80,6 +86,11 @@ NOTICES: Final = (
         "nothing; the hold ends",
     ),
     NoticeRow(
+        "breathing not learned yet: {reason}",
+        "the quiet breathing cannot be learned, although the time for it is over",
+        "do what the reason says: clear the camera's view, tighten the belt, check its cable",
+    ),
+    NoticeRow(
         "no model: {reason}",
         "the shots taken so far do not make a model",
         "wait for more shots; see that the patient breathes freely",
@@ -104,7 +115,7 @@ value beside its limit. The most severe reaction of all active faults counts:
 | WARN | the beam goes on; somebody should look |
 | REFUSE_START | the session cannot be started |
 | HOLD | the beam is held; tracking returns when the fault has ended |
-| STOP | the beam is off and couch or robot stop; the session must be reset |
+| STOP | the beam is off and the machine stops; the session must be reset |
 """
 
 _ENDS = {
@@ -128,6 +139,8 @@ def notice_row(text: str) -> NoticeRow | None:
 def _fault_row(name: str, row: Fault) -> str:
     happened, _, do = row.sentence.rstrip(".").partition(": ")
     ends = _ENDS[row.ends.name].format(clear_s=row.clear_s)
+    if row.reaction is Reaction.STOP:
+        ends = "when an operator resets the session"
     if row.recheck:
         ends += ", and a shot has agreed with the model since"
     return f"| {name} | {happened}. | {row.causes} | {do[0].upper()}{do[1:]}. | {ends} |"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from hal.events import LinkChanged, Request
-from hal.messages import BadSample
+from hal.messages import BadSample, BeltSample
 from tests.safety.operator_messages import NOTICES, PAGE, notice_row, page
 from tracker.build.engine import build_engine
 from tracker.core.safety.fault_table import FAULTS
 from tracker.core.settings import Controller, Prediction
 from tracker.core.types import Notice
+
+STRANGER = next(row.template for row in NOTICES if "no surrogate source" in row.template)
 
 
 def test_the_page_is_what_its_command_writes():
@@ -35,6 +37,7 @@ def test_every_sentence_says_what_happened_and_what_to_do(name):
         (LinkChanged("gate", 2, up=True), "{device} is connected. {detail}"),
         (LinkChanged("gate", 2, up=False, detail="x"), "{device} lost its connection. {detail}"),
         (BadSample("gate", 2, "checksum", "0xBEEF"), "{device}: {what} {value}"),
+        (BeltSample("strap", 2, 1, 0.0), STRANGER),
     ],
 )
 def test_what_the_controller_says_stands_on_the_page(event, template):

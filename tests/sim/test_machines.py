@@ -20,7 +20,11 @@ def test_simulator_and_controller_know_the_same_kinds() -> None:
 def test_simulator_and_controller_agree_on_who_moves_the_patient(name: str) -> None:
     machine = simulated_machine(name)
     assert machine.moves_patient == MACHINE_KINDS[name].moves_patient
-    assert machine.moves_beam != machine.moves_patient
+    assert not (machine.moves_beam and machine.moves_patient)
+    assert machine.acts == MACHINE_KINDS[name].moves
+    assert machine.acts == (machine.moves_beam or machine.moves_patient)
+    assert machine.in_beams_eye == MACHINE_KINDS[name].in_beams_eye
+    assert bool(machine.turns) == MACHINE_KINDS[name].turns
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -37,6 +41,7 @@ def test_a_room_with_an_unknown_machine_is_refused() -> None:
     actuator = msgspec.structs.replace(settings.actuator, kind="sledge")
     settings = msgspec.structs.replace(settings, actuator=actuator)
     patient = SimulatedPatient.generated(settings, 1)
-    words = 'room.actuator.kind: "sledge" is not one of couch, robot; choose one of them'
+    known = ", ".join(MACHINES)
+    words = f'room.actuator.kind: "sledge" is not one of {known}; choose one of them'
     with pytest.raises(ValueError, match=words):
         SimulatedRoom(settings, patient, 1)

@@ -14,7 +14,7 @@ from tracker.core.machine.steering import Steering
 from tracker.core.prediction.protocol import Predictor
 from tracker.core.prediction.registry import make_predictor
 from tracker.core.safety.checks.table import CHECKS, CheckFactory
-from tracker.core.safety.fault_table import FAULTS, FaultTable
+from tracker.core.safety.fault_table import FaultTable, faults_for
 from tracker.core.settings import Controller
 from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
 from tracker.core.target.forecast import Forecast
@@ -26,10 +26,11 @@ def build_engine(
     source_kinds: SourceKinds = SOURCE_KINDS,
     *,
     checks: Sequence[CheckFactory] = CHECKS,
-    faults: FaultTable = FAULTS,
+    faults: FaultTable | None = None,
 ) -> Engine:
     """Build the controller of one room, from the shipped tables or from others.
 
+    Without ``faults`` the shipped faults name the machine that is configured.
     Raises ``ValueError`` for parameters that do not fit the predictor, and for a kind of machine
     that is not in ``machines``; `LookupError` for a source that is not of ``source_kinds``.
     """
@@ -44,18 +45,23 @@ def build_engine(
         )
 
     guard = settings.guard
+    machine = machine_kind(settings.actuator.kind, machines)
     return Engine(
         settings,
-        machine_kind(settings.actuator.kind, machines),
+        machine,
         Forecast(settings.prediction, round(settings.timing.latency_ms * 1e6), predictor),
         Steering(settings.actuator),
         DemandGuard(
             GuardLimits(
-                guard.position_mm, guard.speed_mm_s, guard.acceleration_mm_s2, guard.step_mm
+                guard.position_mm,
+                guard.speed_mm_s,
+                guard.acceleration_mm_s2,
+                guard.step_mm,
+                settings.actuator.quantum_mm,
             )
         ),
         checks=checks,
-        faults=faults,
+        faults=faults_for(machine.words) if faults is None else faults,
         source_kinds=source_kinds,
     )
 

@@ -44,6 +44,7 @@ def furnish(
         imager=controller.imager.device,
         actuator=controller.actuator.device,
         gate=controller.gate.device,
+        linac=controller.linac.device,
         sources={name: source.device for name, source in controller.sources.items()},
     )
     return SimulatedRoom(

@@ -12,6 +12,7 @@ import msgspec
 
 from hal.events import Command, Request, Tick
 from sim.machines import simulated_machine
+from sim.scenario import RoomLinac
 from sim.scenario import RoomScenario as RoomSettings
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish, shortest_run_s
@@ -25,7 +26,16 @@ def warm(configuration: Configuration) -> SessionState:
     """Run the throwaway session; returns where it ended, STOPPED when all went its way."""
     controller = configuration.controller
     actuator = simulated_machine(controller.actuator.kind).typical
-    settings = RoomSettings(duration_s=shortest_run_s(configuration) + 10.0, actuator=actuator)
+    angles = controller.linac
+    linac = RoomLinac(
+        enabled=angles.enabled,
+        gantry_deg=angles.gantry_deg,
+        collimator_deg=angles.collimator_deg,
+        table_deg=angles.table_deg,
+    )
+    settings = RoomSettings(
+        duration_s=shortest_run_s(configuration) + 10.0, actuator=actuator, linac=linac
+    )
     if not controller.belt.enabled:
         belt = msgspec.structs.replace(settings.belt, enabled=False)
         settings = msgspec.structs.replace(settings, belt=belt)

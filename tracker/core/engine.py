@@ -30,16 +30,18 @@ from hal.messages import (
     BadSample,
     BeamStatus,
     FiducialShot,
+    LinacStatus,
     Message,
     Triple,
 )
 from tracker.core import session as table
 from tracker.core.machine.following import Follower
-from tracker.core.machine.geometry import MachineAngles
 from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
 from tracker.core.machine.kinds.kind import MachineKind
+from tracker.core.machine.machine_angles import AxesInTime
 from tracker.core.machine.motion import Motion, NoDemand
+from tracker.core.machine.no_motion import MachineMotion, NoMotion
 from tracker.core.machine.position_history import ActuatorTrack
 from tracker.core.machine.steering import Steering
 from tracker.core.safety.checks.identity import differences
@@ -69,6 +71,8 @@ from tracker.core.types import (
 )
 
 _REPEAT_HOLD_NS = 500_000_000
+_REPEAT_LEARNING_NS = 10_000_000_000
+"""How often the operator is told why the breathing cannot be learned."""
 _AT_REST: Triple = (0.0, 0.0, 0.0)
 _CALM = ((), (FaultName.PREDICTION_OFF,))
 """Faults that hold the beam while predictions are still judged over half a minute."""
@@ -112,24 +116,36 @@ class Engine:
         self._surrogate = SurrogateSignal(settings, source_kinds)
         self._modelling = Modelling(settings)
         self._target = TargetEstimator(settings, forecast)
-        self._motion = Motion(steering, guard, KeepOutVolumes(settings.keepout), Follower(settings))
+        self._motion: MachineMotion = (
+            Motion(steering, guard, KeepOutVolumes(settings.keepout), Follower(settings))
+            if machine.moves
+            else NoMotion()
+        )
+        self._moves = machine.moves
         self._imaging = Imaging(settings)
         self._checks = tuple(check(settings) for check in checks)
         self._faults = FaultBook(settings.gating.regular_breaths, faults)
         self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
         self._couch = self._track if machine.moves_patient else None
-        self._axes = machine.axes(settings.session.orientation, MachineAngles())
+        self._axes = AxesInTime(machine, settings.session.orientation, settings.linac)
+        self._in_beams_eye = machine.in_beams_eye
         self._roles: dict[str, DeviceRole] = {
             settings.imager.device: "imager",
             settings.gate.device: "gate",
-            settings.actuator.device: "actuator",
         }
+        if machine.moves:
+            self._roles[settings.actuator.device] = "actuator"
+        if settings.linac.enabled:
+            self._roles[settings.linac.device] = "linac"
         self._state: SessionState = SessionState.IDLE
         self._tick_ns = round(1.5e9 / settings.timing.tick_hz)
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
         self._lease_ns = round(settings.gate.lease_ms * 1e6)
         self._resume_ns = round(settings.session.resume_after_s * 1e9)
         self._resumes_itself = settings.session.resume == "automatic"
+        self._learned_by_ns = round(settings.fusion.learning_s * 1e9) + _REPEAT_LEARNING_NS
+        self._tell_learning_ns = -1
+        """When the operator is told next why the breathing is not learned yet."""
         self._held_ns = -1
         self._clear_since_ns = -1
         self._permit_since_ns = -1
@@ -149,6 +165,7 @@ class Engine:
             FiducialShot: self._on_shot,
             ActuatorStatus: self._on_actuator,
             BeamStatus: self._on_beam,
+            LinacStatus: self._on_linac,
             BadSample: self._on_bad_sample,
             LinkChanged: self._on_link,
             RecordingState: self._on_recording,
@@ -189,6 +206,10 @@ class Engine:
     def _on_beam(self, status: BeamStatus) -> list[Output]:
         self._beam_on = status.on
         self._beam_status_ns = status.t_ns
+        return []
+
+    def _on_linac(self, status: LinacStatus) -> list[Output]:
+        self._axes.track.add(status)
         return []
 
     def _on_bad_sample(self, sample: BadSample) -> list[Output]:
@@ -327,6 +348,7 @@ class Engine:
         """Forget the earlier model and all that was learned for it."""
         self._surrogate.forget()
         self._surrogate.learn_from(now)
+        self._tell_learning_ns = now + self._learned_by_ns
         self._modelling.forget()
         self._target.forget()
         self._imaging.forget()
@@ -338,6 +360,7 @@ class Engine:
         out.append(self._hold(now))
         if self._motion.moving or before in _STEERING_STATES:
             self._motion.stop(now)
+        if self._moves and (self._motion.moving or before in _STEERING_STATES):
             out.append(SendStop(now, self._settings.actuator.device))
         if self._state is SessionState.IDLE:
             out.extend(self._faults.clear(now))
@@ -362,7 +385,8 @@ class Engine:
         if surrogate.ready:
             self._expose(now, surrogate, out)
         estimate, prediction = self._see_target(now, surrogate, out)
-        wanted = None if prediction is None else self._axes.wanted(prediction.position_mm)
+        axes = self._axes.at(now + self._latency_ns)
+        wanted = None if prediction is None or axes is None else axes.wanted(prediction.position_mm)
         found = self._check(tick, surrogate, estimate, prediction, wanted)
         step = None
         if self._state in _STEERING_STATES:
@@ -378,7 +402,10 @@ class Engine:
     def _see_breathing(self, now: int, out: list[Output]) -> SurrogateReport:
         """Give the breathing now, and how its sensors do."""
         if not self._surrogate.ready:
-            self._surrogate.finish_learning(now)
+            missing = self._surrogate.finish_learning(now)
+            if missing and 0 < self._tell_learning_ns <= now:
+                self._tell_learning_ns = now + _REPEAT_LEARNING_NS
+                out.append(Notice(now, "warning", f"breathing not learned yet: {missing}"))
         self._surrogate.remember(now, modelling=self._state in _BEFORE_TRACKING)
         report = self._surrogate.report(now)
         state = report.state
@@ -434,7 +461,11 @@ class Engine:
         """Look at everything that can be wrong; give what is."""
         now, motion = tick.t_ns, self._motion
         variance_mm2 = motion.variance_mm2
-        here = None if estimate is None else self._axes.from_patient(estimate.position_mm)
+        axes, here, region = self._axes.at(now), None, None
+        if axes is not None and estimate is not None:
+            here = axes.judged(estimate.position_mm)
+        if self._in_beams_eye and axes is not None and prediction is not None:
+            region = axes.judged_variance(prediction.variance_mm2)
         beam = self._permit_until_ns >= now
         situation = Situation(  # in the order of its fields, because names would take time
             now,
@@ -453,6 +484,8 @@ class Engine:
             self._beam_status_ns,
             self._reviewed_ns,
             self._reports,
+            region,
+            self._axes.report,
         )
         found: Conditions = {}
         for check in self._checks:
@@ -471,7 +504,9 @@ class Engine:
         """Take one step of motion; a demand that must not be sent becomes a condition."""
         velocity = _AT_REST
         if prediction is not None:
-            velocity = self._axes.wanted(prediction.velocity_mm_s)
+            velocity = self._axes.velocity(
+                now + self._latency_ns, prediction.position_mm, prediction.velocity_mm_s
+            )
         if FaultName.KEEP_OUT in self._faults or not _STANDING.isdisjoint(found):
             wanted = None
         step = self._motion.step(now, wanted, velocity, self._track.newest_mm)

@@ -79,6 +79,35 @@ class CameraPose(NamedTuple):
         )
 
 
+def beams_eye_rows(gantry_deg: float, collimator_deg: float, table_deg: float) -> Rows:
+    """Return the axes of the beam's-eye view in the table's axes, as rows: X, Y and Z.
+
+    X and Y are those of the beam limiting device, and Z points to the source. The gantry turns
+    about +Y of the fixed frame: at 90 degrees the source is at +X. The collimator turns about Z of
+    the gantry, the table about +Z of the fixed frame, each right-handed (IEC 61217).
+    """
+    g, c, t = math.radians(gantry_deg), math.radians(collimator_deg), math.radians(table_deg)
+    cg, sg, cc, sc, ct, st = (
+        math.cos(g),
+        math.sin(g),
+        math.cos(c),
+        math.sin(c),
+        math.cos(t),
+        math.sin(t),
+    )
+    fixed: Rows = (
+        (cc * cg, sc, -cc * sg),
+        (-sc * cg, cc, sc * sg),
+        (sg, 0.0, cg),
+    )
+    (a, b, e), (d, f, h), (i, j, k) = fixed
+    return (
+        (a * ct + b * st, b * ct - a * st, e),
+        (d * ct + f * st, f * ct - d * st, h),
+        (i * ct + j * st, j * ct - i * st, k),
+    )
+
+
 def fixed_to_table(point: FixedPoint, couch: FixedPoint) -> TablePoint:
     """Take away the couch's displacement."""
     return TablePoint((point[0] - couch[0], point[1] - couch[1], point[2] - couch[2]))

@@ -66,6 +66,8 @@ class Actuator(Settings, frozen=True, kw_only=True):
     acceleration_mm_s2: Annotated[float, Meta(gt=0, le=5000)] = 200.0
     bandwidth_per_s: Annotated[float, Meta(ge=2, le=200)] = 40.0
     """How fast the demand follows the prediction; a higher value passes on more of its jitter."""
+    quantum_mm: Triple = (0.0, 0.0, 0.0)
+    """Per axis, the step in which the machine moves, such as one leaf; 0: it moves continuously."""
     status_delay_ms: Annotated[float, Meta(ge=0, le=200)] = 5.0
     follow_error_mm: Annotated[float, Meta(gt=0, le=20)] = 1.0
     """Hazard H13: demand, as it should have arrived by now, against encoder: hold."""
@@ -90,6 +92,23 @@ class Gate(Settings, frozen=True, kw_only=True):
     lease_ms: Annotated[float, Meta(ge=20, le=250)] = 100.0
     readback_ms: Annotated[float, Meta(ge=20, le=2000)] = 200.0
     """Hazard H19: how long permit and read-back may disagree (gate delays included)."""
+
+
+class Linac(Settings, frozen=True, kw_only=True):
+    """The angles of the treatment machine (IEC 61217): where it stands, or who reports them."""
+
+    enabled: bool = False
+    """Whether a device reports the angles; otherwise the machine stands at those given here."""
+    device: Name = "linac"
+    gantry_deg: Annotated[float, Meta(ge=-360, le=360)] = 0.0
+    collimator_deg: Annotated[float, Meta(ge=-360, le=360)] = 0.0
+    table_deg: Annotated[float, Meta(ge=-360, le=360)] = 0.0
+    delay_ms: Annotated[float, Meta(ge=0, le=500)] = 20.0
+    """Measured to arrival."""
+    stale_ms: Annotated[float, Meta(ge=50, le=2000)] = 200.0
+    """Hazard H29: age of the newest angles that holds the beam of a machine that needs them."""
+    jump_deg: Annotated[float, Meta(gt=0, le=90)] = 3.0
+    """Hazard H29: how far an angle may be from where its speed leads to."""
 
 
 class Fusion(Settings, frozen=True, kw_only=True):
@@ -228,6 +247,7 @@ class Controller(Settings, frozen=True, kw_only=True):
     actuator: Actuator = Actuator()
     guard: Guard = Guard()
     gate: Gate = Gate()
+    linac: Linac = Linac()
     fusion: Fusion = Fusion()
     correlation: Correlation = Correlation()
     prediction: Prediction = Prediction()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tracker.core.frames import Orientation
 from tracker.core.machine.geometry import MachineAngles
-from tracker.core.machine.kinds.table import MACHINE_KINDS, machine_kind
+from tracker.core.machine.kinds.table import MACHINE_KINDS, judges_in_beams_eye, machine_kind
 from tracker.dose.dose_error import DoseError
 from tracker.dose.shapes import Mask, Points
 from tracker.journal import Journal, read_journal
@@ -146,6 +146,11 @@ def _matrix(kind: str, orientation: Orientation, name: str) -> Points:
     if kind not in MACHINE_KINDS:
         raise DoseError(
             f"{name}: treatment machine {kind!r} is not known; known: {', '.join(MACHINE_KINDS)}"
+        )
+    if judges_in_beams_eye(kind):
+        raise DoseError(
+            f"{name}: a room without known truth, and treatment machine {kind!r} moves in beam's-eye"
+            " view; give a simulated session of it"
         )
     axes = machine_kind(kind).axes(orientation, MachineAngles())
     units = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))

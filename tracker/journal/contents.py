@@ -46,6 +46,8 @@ class Truth(msgspec.Struct, frozen=True, gc=False, tag=True):
     surrogate_mm: float
     beam_on: bool
     scored: bool
+    to_source: Triple = (0.0, 0.0, 1.0)
+    """Unit vector from where the beam aims to its source, fixed frame."""
 
 
 class Seal(msgspec.Struct, frozen=True, gc=False, tag=True):

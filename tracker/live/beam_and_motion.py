@@ -22,7 +22,7 @@ class BeamAndMotion:
     def __init__(self) -> None:
         self.beam_on = False
         self.position_mm: Triple | None = None
-        """Of couch or robot, fixed frame, by its own encoders; ``None``: not reported yet."""
+        """Of the machine, fixed frame, by its own encoders; ``None``: not reported yet."""
 
     def observe(self, event: Sample | LinkChanged | RecordingState) -> None:
         """Note what a device reports."""
@@ -34,7 +34,7 @@ class BeamAndMotion:
     async def wait_for_rest(self, say: Callable[[str], None]) -> None:
         """Wait until the beam is off and the motion at rest; say so, or raise an alarm.
 
-        Couch or robot stays where it came to rest: only a person who sees the patient moves it
+        The machine stays where it came to rest: only a person who sees the patient moves it
         further.
         """
         step_s, waited_s, moved_mm = STOPPING_S / 5, 0.0, 0.0

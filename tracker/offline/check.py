@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from tracker.config import Configuration, ConfigurationError, load_configuration
+from tracker.config import Configuration, ConfigurationError, altered, load_configuration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="a configuration in TOML")
+    parser.add_argument(
+        "--resolved",
+        action="store_true",
+        help="print every key with its value, with what the files extend and all defaults",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -17,7 +22,10 @@ def run(args: argparse.Namespace) -> int:
     problems: list[str] = []
     for file in args.files:
         try:
-            print(_summary(file, load_configuration(file)))
+            configuration = load_configuration(file)
+            print(
+                altered(configuration, {}).text if args.resolved else _summary(file, configuration)
+            )
         except ConfigurationError as error:
             problems.extend(error.problems)
     if problems:

@@ -163,6 +163,7 @@ def carry_out(wanted: Wanted) -> tuple[Finished, dict[str, Any]]:
         realtime_factor=round(finished.realtime_factor, 1),
         digest=finished.digest,
         orientation=wanted.configuration.controller.session.orientation,
+        machine=wanted.configuration.controller.actuator.kind,
     )
     summary = summary_of(finished.records, about)
     if wanted.summary is not None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tracker.core.machine.kinds.table import judges_in_beams_eye
 from tracker.journal import Header, Journal, read_journal
 from tracker.report.errors import errors_of
 from tracker.report.page import SessionPage, page
@@ -24,7 +25,9 @@ def report_page(
 ) -> str:
     """Return the report as HTML, from gathered records and further sections in HTML."""
     setting = setting_of(header.configuration)
-    errors = errors_of(records, setting.orientation)
+    errors = errors_of(
+        records, setting.orientation, in_beams_eye=judges_in_beams_eye(setting.actuator)
+    )
     return page(SessionPage(records, errors, summary, header, setting, notice, sections))
 
 

@@ -24,7 +24,7 @@ from tracker.report.records import Records, Table
 
 LONGEST_GAP_S = 0.1
 UNSAFE_MM = 5.0
-"""Beam on with a larger 3-D error is unsafe."""
+"""Beam on with a larger error is unsafe: 3-D, or in beam's-eye view where that is judged."""
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -49,17 +49,31 @@ class Errors(NamedTuple):
     correlation: Table
     prediction: Table
     actuator: Table
+    in_beams_eye: Table
+    """The part of ``tracked`` that is seen in beam's-eye view, fixed frame."""
+    along_beam: Vector
+    """The part of ``tracked`` along the beam, toward the source."""
+    judged: Vector
+    """The length that the gate judges: of ``tracked``, or of ``in_beams_eye``."""
 
 
-def errors_of(records: Records, orientation: Orientation) -> Errors | None:
-    """Compute the errors of a simulated session; ``None`` where no truth is known."""
+def errors_of(
+    records: Records, orientation: Orientation, *, in_beams_eye: bool = False
+) -> Errors | None:
+    """Compute the errors of a simulated session; ``None`` where no truth is known.
+
+    ``in_beams_eye``: whether only what is seen in beam's-eye view is judged of this machine.
+    """
     truth = records.truth
     if not len(truth):
         return None
     t_ns = truth[:, 0]
     target = truth[:, 1:4]
     signs = np.array(table_to_patient(TablePoint((1.0, 1.0, 1.0)), orientation))
-    tracked = (truth[:, 4:7] - truth[:, 7:10]) * signs
+    apart, to_source = truth[:, 4:7] - truth[:, 7:10], truth[:, 16:19]
+    tracked = apart * signs
+    along_beam = np.einsum("ij,ij->i", apart, to_source)
+    seen = apart - along_beam[:, None] * to_source
     estimate = _interpolated(records.estimate, t_ns)
     predicted = _interpolated(records.prediction[:, 1:], t_ns)
     beam_on = truth[:, 14] > 0.5
@@ -82,6 +96,9 @@ def errors_of(records: Records, orientation: Orientation) -> Errors | None:
         correlation=correlation,
         prediction=prediction,
         actuator=actuator,
+        in_beams_eye=seen,
+        along_beam=along_beam,
+        judged=length(seen if in_beams_eye else tracked),
     )
 
 
@@ -97,7 +114,7 @@ def rms(lengths: Vector) -> float | None:
 
 def longest_unsafe_ms(errors: Errors) -> float:
     """Return the longest unbroken stretch of unsafe beam, in milliseconds."""
-    unsafe = errors.counted & (length(errors.tracked) > UNSAFE_MM)
+    unsafe = errors.counted & (errors.judged > UNSAFE_MM)
     longest = running = 0.0
     for is_unsafe, step in zip(unsafe.tolist(), errors.step_s.tolist(), strict=True):
         running = running + step if is_unsafe else 0.0

@@ -54,7 +54,8 @@ class Records(NamedTuple):
     """A session's records by kind, in the order they came; empty tables where there are none."""
 
     truth: Table
-    """t, target (3), target fixed (3), beam fixed (3), actuator (3), surrogate, beam on, scored."""
+    """t, target (3), target fixed (3), beam fixed (3), actuator (3), surrogate, beam on, scored,
+    unit vector to the source (3)."""
     surrogate: Table
     """t, amplitude, velocity, standard deviation."""
     estimate: Table
@@ -97,7 +98,7 @@ class Collector:
     """
 
     def __init__(self) -> None:
-        self._truth = Columns(16)
+        self._truth = Columns(19)
         self._surrogate = Columns(4)
         self._estimate = Columns(4)
         self._prediction = Columns(5)
@@ -158,6 +159,7 @@ class Collector:
                 r.surrogate_mm,
                 r.beam_on,
                 r.scored,
+                *r.to_source,
             )
         )
 

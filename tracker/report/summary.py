@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracker.core.frames import Orientation
+from tracker.core.machine.kinds.table import followed_in_view, judges_in_beams_eye
 from tracker.journal import Journal
 from tracker.report.errors import Errors, Vector, errors_of, length, longest_unsafe_ms, rms
 from tracker.report.records import Records, collect
@@ -22,6 +23,8 @@ class About(NamedTuple):
     realtime_factor: float | None
     digest: str
     orientation: Orientation = "HFS"
+    machine: str = "couch"
+    """Name of the kind of treatment machine."""
 
 
 def summarise(journal: Journal) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def summary_of(records: Records, about: About) -> dict[str, Any]:
     started. Untracked is how far the target then was from where it was planned, tracked how far
     from the beam. What ``errors`` are is said in `tracker.report.errors`.
     """
-    errors = errors_of(records, about.orientation)
+    errors = errors_of(records, about.orientation, in_beams_eye=judges_in_beams_eye(about.machine))
     split = errors.split if errors else None
     return {
         "trace": about.trace,
@@ -51,7 +54,8 @@ def summary_of(records: Records, about: About) -> dict[str, Any]:
             if errors
             else None
             for name in ("correlation", "prediction", "actuator")
-        },
+        }
+        | _beams_eye_errors(errors, about.machine),
         "beam": {
             "duty": _rounded(_duty(records, errors)),
             "unsafe_ms_longest": _rounded(longest_unsafe_ms(errors)) if errors else None,
@@ -65,14 +69,36 @@ def summary_of(records: Records, about: About) -> dict[str, Any]:
 def about_of(journal: Journal, digest: str) -> About:
     """Return the facts about a journal itself; a truncated one has no closing record."""
     factor = journal.closing.get("realtime_factor")
+    setting = setting_of(journal.header.configuration)
     return About(
         trace=journal.header.further.get("trace", ""),
         config=journal.header.further.get("config", ""),
         seed=journal.header.seed,
         realtime_factor=float(factor) if factor else None,
         digest=digest,
-        orientation=setting_of(journal.header.configuration).orientation,
+        orientation=setting.orientation,
+        machine=setting.actuator,
     )
+
+
+def _beams_eye_errors(errors: Errors | None, machine: str) -> dict[str, float | None]:
+    """Return how far beam and target were apart in beam's-eye view and along the beam.
+
+    What is seen in beam's-eye view is split into what the machine follows and what it does not.
+    """
+    names = ("bev", "bev_followed", "bev_not_followed", "along_beam")
+    values: list[float | None] = [None] * len(names)
+    if errors is not None:
+        counted = errors.counted
+        seen = errors.in_beams_eye[counted]
+        follows = np.array(followed_in_view(machine))
+        values = [
+            rms(length(seen)),
+            rms(length(seen * follows)),
+            rms(length(seen * ~follows)),
+            rms(np.abs(errors.along_beam[counted])),
+        ]
+    return {f"{name}_rms_mm": _rounded(each) for name, each in zip(names, values, strict=True)}
 
 
 def _spread(vectors: Vector | None) -> dict[str, float | None]:

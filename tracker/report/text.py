@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+_ERRORS = {
+    "correlation_rms_mm": "correlation error",
+    "prediction_rms_mm": "prediction error",
+    "actuator_rms_mm": "actuator error",
+    "bev_rms_mm": "beam's-eye view",
+    "bev_followed_rms_mm": "  of it followed",
+    "bev_not_followed_rms_mm": "  of it not followed",
+    "along_beam_rms_mm": "along the beam",
+}
+"""What each error of a summary is called."""
+
 
 def describe(summary: dict[str, Any]) -> str:
     """Put the summary into a small table for the terminal."""
@@ -15,7 +26,7 @@ def describe(summary: dict[str, Any]) -> str:
     if tracked["rms_mm"] is not None and untracked["rms_mm"]:
         lines.append(f"{'tracked / untracked':<22}{tracked['rms_mm'] / untracked['rms_mm']:>9.2f}")
     for name, value in summary["errors"].items():
-        lines.append(f"{name.removesuffix('_rms_mm') + ' error':<22}{_mm(value):>9}")
+        lines.append(f"{_ERRORS[name]:<22}{_mm(value):>9}")
     duty = beam["duty"]
     lines.append(f"{'beam duty':<22}{'-' if duty is None else f'{100 * duty:.1f} %':>9}")
     unsafe = beam["unsafe_ms_longest"]

@@ -1,4 +1,4 @@
-"""How couch or robot follows: how far it is from its demands, and the beam from the target.
+"""How the machine follows: how far it is from its demands, and the beam from the target.
 
 The encoder says where the actuator is now, and the model where the target is now. Their distance
 needs no prediction and no demand, so a failure anywhere in the chain shows in it. How far the
@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from hal.messages import Triple
 from tracker.core.machine.position_history import ActuatorTrack
+from tracker.core.machine.whole_steps import KEEP_SHARE
 from tracker.core.settings import Controller
 
 SILENT_NS: Final = 200_000_000
@@ -66,6 +67,10 @@ class Follower:
         self._aim_limit_mm = AIM_SHARE * tolerance_mm
         self._settled_mm = _SETTLED_SHARE * tolerance_mm
         self._near_mm = actuator.follow_error_mm
+        self._in_steps = any(actuator.quantum_mm)
+        x, y, z = (KEEP_SHARE * q for q in actuator.quantum_mm)
+        self._unreachable_mm: Triple = (x, y, z)
+        """Per axis, how far the nearest whole step may be from the wanted position."""
         self._demands: deque[tuple[int, Triple]] = deque(maxlen=256)
         self._aims: deque[tuple[int, Triple]] = deque(maxlen=256)
         self._stopped_ns = -1
@@ -133,7 +138,7 @@ class Follower:
         error = self._distance_from_demand(newest_ns, position)
         aim = None
         if wanted_mm is not None:
-            aim = dist(wanted_mm, demands[-1][1])
+            aim = self._distance_to_reachable(wanted_mm, demands[-1][1])
             if not self._settled and aim <= self._aim_limit_mm:
                 self._settled = error is not None and self._offset_mm <= self._settled_mm
         return Following(error, aim, offset, self._settled, self._begun)
@@ -156,6 +161,17 @@ class Follower:
                 b + share * ((py - ay) ** 2 - b),
                 c + share * ((pz - az) ** 2 - c),
             )
+
+    def _distance_to_reachable(self, wanted_mm: Triple, demand_mm: Triple) -> float:
+        """Give the distance of a demand from the wanted position, without what no step reaches."""
+        if not self._in_steps:
+            return dist(wanted_mm, demand_mm)
+        return math.hypot(
+            *(
+                max(0.0, abs(w - d) - left)
+                for w, d, left in zip(wanted_mm, demand_mm, self._unreachable_mm, strict=True)
+            )
+        )
 
     def _distance_from_demand(self, t_ns: int, position_mm: Triple) -> float | None:
         """Give the distance from the nearest demand that may be answered at ``t_ns``.

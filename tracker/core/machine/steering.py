@@ -13,6 +13,7 @@ import numpy as np
 
 from hal.messages import Triple
 from tracker.core.machine.steering_kernel import as_sent, step
+from tracker.core.machine.whole_steps import WholeSteps
 from tracker.core.settings import Actuator
 
 _AT_REST: Triple = (0.0, 0.0, 0.0)
@@ -32,6 +33,7 @@ class Steering:
             actuator.acceleration_mm_s2,
             actuator.bandwidth_per_s,
         )
+        self._steps = WholeSteps(actuator)
         self.start(0, _AT_REST)
 
     def start(self, t_ns: int, position_mm: Triple) -> None:
@@ -40,6 +42,8 @@ class Steering:
         self._state = np.array((x, y, z, 0.0, 0.0, 0.0))
         self._t_ns = t_ns
         self._demand_mm = (as_sent(x), as_sent(y), as_sent(z))
+        if self._steps.needed:
+            self._demand_mm = self._steps.start(t_ns, self._demand_mm)
         self.velocity = _AT_REST
         """How fast the demand moves, per axis, in mm/s."""
 
@@ -57,4 +61,6 @@ class Steering:
         self._demand_mm, self.velocity = step(
             self._state, dt, *wanted_mm, *wanted_velocity_mm_s, *self._limits
         )
+        if self._steps.needed:
+            self._demand_mm = self._steps.nearest(t_ns, self._demand_mm)
         return self._demand_mm

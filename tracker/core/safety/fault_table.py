@@ -24,6 +24,7 @@ class FaultName(StrEnum):
     BAD_IMAGE = "bad image"
     BAD_GATE_MESSAGE = "bad gate message"
     BAD_ACTUATOR_MESSAGE = "bad actuator message"
+    BAD_LINAC_MESSAGE = "bad linac message"
     UNKNOWN_DEVICE = "unknown device"
     MARKERS_MISPLACED = "markers misplaced"
     SURROGATE_UNSURE = "surrogate unsure"
@@ -53,6 +54,8 @@ class FaultName(StrEnum):
     GATE_DISAGREES = "gate disagrees"
     GATE_STAYS_SHUT = "gate stays shut"
     GATE_SILENT = "gate silent"
+    ANGLES_LOST = "angles lost"
+    ANGLES_WRONG = "angles wrong"
     WRONG_PATIENT_OR_PLAN = "wrong patient or plan"
     NOT_IDENTIFIED = "not identified"
     NOT_RECORDING = "not recording"
@@ -113,7 +116,7 @@ FaultTable = Mapping[str, Fault]
 _HOLD, _STOP, _WARN, _REFUSE = Reaction.HOLD, Reaction.STOP, Reaction.WARN, Reaction.REFUSE_START
 _SHOT, _CYCLES, _OPERATOR = Ends.BY_SHOT, Ends.BY_CYCLES, Ends.BY_OPERATOR
 
-FAULTS: Final[FaultTable] = {
+_ROWS: Final[FaultTable] = {
     FaultName.SURROGATE_LOST: Fault(
         "H01", _HOLD, "No breathing signal: check the view of the camera and the belt.",
         "Every breathing sensor has sent no usable sample for `fusion.stale_ms`: camera "
@@ -167,8 +170,13 @@ FAULTS: Final[FaultTable] = {
         0.1, clear_s=1.0,
     ),
     FaultName.BAD_ACTUATOR_MESSAGE: Fault(
-        "H04", _WARN, "Couch or robot sent an unreadable message: check its cable and settings.",
-        "Couch or robot sent a damaged or unexpected message.",
+        "H04", _WARN, "The {machine} sent an unreadable message: check its cable and settings.",
+        "The {machine} sent a damaged or unexpected message.",
+        0.1, clear_s=1.0,
+    ),
+    FaultName.BAD_LINAC_MESSAGE: Fault(
+        "H04", _WARN, "The linac sent an unreadable message: check its cable and settings.",
+        "The device that reports the machine's angles sent a damaged or unexpected message.",
         0.1, clear_s=1.0,
     ),
     FaultName.UNKNOWN_DEVICE: Fault(
@@ -242,14 +250,14 @@ FAULTS: Final[FaultTable] = {
         0.2,
     ),
     FaultName.PREDICTION_OFF: Fault(
-        "H11", _HOLD, "Predictions miss the breathing: wait for it to calm.",
+        "H11", _HOLD, "Predictions miss the breathing: wait for calm breathing.",
         "Predictions missed by `gating.prediction_error_mm` for half a second, or by "
         "`gating.prediction_rms_mm` over half a minute: the breath changed.",
         0.6, clear_s=1.0, returns_s=35.0,
     ),
     FaultName.TARGET_UNSURE: Fault(
         "H11", _HOLD, "The target's position is too uncertain: wait, or take a shot.",
-        "The 95 % error region of correlation, prediction and couch or robot together is larger "
+        "The 95 % error region of correlation, prediction and the {machine} together is larger "
         "than `gating.tolerance_mm`.",
         0.1, returns_s=12.0,
     ),
@@ -260,41 +268,41 @@ FAULTS: Final[FaultTable] = {
         0.1, ends=_CYCLES, clear_s=2.0, recheck=True, returns_s=30.0,
     ),
     FaultName.NOT_IN_POSITION: Fault(
-        "H13", _HOLD, "Couch or robot is on its way to the target: wait.",
+        "H13", _HOLD, "The {machine} is on its way to the target: wait.",
         "The last demand is further from the wanted position than six tenths of the tolerance: "
-        "the target moves faster than couch or robot may.",
+        "the target moves faster than the {machine} may.",
         0.1,
     ),
     FaultName.BEAM_OFF_TARGET: Fault(
-        "H13", _HOLD, "Beam and target are apart: wait for couch or robot.",
+        "H13", _HOLD, "Beam and target are apart: wait for the {machine}.",
         "Beam and target as estimated are further apart than `gating.off_target_share` of the "
         "tolerance.",
         0.1,
     ),
     FaultName.ACTUATOR_OFF_DEMAND: Fault(
-        "H13", _HOLD, "Couch or robot does not follow its demand: check its drive.",
+        "H13", _HOLD, "The {machine} does not follow its demand: check its drive.",
         "The reported position is more than `actuator.follow_error_mm` from the demand for "
         "`actuator.follow_time_ms`: stalled, slow or blocked drive.",
         0.3,
     ),
     FaultName.ACTUATOR_RUNAWAY: Fault(
-        "H13", _STOP, "Couch or robot is far from its demand: stop and inspect it.",
+        "H13", _STOP, "The {machine} is far from its demand: stop and inspect it.",
         "The reported position is more than `actuator.follow_stop_mm` from the demand.",
         0.1, ends=_OPERATOR,
     ),
     FaultName.ACTUATOR_FAULT: Fault(
-        "H13", _STOP, "Couch or robot reports a fault: stop and inspect it.",
-        "Couch or robot reports a fault of its own; the detail repeats it.",
+        "H13", _STOP, "The {machine} reports a fault: stop and inspect it.",
+        "The {machine} reports a fault of its own; the detail repeats it.",
         0.1, ends=_OPERATOR,
     ),
     FaultName.ACTUATOR_RESTARTED: Fault(
-        "H13", _STOP, "Couch or robot was restarted: bring it to its start pose, then reset.",
-        "The link to couch or robot came back during tracking; its zero may be another.",
+        "H13", _STOP, "The {machine} was restarted: bring it to its start pose, then reset.",
+        "The link to the {machine} came back during tracking; its zero may be another.",
         0.1, ends=_OPERATOR,
     ),
     FaultName.ACTUATOR_SILENT: Fault(
-        "H13", _HOLD, "Couch or robot reports no position: check its link.",
-        "No position has come from couch or robot for 200 ms: link or device down.",
+        "H13", _HOLD, "The {machine} reports no position: check its link.",
+        "No position has come from the {machine} for 200 ms: link or device down.",
         0.25,
     ),
     FaultName.DEMAND_REFUSED: Fault(
@@ -305,7 +313,7 @@ FAULTS: Final[FaultTable] = {
     ),
     FaultName.KEEP_OUT: Fault(
         "H15", _HOLD, "The way leads into a keep-out volume: move the patient.",
-        "The way of couch or robot comes nearer to a volume of `keepout` than its margin.",
+        "The way of the {machine} comes nearer to a volume of `keepout` than its margin.",
         0.02, ends=_OPERATOR,
     ),
     FaultName.LOOP_LATE: Fault(
@@ -319,7 +327,8 @@ FAULTS: Final[FaultTable] = {
         0.1, clear_s=1.0,
     ),
     FaultName.GATE_DISAGREES: Fault(
-        "H19", _STOP, "The beam is on without a permit: stop it by hand and check the gate.",
+        "H19", _STOP,
+        "The beam is on without a permit: switch it off by hand, then check the gate.",
         "The read-back says the beam is on `gate.readback_ms` after its permit ended: the gate "
         "is stuck or wired wrongly.",
         0.45, ends=_OPERATOR,
@@ -335,13 +344,26 @@ FAULTS: Final[FaultTable] = {
         "No read-back has come from the gate for 200 ms: link or device down.",
         0.25,
     ),
+    FaultName.ANGLES_LOST: Fault(
+        "H29", _HOLD, "The linac reports no angles: check its link.",
+        "No angles have come for `linac.stale_ms`, and the machine's axes turn with them: link or "
+        "device down.",
+        0.3,
+    ),
+    FaultName.ANGLES_WRONG: Fault(
+        "H29", _HOLD, "An angle of the linac cannot be right: compare it with the linac's display.",
+        "Gantry or collimator is more than `linac.jump_deg` from where its speed leads to or "
+        "stopped at once, or the table is not at `linac.table_deg`.",
+        0.25, ends=_OPERATOR,
+    ),
     FaultName.WRONG_PATIENT_OR_PLAN: Fault(
         "H22", _HOLD, "Patient, plan or model is not the one set up: compare names and plan.",
         "What the room announced differs from the configuration; the detail shows both.",
         0.1, ends=_OPERATOR,
     ),
     FaultName.NOT_IDENTIFIED: Fault(
-        "H22", _REFUSE, "Patient and plan have not been announced: announce them.",
+        "H22", _REFUSE,
+        "Patient and plan have not been announced: select them in the room's system.",
         "`session.identify` is true, and the room has announced nothing.",
         0.1,
     ),
@@ -351,7 +373,7 @@ FAULTS: Final[FaultTable] = {
         1.0, clear_s=1.0,
     ),
     FaultName.MONITOR_LOST: Fault(
-        "H16", _HOLD, "The monitor does not watch the gate: see why it is not there.",
+        "H16", _HOLD, "The monitor does not watch the gate: read why, then restart the run.",
         "The monitor ended, hangs, does not reach the gate, or found the gate's latch set.",
         0.35, clear_s=1.0,
     ),
@@ -367,4 +389,18 @@ FAULTS: Final[FaultTable] = {
         0.1, ends=_OPERATOR,
     ),
 }  # fmt: skip
-"""The shipped table. A name that is not in the table cannot be raised."""
+"""The shipped rows; ``{machine}`` stands for what people call the treatment machine."""
+
+
+def faults_for(machine: str) -> FaultTable:
+    """Return the shipped table with sentences for this machine ("couch", "robot", ...)."""
+    return {
+        name: row._replace(
+            sentence=row.sentence.format(machine=machine), causes=row.causes.format(machine=machine)
+        )
+        for name, row in _ROWS.items()
+    }
+
+
+FAULTS: Final[FaultTable] = faults_for("machine")
+"""The shipped table for any machine. A name that is not in the table cannot be raised."""

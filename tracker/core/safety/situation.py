@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from tracker.core.machine.following import Following
+from tracker.core.machine.machine_angles import AngleReport
 from tracker.core.surrogate.report import Finding, SurrogateReport
 from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.shot_findings import ShotFindings
@@ -15,7 +16,7 @@ from tracker.core.target.shot_findings import ShotFindings
 MONITOR = "monitor"
 """The device name under which the monitor's state is told as a link."""
 
-DeviceRole = Literal["imager", "gate", "actuator", "unknown"]
+DeviceRole = Literal["imager", "gate", "actuator", "linac", "unknown"]
 """What a device is to the controller; surrogate sensors report through `SurrogateReport`."""
 
 
@@ -31,7 +32,7 @@ class Reports(msgspec.Struct, frozen=True, gc=False):
     misidentified: str = ""
     """How what was announced differs from what was set up; empty: it does not."""
     actuator_fault: str = ""
-    """What couch or robot complains of; empty: nothing."""
+    """What the machine complains of; empty: nothing."""
     actuator_restarted: str = ""
     """Why nobody knows where the actuator's zero is now; empty: it is known."""
     demand_refused: str = ""
@@ -61,7 +62,7 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
     actuator_variance_mm2: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """The actuator's share of the error region, per axis."""
     following: Following | None = None
-    """How couch or robot follows; ``None``: it reports no position."""
+    """How the machine follows; ``None``: it reports no position."""
     permit_since_ns: int = -1
     """Since when the beam has been permitted without a gap."""
     permit_until_ns: int = -1
@@ -73,6 +74,11 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
     reviewed_ns: int = -1
     """When a person last started or resumed."""
     reports: Reports = Reports()
+    region_variance_mm2: tuple[float, float, float] | None = None
+    """The prediction's variance along the machine's axes, 0 where nothing is judged; ``None``: all
+    of it is judged."""
+    angles: AngleReport | None = None
+    """What is known of the machine's angles; ``None``: it does not need them."""
 
     @property
     def permitted(self) -> bool:

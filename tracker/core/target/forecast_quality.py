@@ -8,7 +8,7 @@
   or no variance fails too.
 
 While one of these holds, the prediction is replaced by the present estimate (zero order), so that
-a predictor that has gone wrong does not drive couch or robot.
+a predictor that has gone wrong does not drive the machine.
 """
 
 from __future__ import annotations

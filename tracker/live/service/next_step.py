@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tracker.core.safety.fault_table import FAULTS, Reaction
+from tracker.core.safety.fault_table import FAULTS, FaultTable, Reaction
 from tracker.core.session import SessionState
 
 STEPS: Final[dict[SessionState, tuple[str, str]]] = {
@@ -38,11 +38,16 @@ STEPS: Final[dict[SessionState, tuple[str, str]]] = {
 """Session state -> what to do if no fault is in the way, and what to do if one is."""
 
 
-def next_step(state: SessionState, against: Sequence[str], devices_down: Sequence[str]) -> str:
+def next_step(
+    state: SessionState,
+    against: Sequence[str],
+    devices_down: Sequence[str],
+    faults: FaultTable = FAULTS,
+) -> str:
     """Return the sentence for a state.
 
     ``against``: faults for which the next request would be refused; the first one to deal with is
-    named. ``devices_down``: devices that are not connected.
+    named. ``devices_down``: devices that are not connected. ``faults``: the table of the machine.
     """
     free, otherwise = STEPS[state]
     if state is SessionState.IDLE:
@@ -52,7 +57,7 @@ def next_step(state: SessionState, against: Sequence[str], devices_down: Sequenc
         against = [name for name in against if name != "model missing"]  # modelling ends this one
     if not against:
         return free
-    return otherwise.format(sentence=FAULTS[min(against, key=_rank)].sentence)
+    return otherwise.format(sentence=faults[min(against, key=_rank)].sentence)
 
 
 def _rank(name: str) -> tuple[bool, str]:

@@ -37,7 +37,7 @@ from tracker.config import Configuration
 from tracker.core import session
 from tracker.core.machine.geometry import MachineAngles
 from tracker.core.machine.kinds.table import machine_kind
-from tracker.core.safety.fault_table import FAULTS
+from tracker.core.safety.fault_table import Fault, faults_for
 from tracker.core.session import SessionTrigger
 from tracker.core.target.error_region import radius95_mm
 from tracker.core.types import (
@@ -72,6 +72,7 @@ class PublishedState:
         self._controller = controller
         kind = machine_kind(controller.actuator.kind)
         self._axes = kind.axes(controller.session.orientation, MachineAngles())
+        self._table = faults_for(kind.words)
         self._run_id = run_id
         self._stale_ns = round(controller.fusion.stale_ms * 1e6)
         self._sequence = 0
@@ -180,7 +181,7 @@ class PublishedState:
             return
         self.faults_seen += 1
         self._faults[changed.fault] = changed
-        row = FAULTS[changed.fault]
+        row = self._table[changed.fault]
         text = f"{changed.fault}: {row.sentence} {changed.detail}".rstrip()
         self.say(changed.t_ns, FAULT_LEVELS[changed.reaction], text)
 
@@ -207,7 +208,7 @@ class PublishedState:
             plan_id=settings.plan_id,
             session=self.session.value,
             allowed=tuple(allowed),
-            next_step=next_step(self.session, against[wanted], down),
+            next_step=next_step(self.session, against[wanted], down, self._table),
             beam=self._beam(now_ns),
             surrogate=self._breathing(now_ns),
             estimate=self._where(self._estimate, now_ns),
@@ -215,7 +216,9 @@ class PublishedState:
             tolerance_mm=self._controller.gating.tolerance_mm,
             demand_mm=self._aim(self._demand, now_ns),
             actuator_mm=self._aim(self._actuator, now_ns),
-            faults=tuple(map(_active, self._faults.values())),
+            faults=tuple(
+                _active(changed, self._table[name]) for name, changed in self._faults.items()
+            ),
             devices=self.devices.all(now_ns),
             health=health,
             page=self.page,
@@ -281,8 +284,7 @@ def _variances(covariance_mm2: Covariance) -> Triple:
     return (covariance_mm2[0], covariance_mm2[3], covariance_mm2[5])
 
 
-def _active(changed: FaultChanged) -> ActiveFault:
-    row = FAULTS[changed.fault]
+def _active(changed: FaultChanged, row: Fault) -> ActiveFault:
     return ActiveFault(
         name=changed.fault,
         hazard=row.hazard,

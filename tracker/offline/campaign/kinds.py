@@ -167,7 +167,8 @@ def drawn(name: str, seed: int, length_s: float) -> tuple[MishapTrouble, ...]:
     troubles: list[MishapTrouble] = []
     begin_s: float | None = None
     for fault in parsed(name):
-        twins = twins_of(fault.kind)
+        # The angles matter to some machines only; mishaps of the linac are asked for by name.
+        twins = tuple(twin for twin in twins_of(fault.kind) if twin != "linac")
         twin = fault.twin or twins[(seed + len(troubles)) % len(twins)]
         draw = draw_of(fault.kind, twin)
         duration_s = _within(rng, draw.duration_s)

@@ -20,4 +20,5 @@ COUCH = MachineKind(
     axes=_axes,
     actuator=Actuator(),
     guard=Guard(),
+    follows="3 axes of the fixed frame, the patient moved against the target",
 )

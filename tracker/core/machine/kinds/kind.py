@@ -31,3 +31,11 @@ class MachineKind(NamedTuple):
     """The section ``[actuator]`` of a configuration that sets only the kind."""
     guard: Guard
     """The section ``[guard]`` of a configuration that sets only the kind."""
+    follows: str
+    """What it follows of the target, in a few words, for lists and pages."""
+    turns: bool = False
+    """Whether its axes turn with gantry and collimator, so that it needs their angles."""
+    in_beams_eye: bool = False
+    """Whether the gate judges the distance of target and beam in beam's-eye view only."""
+    moves: bool = True
+    """Whether there is an actuator at all; without one, the machine only switches the beam."""

@@ -20,4 +20,5 @@ ROBOT = MachineKind(
     axes=_axes,
     actuator=Actuator(kind="robot", device="robot", speed_mm_s=200.0, acceleration_mm_s2=2000.0),
     guard=Guard(speed_mm_s=250.0, acceleration_mm_s2=5000.0, step_mm=20.0),
+    follows="3 axes of the fixed frame, the beam moved with the target",
 )

@@ -1,4 +1,4 @@
-"""Check whether couch or robot reports, is where it should be, and follows (H13, H14)."""
+"""Check whether the machine reports, is where it should be, and follows (H13, H14)."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ _FAULTS: Final[dict[DeviceRole, FaultName]] = {
     "imager": FaultName.BAD_IMAGE,
     "gate": FaultName.BAD_GATE_MESSAGE,
     "actuator": FaultName.BAD_ACTUATOR_MESSAGE,
+    "linac": FaultName.BAD_LINAC_MESSAGE,
     "unknown": FaultName.UNKNOWN_DEVICE,
 }
 

@@ -15,6 +15,7 @@ from tracker.core.safety.checks.beam_offset import BeamOffsetCheck
 from tracker.core.safety.checks.breathing import BreathingCheck
 from tracker.core.safety.checks.gate import GateCheck
 from tracker.core.safety.checks.identity import IdentityCheck
+from tracker.core.safety.checks.linac import LinacCheck
 from tracker.core.safety.checks.loop import LoopCheck
 from tracker.core.safety.checks.messages import MessageCheck
 from tracker.core.safety.checks.model import ModelCheck
@@ -39,6 +40,7 @@ CHECKS: Final[tuple[CheckFactory, ...]] = (
     BeamOffsetCheck,
     ActuatorCheck,
     GateCheck,
+    LinacCheck,
     MessageCheck,
 )
 """The shipped checks. Faults that appear in one tick are told in this order."""

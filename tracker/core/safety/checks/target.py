@@ -13,7 +13,8 @@ from tracker.core.target.error_region import radius95_mm
 class TargetCheck:
     """Holds the beam while the 95 % error region is larger than the tolerance.
 
-    The region is that of correlation, prediction and actuator together.
+    The region is that of correlation, prediction and actuator together. Where the gate judges in
+    beam's-eye view, it is the region that is seen there.
     """
 
     def __init__(self, settings: Controller) -> None:
@@ -31,7 +32,11 @@ class TargetCheck:
         if now.prediction is None:
             found[FaultName.TARGET_UNSURE] = "no prediction"
             return
-        (a, b, c), (d, e, f) = now.prediction.variance_mm2, now.actuator_variance_mm2
+        judged = now.region_variance_mm2
+        (a, b, c), (d, e, f) = (
+            now.prediction.variance_mm2 if judged is None else judged,
+            now.actuator_variance_mm2,
+        )
         radius = radius95_mm((a + d, b + e, c + f))
         if not radius <= self._tolerance_mm:
             found[FaultName.TARGET_UNSURE] = (

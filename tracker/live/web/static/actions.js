@@ -20,7 +20,7 @@ const ANSWER_MS = 4000;
 const CONFIRM = {
   start: (state) => ["Start tracking?", [
     `Patient ${state.patient_id || "not named"}, plan ${state.plan_id || "not named"}.`,
-    "Couch or robot will follow the target, and the beam will be permitted.",
+    "The machine will follow the target, and the beam will be permitted.",
   ]],
   resume: (state) => {
     const latched = state.faults.filter((fault) => fault.latched);
