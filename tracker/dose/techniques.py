@@ -55,7 +55,7 @@ class Treatment(NamedTuple):
         return self.technique == "planned" or self.samples is not None
 
 
-class GatingWindow(NamedTuple):
+class ExhaleGate(NamedTuple):
     """A gating window: open while the target is less than its length from the end of exhale."""
 
     axis: Vector
@@ -69,7 +69,7 @@ class GatingWindow(NamedTuple):
         return np.asarray(np.abs(along - self.window_mm / 2.0) <= self.window_mm / 2.0)
 
 
-def gate_from(setup_mm: Points, window_mm: float = GATING_WINDOW_MM) -> GatingWindow:
+def gate_from(setup_mm: Points, window_mm: float = GATING_WINDOW_MM) -> ExhaleGate:
     """Return the gate that the set-up's breathing asks for.
 
     The main direction is the target's largest spread. Its exhale end is the side where the target
@@ -82,7 +82,7 @@ def gate_from(setup_mm: Points, window_mm: float = GATING_WINDOW_MM) -> GatingWi
     low, middle, high = np.percentile(along, [EXHALE_PERCENT, 50.0, 100.0 - EXHALE_PERCENT])
     if high - middle < middle - low:
         axis, low = -axis, -high
-    gate = GatingWindow(axis, float(low) - 0.05 * window_mm, window_mm, mean)
+    gate = ExhaleGate(axis, float(low) - 0.05 * window_mm, window_mm, mean)
     inside = gate.is_open(setup_mm)
     centre = setup_mm[inside].mean(axis=0) if inside.any() else mean
     return gate._replace(centre_mm=centre)
