@@ -79,6 +79,7 @@ np.savez(ask["out"], dose=sitk.GetArrayFromImage(dose), directions=np.array(dire
 """
 
 Cube = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 def peer_dose(python: Path) -> tuple[Cube, Cube]:
@@ -100,7 +101,7 @@ def peer_dose(python: Path) -> tuple[Cube, Cube]:
 
 def own_dose(directions: Cube) -> Cube:
     """Return the engine's dose on the same grid."""
-    axis = STEP_MM * (np.arange(CELLS) - CELLS // 2)
+    axis = _axis()
     z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
     points = np.ascontiguousarray(np.stack([x, z, -y], axis=-1).reshape(-1, 3))
     body = Body(RADIUS_MM, RADIUS_MM)
@@ -111,13 +112,17 @@ def own_dose(directions: Cube) -> Cube:
     return total.reshape(x.shape)
 
 
+def _axis() -> Cube:
+    return np.linspace(-100.0, 100.0, CELLS)
+
+
 def _own_axes(vector: NDArray[np.float64] | tuple[float, ...]) -> tuple[float, float, float]:
     """Turn left, posterior, superior into left, superior, anterior."""
     x, y, z = (float(value) for value in vector)
     return (x, z, -y)
 
 
-def gamma(reference: Cube, evaluated: Cube, percent: float, mm: float, counted: Cube) -> Cube:
+def gamma(reference: Cube, evaluated: Cube, percent: float, mm: float, counted: Mask) -> Cube:
     """Return the gamma index of the counted voxels, by search in steps of a tenth of ``mm``.
 
     The evaluated dose is read linearly between voxels (Low et al., Med Phys 25 (1998) 656).
@@ -143,7 +148,7 @@ def compare(python: Path) -> dict[str, float]:
     """Return the share of voxels with gamma at most 1, and the largest differences."""
     reference, directions = peer_dose(python)
     own = own_dose(directions)
-    axis = STEP_MM * (np.arange(CELLS) - CELLS // 2)
+    axis = _axis()
     _, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
     inside = np.hypot(x, y) < RADIUS_MM - STEP_MM
     counted = inside & (reference > 0.1 * reference.max())
