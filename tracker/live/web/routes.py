@@ -164,7 +164,7 @@ async def me(request: web.Request) -> web.StreamResponse:
 
 
 async def socket(request: web.Request) -> web.StreamResponse:
-    """Send state (20 Hz), log and model; an answer to a ping tells the page it is up to date."""
+    """Send state (20 Hz), log and model; answer pings, so that a page knows it is up to date."""
     context, login = request.app[CONTEXT], _login(request)
     if reason := context.gatekeeper.refused(request, strictly=True):
         return web.json_response({"reason": reason}, status=403)
