@@ -29,6 +29,10 @@ class Rule(NamedTuple):
     reads: tuple[str, ...]
 
 
+def _furthest_window_ms(controller: Controller) -> float:
+    return 800.0 if controller.window.on == "nothing" else controller.timing.latency_ms
+
+
 def _at_least(key: str, least: Amount, why: str, *reads: str) -> Rule:
     def breaches(controller: Controller) -> Iterator[str]:
         value, limit = _number_at(controller, key), least(controller)
@@ -182,6 +186,32 @@ RULES: tuple[Rule, ...] = (
         lambda c: 2e3 / c.timing.tick_hz,
         "two ticks of timing.tick_hz: else one late tick takes the beam",
         "timing.tick_hz",
+    ),
+    _at_least(
+        "window.leave",
+        lambda c: c.window.enter,
+        "window.enter: the beam goes off further out than it comes on",
+        "window.enter",
+    ),
+    _at_most(
+        "window.on_ms",
+        _furthest_window_ms,
+        "timing.latency_ms: nothing is predicted further ahead",
+        "timing.latency_ms",
+        "window.on",
+    ),
+    _at_most(
+        "window.off_ms",
+        _furthest_window_ms,
+        "timing.latency_ms: nothing is predicted further ahead",
+        "timing.latency_ms",
+        "window.on",
+    ),
+    _at_least(
+        "breath_hold.longest_s",
+        lambda c: c.breath_hold.settle_s + 1.0,
+        "breath_hold.settle_s and a second of beam",
+        "breath_hold.settle_s",
     ),
     _at_least(
         "fusion.history_ms",
