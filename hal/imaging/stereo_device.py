@@ -70,11 +70,11 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name=f"look-{device}")
 
     def start(self) -> None:
-        """Begin looking."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the item in hand and end."""
+        """Finish the present item and end the thread."""
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join()
@@ -206,7 +206,7 @@ class XrayDevice:
         return self._book.wake_ns
 
     def wake(self, now_ns: int) -> None:
-        """It is `wake_ns` or later."""
+        """Give up a shot that was not answered in time; called at `wake_ns` or later."""
         with self._lock:
             lost = self._book.wake(now_ns)
         for item in lost:

@@ -13,7 +13,6 @@ from hal.driver import (
 )
 from hal.errors import LinkError
 from hal.modbus.session import GateSettings
-from hal.transports import Tcp, parse_address
 
 
 class ModbusWire(AddressedSettings, frozen=True, kw_only=True, tag="modbus"):
@@ -31,6 +30,8 @@ def build(settings: ModbusWire, context: DriverContext, clock: Clock) -> OnWire:
 
 def monitored(settings: ModbusWire) -> MonitoredGate:
     """Return how the monitor reaches the gate; raises `LinkError` for an address without TCP."""
+    from hal.transports import Tcp, parse_address
+
     address = parse_address(settings.address)
     if not isinstance(address, Tcp):
         raise LinkError(f"{settings.address}: the monitor needs TCP; write tcp://host:port")
