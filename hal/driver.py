@@ -31,6 +31,7 @@ BELT = "belt"
 IMAGER = "imager"
 ACTUATOR = "actuator"
 GATE = "gate"
+LINAC = "linac"
 
 ROLES: Mapping[str, str] = {
     MARKERS: "measures markers on the chest (sends `MarkerFrame`)",
@@ -38,6 +39,7 @@ ROLES: Mapping[str, str] = {
     IMAGER: "takes X-ray images and locates the fiducials (sends `FiducialShot`)",
     ACTUATOR: "follows the target: couch or robot (sends `ActuatorStatus`, obeys `SendDemand`)",
     GATE: "lets the beam through (sends `BeamStatus`, obeys `SendPermit` and `SendHold`)",
+    LINAC: "tells gantry, collimator and table angle (sends `LinacStatus`)",
 }
 """Every role a device can have in the room, and what it does there.
 
