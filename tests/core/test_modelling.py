@@ -618,7 +618,9 @@ def test_a_drift_rebuilds_the_baseline_from_its_last_two_shots():
     assert add(modelling, one).drifts == ""
     two = off_by(modelling, Placed(43.0, 0.6), (0.0, 2.2, 0.0))
     result = add(modelling, two)
-    assert result.drifts == "2 shots in a row off toward +superior, limit 2 mm on two"
+    assert result.drifts == (
+        "2 shots in a row off toward +superior, the last by 2.2 mm; limit 2 mm on two"
+    )
     assert [shot.epoch for shot in modelling._shots] == [0] * 9 + [1, 1]
     counted = [*(learned(placed) for placed in shots), learned(one, 1), learned(two, 1)]
     assert same(modelling.model, counted)
