@@ -27,6 +27,8 @@ from tracker.offline.compare.work import compared
 
 ALL: Final = "all"
 SUFFIXES: Final = (".csv", ".vxp", ".mcap")
+LISTS: Final = ("INDEX", "GAPS")
+"""Files beside recordings that hold none."""
 GENERATED: Final = "generated"
 
 
@@ -116,7 +118,9 @@ def _files_in(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.rglob("*")
-        if file.suffix.lower() in SUFFIXES and file.name.isascii() and file.stem.upper() != file.stem
+        if file.suffix.lower() in SUFFIXES
+        and file.name.isascii()
+        and file.stem.upper() != file.stem
     )
 
 

@@ -63,9 +63,13 @@ def measure(
         return _without(technique, trace, str(error))
     needed_s = shortest_run_s(configuration)
     if room.duration_ns * 1e-9 < needed_s + LEAST_BEAM_S:
-        why = f"the trace lasts {room.duration_ns * 1e-9:.0f} s, at least {needed_s:.0f} s are needed"
+        why = (
+            f"the trace lasts {room.duration_ns * 1e-9:.0f} s, at least {needed_s:.0f} s are needed"
+        )
         return _without(technique, trace, why)
-    return _tracked(technique, configuration, trace, beam_on_s, ClosedLoop(configuration, room).run())
+    return _tracked(
+        technique, configuration, trace, beam_on_s, ClosedLoop(configuration, room).run()
+    )
 
 
 def warm_up(techniques: tuple[Technique, ...]) -> None:
@@ -101,8 +105,13 @@ def main_channel(recording: Recording) -> int:
     """Return the column that moves most, of those in millimetres where there are any."""
     lengths = [i for i, name in enumerate(recording.channels) if name.endswith("_mm")]
     columns = lengths or list(range(len(recording.channels)))
-    spans = [float(np.nanpercentile(recording.values[:, i], 95)
-             - np.nanpercentile(recording.values[:, i], 5)) for i in columns]
+    spans = [
+        float(
+            np.nanpercentile(recording.values[:, i], 95)
+            - np.nanpercentile(recording.values[:, i], 5)
+        )
+        for i in columns
+    ]
     return columns[int(np.argmax(spans))]
 
 
@@ -168,7 +177,9 @@ def _tracked(
     step_s = errors.step_s[counted]
     if step_s.sum() < LEAST_BEAM_S:
         return _without(
-            technique, trace, f"the beam was on for {step_s.sum():.1f} s only: {_last_words(records)}"
+            technique,
+            trace,
+            f"the beam was on for {step_s.sum():.1f} s only: {_last_words(records)}",
         )
     seen, off = length(errors.in_beams_eye[counted]), errors.tracked[counted]
     margins = margins_of(off, step_s)
@@ -197,9 +208,7 @@ _IN_VIEW: Final = frozenset({"gimbal", "mlc", "jaws"})
 """Techniques whose gate judges beam's-eye view only."""
 
 
-def session_minutes(
-    beam_on: Mask, step_s: Vector, beam_on_s: float, before_s: float
-) -> Minutes:
+def session_minutes(beam_on: Mask, step_s: Vector, beam_on_s: float, before_s: float) -> Minutes:
     """Return how long a session takes that needs ``beam_on_s`` of beam, with its range.
 
     ``beam_on`` and ``step_s`` (n,): the session as it was; ``before_s``: the time until the first

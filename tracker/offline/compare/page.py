@@ -32,9 +32,7 @@ td.no { color: #9a3b00; font-weight: 650; } td.yes { color: #14653f; font-weight
 _BAR_MM: Final = 12.0
 
 
-def page(
-    by_trace: Mapping[str, Sequence[Verdict]], tolerance_mm: float, beam_on_s: float
-) -> str:
+def page(by_trace: Mapping[str, Sequence[Verdict]], tolerance_mm: float, beam_on_s: float) -> str:
     """Return the whole page."""
     css = (resources.files("tracker.report") / "static" / "report.css").read_text(encoding="utf-8")
     body = "".join(
@@ -126,7 +124,7 @@ def _rules(tolerance_mm: float, beam_on_s: float) -> str:
         f"<p>The session needs {beam_on_s:g} s of beam. Its length has a range of 9 in 10 sessions "
         "put together from blocks of 20 s of this one. The margin is the largest of the three axes "
         "that the errors needed by their own distribution, for motion alone.</p>"
-        f'<table><tr><th>technique</th><th>configuration</th></tr>{rows}</table>'
+        f"<table><tr><th>technique</th><th>configuration</th></tr>{rows}</table>"
         "<p>Estimate, for research.</p></section>"
     )
 

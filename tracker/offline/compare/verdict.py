@@ -34,7 +34,9 @@ def judge(outcome: TechniqueOutcome, tolerance_mm: float) -> Verdict:
             f"once {outcome.unsafe_ms / 1e3:.1f} s beyond 5 mm, limit {LONGEST_UNSAFE_MS / 1e3:g} s"
         )
     if outcome.duty < LEAST_DUTY:
-        reasons.append(f"beam on {100 * outcome.duty:.0f} % of the time, limit {100 * LEAST_DUTY:g} %")
+        reasons.append(
+            f"beam on {100 * outcome.duty:.0f} % of the time, limit {100 * LEAST_DUTY:g} %"
+        )
     if outcome.minutes.expected > LONGEST_MIN:
         reasons.append(f"{outcome.minutes.expected:.0f} min, limit {LONGEST_MIN:g} min")
     return Verdict(outcome, not reasons, tuple(reasons))
