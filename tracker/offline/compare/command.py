@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--beam-on-s", type=float, default=120.0, metavar="S", help="beam time of the plan"
     )
     parser.add_argument(
-        "--tolerance-mm", type=float, default=3.0, metavar="MM", help="of the error, 95 %% of time"
+        "--tolerance-mm", type=float, default=5.0, metavar="MM", help="of the error, 95 %% of time"
     )
     parser.add_argument("--seed", type=int, default=1, help="random seed of the room (default 1)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: processors)")

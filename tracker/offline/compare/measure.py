@@ -63,13 +63,9 @@ def measure(
         return _without(technique, trace, str(error))
     needed_s = shortest_run_s(configuration)
     if room.duration_ns * 1e-9 < needed_s + LEAST_BEAM_S:
-        why = (
-            f"the trace lasts {room.duration_ns * 1e-9:.0f} s, at least {needed_s:.0f} s are needed"
-        )
-        return _without(technique, trace, why)
-    return _tracked(
-        technique, configuration, trace, beam_on_s, ClosedLoop(configuration, room).run()
-    )
+        return _too_short(technique, trace, room.duration_ns * 1e-9, needed_s)
+    finished = ClosedLoop(configuration, room).run()
+    return _tracked(technique, configuration, trace, beam_on_s, finished)
 
 
 def warm_up(techniques: tuple[Technique, ...]) -> None:
@@ -121,6 +117,13 @@ def _without(technique: Technique, trace: str, why: str) -> TechniqueOutcome:
     )
 
 
+def _too_short(
+    technique: Technique, trace: str, lasts_s: float, needed_s: float
+) -> TechniqueOutcome:
+    needed = f"at least {needed_s + LEAST_BEAM_S:.0f} s are needed"
+    return _without(technique, trace, f"the trace lasts {lasts_s:.0f} s, {needed}")
+
+
 def _unmanaged(
     technique: Technique, recording: Recording | None, trace: str, beam_on_s: float, seed: int
 ) -> TechniqueOutcome:
@@ -137,14 +140,14 @@ def _unmanaged(
     planned = times < PLANNED_S
     counted = ~planned & patient.scored(times)
     if counted.sum() * _STEP_S < LEAST_BEAM_S:
-        why = f"the trace lasts {patient.duration_s:.0f} s, at least {PLANNED_S + LEAST_BEAM_S:.0f} s are needed"
-        return _without(technique, trace, why)
+        return _too_short(technique, trace, patient.duration_s, PLANNED_S)
     middle = (target[planned].min(axis=0) + target[planned].max(axis=0)) / 2.0
     off = target[counted] - middle
     # Of the two axes across the patient, a beam from any side sees one half of the square.
     lateral, superior, anterior = off.T
     seen = np.sqrt(superior**2 + (lateral**2 + anterior**2) / 2.0)
     margins = margins_of(off, np.full(len(off), _STEP_S))
+    low, high = np.percentile(off, [2.0, 98.0], axis=0)
     minutes = beam_on_s / 60.0
     return TechniqueOutcome(
         trace=trace,
@@ -158,6 +161,7 @@ def _unmanaged(
         minutes=Minutes(expected=minutes, low=minutes, high=minutes),
         margins_mm=_three(margins.own_mm),
         van_herk_mm=_three(margins.linear_mm),
+        motion_mm=_three(high - low),
         limited_by="the motion itself",
     )
 
@@ -176,11 +180,8 @@ def _tracked(
     counted = errors.counted
     step_s = errors.step_s[counted]
     if step_s.sum() < LEAST_BEAM_S:
-        return _without(
-            technique,
-            trace,
-            f"the beam was on for {step_s.sum():.1f} s only: {_last_words(records)}",
-        )
+        why = f"the beam was on for {step_s.sum():.1f} s only: {_last_words(records)}"
+        return _without(technique, trace, why)
     seen, off = length(errors.in_beams_eye[counted]), errors.tracked[counted]
     margins = margins_of(off, step_s)
     within = (errors.t_s >= start_ns * 1e-9) & (errors.t_s <= records.stopped_ns * 1e-9)

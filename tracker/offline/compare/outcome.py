@@ -43,6 +43,8 @@ class TechniqueOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Margin that the errors needed by their own distribution: left-right, SI, AP."""
     van_herk_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """The same by van Herk's linear formula; the mean of the session is its systematic error."""
+    motion_mm: tuple[float, float, float] | None = None
+    """Range of the motion itself (2nd to 98th percentile), where nothing manages it."""
     holds: dict[str, int] = {}
     """Why the beam was held, and how often."""
     limited_by: str = ""

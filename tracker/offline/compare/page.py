@@ -13,6 +13,7 @@ from tracker.offline.compare.verdict import (
     LEAST_DUTY,
     LONGEST_MIN,
     LONGEST_UNSAFE_MS,
+    MOST_MOTION_MM,
     Verdict,
     minutes_of,
     sentence,
@@ -120,7 +121,8 @@ def _rules(tolerance_mm: float, beam_on_s: float) -> str:
         f"<p>A technique suits when its error in beam's-eye view stays within {tolerance_mm:g} mm "
         f"for 95 % of the beam's time, the beam is never more than 5 mm off for longer than "
         f"{LONGEST_UNSAFE_MS / 1e3:g} s, the beam is on for at least {100 * LEAST_DUTY:g} % of the "
-        f"session, and the session takes at most {LONGEST_MIN:g} min.</p>"
+        f"session, and the session takes at most {LONGEST_MIN:g} min. The internal target volume "
+        f"suits when the target moves by at most {MOST_MOTION_MM:g} mm (AAPM TG-76).</p>"
         f"<p>The session needs {beam_on_s:g} s of beam. Its length has a range of 9 in 10 sessions "
         "put together from blocks of 20 s of this one. The margin is the largest of the three axes "
         "that the errors needed by their own distribution, for motion alone.</p>"

@@ -10,6 +10,8 @@ from tracker.offline.compare.outcome import TechniqueOutcome
 LEAST_DUTY: Final = 0.2
 LONGEST_MIN: Final = 30.0
 """Patients lie still for about half an hour."""
+MOST_MOTION_MM: Final = 5.0
+"""AAPM TG-76 (2006): respiratory motion beyond 5 mm in any direction is to be managed."""
 LONGEST_UNSAFE_MS: Final = 500.0
 
 
@@ -27,16 +29,21 @@ def judge(outcome: TechniqueOutcome, tolerance_mm: float) -> Verdict:
         return Verdict(outcome, False, (outcome.why_not,))
     reasons: list[str] = []
     p95_mm = outcome.beams_eye.p95_mm
-    if p95_mm > tolerance_mm:
+    if outcome.motion_mm is not None:
+        if max(outcome.motion_mm) > MOST_MOTION_MM:
+            reasons.append(
+                f"the target moves {max(outcome.motion_mm):.1f} mm, limit {MOST_MOTION_MM:g} mm "
+                f"(AAPM TG-76), and needs a margin of {outcome.margin_mm:.1f} mm"
+            )
+    elif p95_mm > tolerance_mm:
         reasons.append(f"error {p95_mm:.1f} mm (95 %), tolerance {tolerance_mm:g} mm")
     if outcome.unsafe_ms > LONGEST_UNSAFE_MS:
         reasons.append(
             f"once {outcome.unsafe_ms / 1e3:.1f} s beyond 5 mm, limit {LONGEST_UNSAFE_MS / 1e3:g} s"
         )
     if outcome.duty < LEAST_DUTY:
-        reasons.append(
-            f"beam on {100 * outcome.duty:.0f} % of the time, limit {100 * LEAST_DUTY:g} %"
-        )
+        on, limit = 100 * outcome.duty, 100 * LEAST_DUTY
+        reasons.append(f"beam on {on:.0f} % of the time, limit {limit:g} %")
     if outcome.minutes.expected > LONGEST_MIN:
         reasons.append(f"{outcome.minutes.expected:.0f} min, limit {LONGEST_MIN:g} min")
     return Verdict(outcome, not reasons, tuple(reasons))
