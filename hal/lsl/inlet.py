@@ -70,7 +70,7 @@ class LslInlet:
                 self._report(False, "closed by us", self._clock())
 
     def _work(self, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None:
-        """The thread: connect again and again, longer apart each time."""
+        """Run the thread: connect again and again, with growing pauses."""
         pause_s = _FIRST_PAUSE_S
         try:
             while not self._stop.is_set():
@@ -137,7 +137,8 @@ class LslInlet:
             if values is None or stamp_s is None:
                 reading.check_silence(now_ns)
                 continue
-            loop.call_soon_threadsafe(self._give, reading.sample_of(values, stamp_s, now_ns))
+            for sample in reading.samples_of(values, stamp_s, now_ns):
+                loop.call_soon_threadsafe(self._give, sample)
             if now_ns >= look_ns:
                 reading.correction_s = inlet.time_correction(_SLICE_S)
                 self.correction_ms = reading.correction_s * 1e3

@@ -17,11 +17,14 @@ from hal.events import Command
 from hal.messages import BadSample, MarkerFrame, Sample, Triple
 from hal.polaris import codec
 from hal.polaris.error_table import SYSTEM_STATUS
+from hal.sender_clock import AGREEING
 from hal.serial_line import SerialLine
 
 MS = 1_000_000
 _BAUD_DIGIT = {9600: 0, 19200: 2, 38400: 3, 57600: 4, 115200: 5, 921600: 6, 1228739: 7, 230400: 0xA}
 _WRAP = 1 << 32
+_NEAR = 60
+"""Frames that follow each other within so many are of one count."""
 
 
 class PolarisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,10 +106,12 @@ class PolarisSession:
         self._wake_ns: int | None = None
         self._line_later = None
         self._awaiting = False
-        self._answer_taken = False
+        self._answer_read = False
         self._failures = 0
         self._tracking = False
         self._last_frame = -1
+        self._went_back: list[int] = []
+        """Frame numbers in a row that are lower than one before, and agree with each other."""
         self._fresh_ns = now_ns
         self._frozen = False
         self._missing = [0] * len(self._roms)
@@ -192,7 +197,7 @@ class PolarisSession:
             return []
         self._wake_ns = None
         if not self._awaiting:
-            if self._answer_taken:
+            if self._answer_read:
                 self._step = None  # the time it wanted after its answer has passed
             if self._line_later is not None:
                 self._line, self._line_later = self._line_later, None
@@ -232,7 +237,7 @@ class PolarisSession:
     def _next(self, now_ns: int) -> None:
         """Make the request that is due: a repeated one, the plan's next, or a poll."""
         self._replies.drop()
-        self._answer_taken = False
+        self._answer_read = False
         if self._step is None and self._plan:
             self._step = self._plan.popleft()
         if self._step is not None:
@@ -251,56 +256,56 @@ class PolarisSession:
         if step is None:
             raise ProtocolError(f"{self._device}: unexpected reply {text[:20]!r}")
         reader = {
-            "okay": self._take_okay,
-            "reset": self._take_reset,
-            "rate": self._take_rate,
-            "identity": self._take_identity,
-            "free": self._take_free,
-            "upload": self._take_upload,
-            "handle": self._take_handle,
-            "tracking": self._take_tracking,
+            "okay": self._read_okay,
+            "reset": self._read_reset,
+            "rate": self._read_rate,
+            "identity": self._read_identity,
+            "free": self._read_free,
+            "upload": self._read_upload,
+            "handle": self._read_handle,
+            "tracking": self._read_tracking,
         }[step.then]
         reader(text)
         self._failures = 0
         self._fresh_ns = now_ns
-        self._answer_taken = True
+        self._answer_read = True
         if step.wait_ms:
             self._wake_ns = now_ns + round(step.wait_ms * MS)
             return
         self._step = None
         self._next(now_ns)
 
-    def _take_okay(self, text: str) -> None:
+    def _read_okay(self, text: str) -> None:
         if text != "OKAY" and not text.startswith("WARNING"):
             name = self._step.name if self._step else ""
             raise DeviceError(f"{self._device}: {name} answered {text[:20]!r}, expected OKAY")
 
-    def _take_reset(self, text: str) -> None:
+    def _read_reset(self, text: str) -> None:
         if text != "RESET":
             raise DeviceError(f"{self._device}: reset answered {text[:20]!r}, expected RESET")
         self._rates = [9600]
         self._line = SerialLine(9600)
 
-    def _take_rate(self, text: str) -> None:
-        self._take_okay(text)
+    def _read_rate(self, text: str) -> None:
+        self._read_okay(text)
         # The answer came at the old rate; the new one holds after wait_ms.
         self._rates = [self._set.baud]
         self._line_later = SerialLine(self._set.baud)
 
-    def _take_identity(self, text: str) -> None:
+    def _read_identity(self, text: str) -> None:
         self.identity = text.replace("\n", "; ").strip("; ")
 
-    def _take_free(self, text: str) -> None:
+    def _read_free(self, text: str) -> None:
         for handle, _ in reversed(codec.read_handles(text)):
             self._plan.appendleft(PolarisStep("PHF", f"{handle:02X}"))
 
-    def _take_upload(self, text: str) -> None:
+    def _read_upload(self, text: str) -> None:
         # Handles left by an earlier run would be reported beside ours.
         for handle, _ in codec.read_handles(text):
             self._plan.append(PolarisStep("PHF", f"{handle:02X}"))
         self._plan.extend(PolarisStep("PHRQ", "*********1****", then="handle") for _ in self._roms)
 
-    def _take_handle(self, text: str) -> None:
+    def _read_handle(self, text: str) -> None:
         try:
             handle = int(text, 16)
         except ValueError:
@@ -316,8 +321,8 @@ class PolarisSession:
             )
             self._plan.append(PolarisStep("TSTART", then="tracking"))
 
-    def _take_tracking(self, text: str) -> None:
-        self._take_okay(text)
+    def _read_tracking(self, text: str) -> None:
+        self._read_okay(text)
         self._tracking = True
 
     # Tracking.
@@ -352,10 +357,14 @@ class PolarisSession:
             ahead = (frame - self._last_frame) % _WRAP
             if ahead == 0:
                 return [*samples, *self._ageing(now_ns)]
-            if ahead > _WRAP // 2:
+            if self._went_back and frame == self._went_back[-1]:
+                return [*samples, *self._ageing(now_ns)]  # the same frame, asked for twice
+            if ahead > _WRAP // 2 and not self._began_anew(frame):
                 bad = self._bad(now_ns, "frame number went back", f"{self._last_frame} to {frame}")
                 return [*samples, bad, *self._ageing(now_ns)]
-            self.frames_skipped += ahead - 1
+            if ahead <= _WRAP // 2:
+                self.frames_skipped += ahead - 1
+        self._went_back.clear()
         self._last_frame = frame
         self._fresh_ns = now_ns
         self._frozen = False
@@ -370,6 +379,13 @@ class PolarisSession:
             errors.append(pose.error_mm if pose else 0.0)
         samples.append(MarkerFrame(self._device, now_ns, frame, tuple(markers), tuple(errors)))
         return samples
+
+    def _began_anew(self, frame: int) -> bool:
+        """Return whether frames that went back agree for long enough to be a new count."""
+        if self._went_back and not 0 < frame - self._went_back[-1] <= _NEAR:
+            self._went_back.clear()
+        self._went_back.append(frame)
+        return len(self._went_back) >= AGREEING
 
     def _seen(
         self, index: int, tool: codec.PolarisTool | None, frame: int, now_ns: int

@@ -10,7 +10,7 @@ import pytest
 
 from tests.report.conftest import write_session
 from tracker.dose.course import Course, course_of
-from tracker.dose.motion import Motion
+from tracker.dose.motion import TargetMotion
 from tracker.dose.plan import Plan
 from tracker.dose.plan_file import read_plan
 
@@ -76,7 +76,7 @@ def plan(plan_path: Path) -> Plan:
     return read_plan(plan_path)
 
 
-def breathing(name: str = "one", drift_mm: float = 0.0, left_mm: float = 0.3) -> Motion:
+def breathing(name: str = "one", drift_mm: float = 0.0, left_mm: float = 0.3) -> TargetMotion:
     """Three minutes, tracked from 60 s on with a small constant error and a hold in the middle."""
     t_s = np.arange(0.0, 180.0, 0.1)
     breath = np.cos(math.pi * t_s / 4.0) ** 4
@@ -84,7 +84,7 @@ def breathing(name: str = "one", drift_mm: float = 0.0, left_mm: float = 0.3) ->
     untracked[:, 1] += 10.0 + drift_mm * np.clip((t_s - 60.0) / 120.0, 0.0, 1.0)
     untracked[:, 1] *= -1.0
     treating = t_s >= 60.0
-    return Motion(
+    return TargetMotion(
         name=name,
         t_s=t_s,
         step_s=np.full(len(t_s), 0.1),

@@ -17,13 +17,13 @@ from tracker.dose.delivery import (
 from tracker.dose.engine import BeamPositions, beam_dose, planned_position, water_depth_mm
 from tracker.dose.kernel import DEPTH_STEP_MM, depth_table, field_table, photons_6mv
 from tracker.dose.phantom import LIVER, TARGET_MM, arc_directions, cone_directions, liver_phantom
-from tracker.dose.plan import Beam, Body, Circle, Plan, Rectangle
+from tracker.dose.plan import Body, Circle, Plan, PlanBeam, Rectangle
 from tracker.dose.shapes import Ellipsoid, scattered
 
 WATER = Body(150.0, 150.0)
 DOWN = (0.0, 0.0, -1.0)
 AROUND = scattered(Ellipsoid((0.0, 0.0, 0.0), (30.0, 30.0, 30.0)), 8.0)
-TILTED = Beam((0.6, 0.0, -0.8), (0.0, 0.0, 0.0), Circle(30.0))
+TILTED = PlanBeam((0.6, 0.0, -0.8), (0.0, 0.0, 0.0), Circle(30.0))
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +70,14 @@ def test_half_of_the_primary_fluence_is_at_the_fields_edge() -> None:
 
 
 def test_a_square_field_is_the_same_along_both_sides_and_turns_with_its_axis() -> None:
-    square = Beam(DOWN, (0.0, 0.0, 0.0), Rectangle(20.0, 20.0), 1.0, (1.0, 0.0, 0.0))
+    square = PlanBeam(DOWN, (0.0, 0.0, 0.0), Rectangle(20.0, 20.0), 1.0, (1.0, 0.0, 0.0))
     points = np.array([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [-9.0, 0.0, 0.0], [0.0, -9.0, 0.0]])
     body = Body(150.0, 150.0, inserts=())
     dose = beam_dose(square, planned_position(square), body, points)
     assert dose[0] == pytest.approx(dose[2], rel=1e-9)
     assert dose[1] == pytest.approx(dose[3], rel=1e-9)
-    wide = Beam(DOWN, (0.0, 0.0, 0.0), Rectangle(40.0, 20.0), 1.0, (1.0, 0.0, 0.0))
-    turned = Beam(DOWN, (0.0, 0.0, 0.0), Rectangle(20.0, 40.0), 1.0, (0.0, 1.0, 0.0))
+    wide = PlanBeam(DOWN, (0.0, 0.0, 0.0), Rectangle(40.0, 20.0), 1.0, (1.0, 0.0, 0.0))
+    turned = PlanBeam(DOWN, (0.0, 0.0, 0.0), Rectangle(20.0, 40.0), 1.0, (0.0, 1.0, 0.0))
     a, b = (beam_dose(each, planned_position(each), body, points) for each in (wide, turned))
     assert a[0] > 1.3 * a[1]
     np.testing.assert_allclose(a, b, rtol=1e-9)
@@ -85,9 +85,9 @@ def test_a_square_field_is_the_same_along_both_sides_and_turns_with_its_axis() -
 
 def test_a_beam_of_two_rectangles_is_near_a_circle_of_the_same_area() -> None:
     """On the axis, a square and a circle of one area differ little."""
-    circle = Beam(DOWN, (0.0, 0.0, 0.0), Circle(36.0))
+    circle = PlanBeam(DOWN, (0.0, 0.0, 0.0), Circle(36.0))
     side = 18.0 * np.sqrt(np.pi)
-    square = Beam(DOWN, (0.0, 0.0, 0.0), Rectangle(side, side))
+    square = PlanBeam(DOWN, (0.0, 0.0, 0.0), Rectangle(side, side))
     at = np.zeros((1, 3))
     a, b = (beam_dose(each, planned_position(each), WATER, at)[0] for each in (circle, square))
     assert a == pytest.approx(b, rel=0.01)
@@ -116,7 +116,7 @@ def test_the_depth_along_a_slanted_ray_is_that_of_many_small_steps() -> None:
 
 
 def test_no_dose_in_front_of_the_body_or_beside_the_field() -> None:
-    beam = Beam(DOWN, (0.0, 0.0, 0.0), Circle(30.0))
+    beam = PlanBeam(DOWN, (0.0, 0.0, 0.0), Circle(30.0))
     points = np.array([[0.0, 0.0, 151.0], [120.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     dose = beam_dose(beam, planned_position(beam), WATER, points)
     assert dose[0] == 0.0
@@ -125,7 +125,7 @@ def test_no_dose_in_front_of_the_body_or_beside_the_field() -> None:
 
 
 def test_dose_falls_with_depth_beyond_the_build_up() -> None:
-    beam = Beam(DOWN, (0.0, 0.0, 0.0), Circle(36.0))
+    beam = PlanBeam(DOWN, (0.0, 0.0, 0.0), Circle(36.0))
     depths = np.array([2.0, 15.0, 50.0, 100.0, 200.0])
     points = np.stack([0 * depths, 0 * depths, 150.0 - depths], axis=1)
     dose = beam_dose(beam, planned_position(beam), WATER, points)
@@ -155,7 +155,7 @@ def test_bins_of_one_millimetre_are_as_good_as_every_sample(
 
 def test_an_error_moves_the_dose_in_the_tissue_the_other_way() -> None:
     """A target 6 mm to the left of the beam gets what lay 6 mm to the right of the beam."""
-    beam = Beam(DOWN, (0.0, 0.0, 0.0), Circle(30.0))
+    beam = PlanBeam(DOWN, (0.0, 0.0, 0.0), Circle(30.0))
     plan = Plan("one", (beam,), Body(1e5, 150.0), liver_phantom().structures)
     shift = ErrorSamples(np.tile([6.0, 0.0, 0.0], (5, 1)), np.ones(5))
     at = np.array([[2.0, 3.0, 0.0], [-4.0, 3.0, 0.0]])
@@ -166,7 +166,7 @@ def test_an_error_moves_the_dose_in_the_tissue_the_other_way() -> None:
 
 def test_a_turned_target_sees_the_beam_turned_back() -> None:
     """Dose at a point of the turned target is the dose where the point went, in plain water."""
-    beam = Beam((0.6, 0.0, -0.8), (4.0, -3.0, 2.0), Rectangle(24.0, 40.0), 1.0, (0.0, 1.0, 0.0))
+    beam = PlanBeam((0.6, 0.0, -0.8), (4.0, -3.0, 2.0), Rectangle(24.0, 40.0), 1.0, (0.0, 1.0, 0.0))
     samples = ErrorSamples(np.array([[1.5, -2.0, 0.7]]), np.ones(1), np.array([[8.0, -5.0, 12.0]]))
     centre = np.array([2.0, 1.0, -3.0])
     positions = beam_positions(beam, samples, centre)
@@ -181,7 +181,7 @@ def test_a_turned_target_sees_the_beam_turned_back() -> None:
 
 
 def test_each_beam_gets_the_samples_of_its_share_of_the_time() -> None:
-    beams = [Beam(DOWN, (0.0, 0.0, 0.0), Circle(30.0), weight) for weight in (1.0, 3.0)]
+    beams = [PlanBeam(DOWN, (0.0, 0.0, 0.0), Circle(30.0), weight) for weight in (1.0, 3.0)]
     samples = ErrorSamples(np.arange(24.0).reshape(8, 3), np.ones(8))
     first, second = assigned(samples, beams)
     assert len(first.step_s) == 2
@@ -190,7 +190,7 @@ def test_each_beam_gets_the_samples_of_its_share_of_the_time() -> None:
 
 
 def test_a_beam_too_short_for_a_sample_gets_the_one_nearest() -> None:
-    beams = [Beam(DOWN, (0.0, 0.0, 0.0), Circle(30.0), w) for w in (1.0, 1e-6, 1.0)]
+    beams = [PlanBeam(DOWN, (0.0, 0.0, 0.0), Circle(30.0), w) for w in (1.0, 1e-6, 1.0)]
     parts = assigned(ErrorSamples(np.zeros((4, 3)), np.ones(4)), beams)
     assert [len(part.step_s) for part in parts] == [2, 1, 2]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tracker.dose.course import Course, course_of
 from tracker.dose.dose_error import DoseError
-from tracker.dose.motion import Session, read_session
+from tracker.dose.motion import DoseSession, read_session
 from tracker.dose.phantom import liver_phantom
 from tracker.dose.plan import Plan, checked
 from tracker.dose.plan_file import read_plan
@@ -79,7 +79,7 @@ def plan_named(name: str, fractions: int | None, prescription_gy: float | None) 
     return checked(plan)
 
 
-def read_sessions(paths: list[Path]) -> list[Session]:
+def read_sessions(paths: list[Path]) -> list[DoseSession]:
     """Read the journals; raises `DoseError` if they are of several patients or one comes twice."""
     sessions = [read_session(path) for path in paths]
     patients = sorted({each.patient_id for each in sessions})
@@ -128,7 +128,7 @@ def describe(course: Course) -> str:
     return "\n".join(lines)
 
 
-def write_pages(course: Course, sessions: list[Session], directory: Path) -> list[Path]:
+def write_pages(course: Course, sessions: list[DoseSession], directory: Path) -> list[Path]:
     """Write dose.html, and report.html for one session; return their paths."""
     part = section(course)
     page = directory / "dose.html"
@@ -145,7 +145,7 @@ def write_pages(course: Course, sessions: list[Session], directory: Path) -> lis
     return [page, report]
 
 
-def document(course: Course, sessions: list[Session], part: str) -> str:
+def document(course: Course, sessions: list[DoseSession], part: str) -> str:
     """Return the dose section as a page of its own."""
     style = (resources.files("tracker.report") / "static" / "report.css").read_text("utf-8")
     who = escape(f"patient {sessions[0].patient_id} · {len(sessions)} session(s)")

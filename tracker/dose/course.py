@@ -23,11 +23,11 @@ from tracker.dose.dose_error import DoseError
 from tracker.dose.limits import (
     LIVER_LIMIT_GY,
     LIVER_LIMIT_PER_FRACTION_GY,
-    Finding,
+    LimitFinding,
     compare,
 )
 from tracker.dose.margins import Margins, margins_of, margins_of_sessions
-from tracker.dose.motion import Motion
+from tracker.dose.motion import TargetMotion
 from tracker.dose.plan import Circle, Plan, Structure
 from tracker.dose.radiobiology import Band, EffectRow
 from tracker.dose.shapes import Points, scattered
@@ -109,7 +109,7 @@ class TechniqueFigures(NamedTuple):
     histograms: dict[str, DoseVolume]
     effects: list[EffectRow]
     liver: LiverFigures | None
-    limits: list[Finding]
+    limits: list[LimitFinding]
     fractions: list[Fraction]
     needed: Margins | None
     own_plan: OwnPlan | None
@@ -159,7 +159,7 @@ def sampled(plan: Plan) -> SampledPatient:
     return SampledPatient(np.concatenate(points), tuple(found))
 
 
-def course_of(plan: Plan, motions: Sequence[Motion]) -> Course:
+def course_of(plan: Plan, motions: Sequence[TargetMotion]) -> Course:
     """Compute the figures of all techniques over the sessions. Raises `DoseError`."""
     if len(motions) > plan.fractions:
         raise DoseError(

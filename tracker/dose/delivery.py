@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from tracker.dose.dose_error import DoseError
 from tracker.dose.engine import BeamPositions, beam_dose, planned_position, width_axis
-from tracker.dose.plan import Beam, Plan
+from tracker.dose.plan import Plan, PlanBeam
 from tracker.dose.shapes import Points
 
 Vector = NDArray[np.float64]
@@ -61,7 +61,7 @@ def delivered_dose(
     return total
 
 
-def assigned(samples: ErrorSamples, beams: Sequence[Beam]) -> list[ErrorSamples]:
+def assigned(samples: ErrorSamples, beams: Sequence[PlanBeam]) -> list[ErrorSamples]:
     """Return the samples of each beam, by its share of the beam-on time.
 
     A beam so short that no sample falls into it gets the sample nearest to its time.
@@ -90,7 +90,7 @@ def assigned(samples: ErrorSamples, beams: Sequence[Beam]) -> list[ErrorSamples]
 
 
 def beam_positions(
-    beam: Beam, samples: ErrorSamples, centre_mm: Vector, bin_mm: float | None = BIN_MM
+    beam: PlanBeam, samples: ErrorSamples, centre_mm: Vector, bin_mm: float | None = BIN_MM
 ) -> BeamPositions:
     """Return where the beam was in the patient's tissue, binned, with the share of each place.
 

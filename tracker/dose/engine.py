@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.dose.kernel import DEPTH_STEP_MM, STEP_MM, depth_table, field_table, photons_6mv
-from tracker.dose.plan import Beam, Body
+from tracker.dose.plan import Body, PlanBeam
 from tracker.dose.shapes import Points
 
 Vector = NDArray[np.float64]
@@ -40,7 +40,7 @@ class BeamPositions(NamedTuple):
     shares: Vector
 
 
-def planned_position(beam: Beam) -> BeamPositions:
+def planned_position(beam: PlanBeam) -> BeamPositions:
     """Return the beam where it was planned."""
     return BeamPositions(
         np.array([beam.isocentre_mm]),
@@ -50,14 +50,14 @@ def planned_position(beam: Beam) -> BeamPositions:
     )
 
 
-def width_axis(beam: Beam) -> tuple[float, float, float]:
+def width_axis(beam: PlanBeam) -> tuple[float, float, float]:
     """Return a unit vector across the beam, horizontal where that is possible."""
     x, y, _ = beam.direction
     length = math.hypot(x, y)
     return (1.0, 0.0, 0.0) if length < 1e-9 else (-y / length, x / length, 0.0)
 
 
-def beam_dose(beam: Beam, positions: BeamPositions, body: Body, points: Points) -> Vector:
+def beam_dose(beam: PlanBeam, positions: BeamPositions, body: Body, points: Points) -> Vector:
     """Return the dose at each point for the beam's weight, in the plan's own unit."""
     kernel = photons_6mv()
     field = field_table(beam.aperture)

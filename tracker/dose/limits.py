@@ -48,7 +48,7 @@ POINT_CC = 0.035
 """The volume that stands for a point, where a limit is a maximum."""
 
 
-class Finding(NamedTuple):
+class LimitFinding(NamedTuple):
     """A limit, what was found, and whether it is kept."""
 
     limit: Limit
@@ -56,16 +56,16 @@ class Finding(NamedTuple):
     is_kept: bool
 
 
-def compare(structure: str, role: str, fractions: int, histogram: DoseVolume) -> list[Finding]:
+def compare(structure: str, role: str, fractions: int, histogram: DoseVolume) -> list[LimitFinding]:
     """Return the limits for a structure and number of fractions; none if none is published here."""
-    found: list[Finding] = []
+    found: list[LimitFinding] = []
     for limit in LIMITS:
         if limit.structure not in (structure, role) or fractions not in limit.fractions:
             continue
         if limit.measure == "cc below":
             volume = histogram.cc_below(limit.dose_gy)
-            found.append(Finding(limit, volume, volume >= limit.value))
+            found.append(LimitFinding(limit, volume, volume >= limit.value))
         else:
             dose = histogram.dose_at_cc(POINT_CC)
-            found.append(Finding(limit, dose, dose <= limit.dose_gy))
+            found.append(LimitFinding(limit, dose, dose <= limit.dose_gy))
     return found

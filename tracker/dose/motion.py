@@ -31,7 +31,7 @@ SETUP_S = 30.0
 LEAST_SAMPLES = 20
 
 
-class Motion(NamedTuple):
+class TargetMotion(NamedTuple):
     """A session's target motion in the patient frame, mm, at the moments ``t_s``.
 
     ``untracked`` is the target's distance from its planned position, ``tracked`` its distance from
@@ -52,27 +52,27 @@ class Motion(NamedTuple):
     rotation_deg: Points | None = None
 
 
-class Session(NamedTuple):
+class DoseSession(NamedTuple):
     """What the dose needs of one recorded session."""
 
     path: Path
     patient_id: str
     digest: str
-    motion: Motion
+    motion: TargetMotion
     journal: Journal
     records: Records
 
 
-def read_session(path: Path) -> Session:
+def read_session(path: Path) -> DoseSession:
     """Read a journal; raises `JournalError` or `DoseError`."""
     journal = read_journal(path)
     records, digest = collect(journal)
     setting = setting_of(journal.header.configuration)
     motion = motion_of(records, setting, path.stem)
-    return Session(path, setting.patient_id, digest, motion, journal, records)
+    return DoseSession(path, setting.patient_id, digest, motion, journal, records)
 
 
-def motion_of(records: Records, setting: Setting, name: str) -> Motion:
+def motion_of(records: Records, setting: Setting, name: str) -> TargetMotion:
     """Return the motion of a session; raises `DoseError` where the beam was never on."""
     errors = errors_of(records, setting.orientation)
     start_ns = records.tracking_ns
@@ -94,9 +94,9 @@ def motion_of(records: Records, setting: Setting, name: str) -> Motion:
     return motion
 
 
-def _from_truth(errors: Errors, start_s: float, stop_s: float, name: str) -> Motion:
+def _from_truth(errors: Errors, start_s: float, stop_s: float, name: str) -> TargetMotion:
     treating = errors.known & (errors.t_s >= start_s) & (errors.t_s <= stop_s)
-    return Motion(
+    return TargetMotion(
         name=name,
         t_s=errors.t_s,
         step_s=errors.step_s,
@@ -109,7 +109,7 @@ def _from_truth(errors: Errors, start_s: float, stop_s: float, name: str) -> Mot
     )
 
 
-def _from_estimate(records: Records, setting: Setting, name: str) -> Motion:
+def _from_estimate(records: Records, setting: Setting, name: str) -> TargetMotion:
     """Return the motion as the controller saw it: its estimate against the machine's position."""
     estimate, status, beam = records.estimate, records.status, records.beam
     if len(estimate) < 2 or len(status) < 2 or not len(beam):
@@ -128,7 +128,7 @@ def _from_estimate(records: Records, setting: Setting, name: str) -> Motion:
     start_s, stop_s = (records.tracking_ns or 0) / 1e9, records.stopped_ns / 1e9
     treating = (t_s >= start_s) & (t_s <= stop_s)
     usual = float(np.median(np.diff(t_s)))
-    return Motion(
+    return TargetMotion(
         name=name,
         t_s=t_s,
         step_s=np.append(np.clip(np.diff(t_s), 0.0, 3.0 * usual), usual),
@@ -149,8 +149,8 @@ def _matrix(kind: str, orientation: Orientation, name: str) -> Points:
         )
     if judges_in_beams_eye(kind):
         raise DoseError(
-            f"{name}: a room without known truth, and treatment machine {kind!r} moves in beam's-eye"
-            " view; give a simulated session of it"
+            f"{name}: the truth is not known, and treatment machine {kind!r} moves in beam's-eye"
+            " view, which needs it; give a simulated session of this machine"
         )
     axes = machine_kind(kind).axes(orientation, MachineAngles())
     units = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))

@@ -16,7 +16,7 @@ import numpy as np
 
 from hal.messages import Triple
 from tracker.dose.engine import beam_dose, planned_position
-from tracker.dose.plan import Beam, Body, Circle, Plan, Structure, checked
+from tracker.dose.plan import Body, Circle, Plan, PlanBeam, Structure, checked
 from tracker.dose.shapes import Cylinder, Ellipsoid
 
 TARGET_MM: Triple = (-60.0, 0.0, 0.0)
@@ -40,7 +40,7 @@ def liver_phantom(
     body = Body(165.0, 125.0, inserts=((LIVER, LIVER_DENSITY),))
     directions = cone_directions(CONES) if arrangement == "cones" else arc_directions(ARCS)
     field = Circle(2.0 * (TARGET_RADIUS_MM + MARGIN_MM))
-    beams = [Beam(each, TARGET_MM, field) for each in directions]
+    beams = [PlanBeam(each, TARGET_MM, field) for each in directions]
     return checked(
         Plan(
             name=f"liver phantom, {len(beams)} cones"
@@ -67,9 +67,9 @@ def structures() -> tuple[Structure, ...]:
     )
 
 
-def equally_weighted(beams: Sequence[Beam], body: Body) -> tuple[Beam, ...]:
+def equally_weighted(beams: Sequence[PlanBeam], body: Body) -> tuple[PlanBeam, ...]:
     """Return the beams with weights that give each the same dose at its isocentre."""
-    weighted: list[Beam] = []
+    weighted: list[PlanBeam] = []
     for beam in beams:
         at = np.array([beam.isocentre_mm])
         dose = float(beam_dose(beam, planned_position(beam), body, at)[0])

@@ -54,7 +54,7 @@ class Rectangle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
 Aperture = Circle | Rectangle
 
 
-class Beam(msgspec.Struct, frozen=True):
+class PlanBeam(msgspec.Struct, frozen=True):
     """One static beam, or one step of an arc.
 
     ``direction`` is the unit vector from the source to the isocentre. ``across`` is the direction
@@ -119,7 +119,7 @@ class Plan(NamedTuple):
     """
 
     name: str
-    beams: tuple[Beam, ...]
+    beams: tuple[PlanBeam, ...]
     body: Body
     structures: tuple[Structure, ...]
     prescription_gy: float = 45.0

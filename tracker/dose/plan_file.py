@@ -30,7 +30,7 @@ import msgspec
 
 from hal.messages import Triple
 from tracker.dose.dose_error import DoseError
-from tracker.dose.plan import Aperture, Beam, Body, Plan, Role, Structure, checked
+from tracker.dose.plan import Aperture, Body, Plan, PlanBeam, Role, Structure, checked
 from tracker.dose.shapes import Cylinder, Ellipsoid
 
 LARGEST_FILE = 10_000_000
@@ -96,7 +96,8 @@ def _plan(row: _PlanRow) -> Plan:
         Plan(
             name=row.name,
             beams=tuple(
-                Beam(b.direction, b.isocentre_mm, b.aperture, b.weight, b.across) for b in row.beams
+                PlanBeam(b.direction, b.isocentre_mm, b.aperture, b.weight, b.across)
+                for b in row.beams
             ),
             body=Body(
                 body.radius_x_mm,

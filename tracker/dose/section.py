@@ -7,7 +7,7 @@ from html import escape
 
 from tracker.dose.course import Course, LiverFigures, TechniqueFigures
 from tracker.dose.isodose import LEVELS, isodoses
-from tracker.dose.limits import LIVER_LIMIT_GY, LIVER_LIMIT_PER_FRACTION_GY, Finding
+from tracker.dose.limits import LIVER_LIMIT_GY, LIVER_LIMIT_PER_FRACTION_GY, LimitFinding
 from tracker.dose.margins import EDGE_LEVEL, PENUMBRA_SIGMA_MM, Margins
 from tracker.dose.radiobiology import BAND_RATIOS_GY, LIVER_METASTASES, LIVER_PRIMARY, Band
 from tracker.dose.techniques import Technique
@@ -268,7 +268,7 @@ def _limits(course: Course) -> str:
     return "<h3>Published limits</h3>" + table(("structure", "limit", *COLOURS), rows, words=2)
 
 
-def _found(finding: Finding | None) -> str:
+def _found(finding: LimitFinding | None) -> str:
     if finding is None:
         return "–"
     unit = "cm³" if finding.limit.measure == "cc below" else "Gy"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.dose.delivery import ErrorSamples
-from tracker.dose.motion import Motion
+from tracker.dose.motion import TargetMotion
 from tracker.dose.plan import Plan
 from tracker.dose.shapes import Points
 
@@ -55,7 +55,7 @@ class Treatment(NamedTuple):
         return self.technique == "planned" or self.samples is not None
 
 
-class Gate(NamedTuple):
+class ExhaleGate(NamedTuple):
     """A gating window: open while the target is less than its length from the end of exhale."""
 
     axis: Vector
@@ -69,7 +69,7 @@ class Gate(NamedTuple):
         return np.asarray(np.abs(along - self.window_mm / 2.0) <= self.window_mm / 2.0)
 
 
-def gate_from(setup_mm: Points, window_mm: float = GATING_WINDOW_MM) -> Gate:
+def gate_from(setup_mm: Points, window_mm: float = GATING_WINDOW_MM) -> ExhaleGate:
     """Return the gate that the set-up's breathing asks for.
 
     The main direction is the target's largest spread. Its exhale end is the side where the target
@@ -82,28 +82,28 @@ def gate_from(setup_mm: Points, window_mm: float = GATING_WINDOW_MM) -> Gate:
     low, middle, high = np.percentile(along, [EXHALE_PERCENT, 50.0, 100.0 - EXHALE_PERCENT])
     if high - middle < middle - low:
         axis, low = -axis, -high
-    gate = Gate(axis, float(low) - 0.05 * window_mm, window_mm, mean)
+    gate = ExhaleGate(axis, float(low) - 0.05 * window_mm, window_mm, mean)
     inside = gate.is_open(setup_mm)
     centre = setup_mm[inside].mean(axis=0) if inside.any() else mean
     return gate._replace(centre_mm=centre)
 
 
-class Envelope(NamedTuple):
+class MotionEnvelope(NamedTuple):
     """The motion that an internal target volume covers: its middle, and its radius in 3-D, mm."""
 
     centre_mm: Vector
     radius_mm: float
 
 
-def envelope_from(setup_mm: Points) -> Envelope:
+def envelope_from(setup_mm: Points) -> MotionEnvelope:
     """Return the envelope of the set-up's motion; the rarest 2 % of each side are left out."""
     low, high = np.percentile(setup_mm, [100.0 - ENVELOPE_PERCENT, ENVELOPE_PERCENT], axis=0)
     centre = (low + high) / 2.0
     distance = np.linalg.norm(setup_mm - centre, axis=1)
-    return Envelope(centre, float(np.percentile(distance, ENVELOPE_PERCENT)))
+    return MotionEnvelope(centre, float(np.percentile(distance, ENVELOPE_PERCENT)))
 
 
-def treatments(plan: Plan, motion: Motion) -> list[Treatment]:
+def treatments(plan: Plan, motion: TargetMotion) -> list[Treatment]:
     """Return all five techniques for one session."""
     window = motion.treating
     setup = motion.untracked[motion.setup]
@@ -135,7 +135,7 @@ def treatments(plan: Plan, motion: Motion) -> list[Treatment]:
     ]  # fmt: skip
 
 
-def _samples(motion: Motion, errors: Points, mask: Mask) -> ErrorSamples:
+def _samples(motion: TargetMotion, errors: Points, mask: Mask) -> ErrorSamples:
     rotation = motion.rotation_deg
     return ErrorSamples(
         np.ascontiguousarray(errors[mask]),

@@ -30,7 +30,8 @@ HEAD = struct.Struct("<BQ")
 
 _FOOTER_BODY_BYTES = 20
 _FOOTER_BYTES = HEAD.size + _FOOTER_BODY_BYTES + len(MCAP0_MAGIC)
-_LARGEST_BODY = 1 << 28
+LARGEST_BODY = 1 << 28
+"""Bytes of one record; a longer one means that the file is damaged."""
 _KNOWN_CODES = frozenset(int(code) for code in Opcode)
 _READ_BYTES = 1 << 20
 
@@ -41,11 +42,8 @@ class RawRecord(NamedTuple):
     offset: int
     code: int
     body: bytes
-
-    @property
-    def end(self) -> int:
-        """The byte after it."""
-        return self.offset + HEAD.size + len(self.body)
+    end: int
+    """The byte after it."""
 
 
 def open_mcap(path: Path) -> BinaryIO:
@@ -74,17 +72,18 @@ def raw_records(file: BinaryIO) -> Iterator[RawRecord]:
         if len(head) < HEAD.size:
             return
         code, length = HEAD.unpack(head)
-        if code not in _KNOWN_CODES or length > _LARGEST_BODY:
+        if code not in _KNOWN_CODES or length > LARGEST_BODY:
             return
         body = file.read(length)
         if len(body) < length:
             return
-        yield RawRecord(offset, code, body)
-        offset += HEAD.size + length
+        end = offset + HEAD.size + length
+        yield RawRecord(offset, code, body, end)
+        offset = end
 
 
 def read_footer(file: BinaryIO) -> Footer | None:
-    """The footer of a file that was closed properly; ``None`` when it has none."""
+    """Return the footer of a file that was closed properly; ``None`` when it has none."""
     size = size_of(file)
     if size < len(MCAP0_MAGIC) + _FOOTER_BYTES:
         return None
@@ -98,7 +97,7 @@ def read_footer(file: BinaryIO) -> Footer | None:
 
 
 def size_of(file: BinaryIO) -> int:
-    """The file's length in bytes."""
+    """Return the file's length in bytes."""
     return os.fstat(file.fileno()).st_size
 
 

@@ -1,7 +1,7 @@
 """Write the report's page: one HTML file that contains everything.
 
-The answer first, then how it came about: the session over time, the correlation, the spread of
-the errors, their causes, the holds, and with which settings all this was done.
+It says the result first. Then come the session over time, the correlation, the spread of the errors
+and their causes, the holds, and the settings.
 """
 
 from __future__ import annotations
