@@ -18,6 +18,7 @@ from sim.recording import Recording, RecordingError
 from tracker.build.room import furnish, shortest_run_s
 from tracker.build.warm_up import warm
 from tracker.config import SHIPPED, Configuration, ConfigurationError, load_configuration
+from tracker.core.machine.kinds.table import judges_in_beams_eye
 from tracker.dose.margins import Margins, margins_of
 from tracker.offline.closed_loop import ClosedLoop, Finished
 from tracker.offline.compare.outcome import Minutes, Spread, TechniqueOutcome
@@ -172,7 +173,7 @@ def _tracked(
 ) -> TechniqueOutcome:  # fmt: skip
     """Return what the closed loop left of the motion."""
     records, settings = finished.records, configuration.controller
-    judged = technique.name in _IN_VIEW
+    judged = judges_in_beams_eye(settings.actuator.kind)
     errors = errors_of(records, settings.session.orientation, in_beams_eye=judged)
     start_ns = records.tracking_ns
     if errors is None or start_ns is None:
@@ -203,10 +204,6 @@ def _tracked(
         holds=records.holds.counts(),
         limited_by=_limit(errors, margins, technique),
     )
-
-
-_IN_VIEW: Final = frozenset({"gimbal", "mlc", "jaws"})
-"""Techniques whose gate judges beam's-eye view only."""
 
 
 def session_minutes(beam_on: Mask, step_s: Vector, beam_on_s: float, before_s: float) -> Minutes:
