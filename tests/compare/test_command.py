@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tracker.cli import main
-from tracker.offline.compare.outcome import Minutes, Spread, TechniqueOutcome
+from tracker.offline.compare.outcome import Minutes, ErrorSpread, TechniqueOutcome
 from tracker.offline.compare.page import page
 from tracker.offline.compare.table import HEAD, cells_of
 from tracker.offline.compare.verdict import judge, sentence
@@ -20,7 +20,7 @@ def outcome(technique: str = "robot", **changes: object) -> TechniqueOutcome:
         "trace": "breath",
         "technique": technique,
         "words": f"{technique} tracking",
-        "beams_eye": Spread(rms_mm=1.0, p95_mm=2.0, max_mm=4.0),
+        "beams_eye": ErrorSpread(rms_mm=1.0, p95_mm=2.0, max_mm=4.0),
         "within": (0.9, 0.95, 1.0),
         "duty": 0.9,
         "minutes": Minutes(expected=3.0, low=2.6, high=3.4),
@@ -35,7 +35,7 @@ def outcome(technique: str = "robot", **changes: object) -> TechniqueOutcome:
     ("changes", "reason"),
     [
         (
-            {"beams_eye": Spread(rms_mm=2.0, p95_mm=5.1, max_mm=9.0)},
+            {"beams_eye": ErrorSpread(rms_mm=2.0, p95_mm=5.1, max_mm=9.0)},
             "error 5.1 mm (95 %), tolerance 5 mm",
         ),
         ({"unsafe_ms": 620.0}, "once 0.6 s beyond 5 mm, limit 0.5 s"),
@@ -53,7 +53,7 @@ def test_what_does_not_suit_says_why_with_value_and_limit(changes, reason) -> No
 
 
 def test_the_sentence_names_the_smallest_error_first_and_what_does_not_suit() -> None:
-    near = outcome("robot", beams_eye=Spread(rms_mm=0.6, p95_mm=1.2, max_mm=2.0))
+    near = outcome("robot", beams_eye=ErrorSpread(rms_mm=0.6, p95_mm=1.2, max_mm=2.0))
     slow = outcome("gate", duty=0.1, words="gating")
     said = sentence([judge(each, 5.0) for each in (outcome("couch"), slow, near)])
     assert said == (

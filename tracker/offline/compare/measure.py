@@ -21,7 +21,7 @@ from tracker.config import SHIPPED, Configuration, ConfigurationError, load_conf
 from tracker.core.machine.kinds.table import judges_in_beams_eye
 from tracker.dose.margins import Margins, margins_of
 from tracker.offline.closed_loop import ClosedLoop, Finished
-from tracker.offline.compare.outcome import Minutes, Spread, TechniqueOutcome
+from tracker.offline.compare.outcome import Minutes, ErrorSpread, TechniqueOutcome
 from tracker.offline.compare.techniques import Technique
 from tracker.report.errors import Errors, errors_of, length, longest_unsafe_ms, rms
 from tracker.report.records import Records
@@ -254,8 +254,8 @@ def _within(off_mm: Vector, step_s: Vector) -> tuple[float, float, float]:
     return two, three, five
 
 
-def _spread(off_mm: Vector) -> Spread:
-    return Spread(
+def _spread(off_mm: Vector) -> ErrorSpread:
+    return ErrorSpread(
         rms_mm=_rms(off_mm),
         p95_mm=float(np.percentile(off_mm, 95)),
         max_mm=float(off_mm.max()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Spread(msgspec.Struct, frozen=True, kw_only=True):
+class ErrorSpread(msgspec.Struct, frozen=True, kw_only=True):
     """How far beam and target were apart, in mm, while the beam was on."""
 
     rms_mm: float
@@ -28,10 +28,10 @@ class TechniqueOutcome(msgspec.Struct, frozen=True, kw_only=True):
     technique: str
     words: str
     why_not: str = ""
-    beams_eye: Spread | None = None
+    beams_eye: ErrorSpread | None = None
     """In beam's-eye view, over the beam's time. Without management: over all gantry angles."""
     along_beam_rms_mm: float = 0.0
-    space: Spread | None = None
+    space: ErrorSpread | None = None
     """In three dimensions."""
     within: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Share of the beam's time within 2, 3 and 5 mm in beam's-eye view."""
