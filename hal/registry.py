@@ -1,4 +1,4 @@
-"""Every device driver there is: one row each. A new driver is a folder in `hal` and a row here.
+"""List every device driver, one row each. A new driver is a folder in `hal` and a row here.
 
 Importing this table imports no camera, picture or network library; a driver does so when it is
 built. `sim.registry` holds the twin of each driver.

@@ -11,8 +11,9 @@ import pytest
 from hal.messages import FiducialShot
 from tracker.core.settings import Controller, Correlation, Imager, Session
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
-from tracker.core.target.correlation import CorrelationModel, Shot, TargetState, fit
+from tracker.core.target.correlation import CorrelationModel, Shot, fit
 from tracker.core.target.modelling import Modelling, near
+from tracker.core.target.target_state import TargetState
 from tracker.core.types import ModelRefitted, Notice, Observation
 
 S = 1_000_000_000

@@ -1,10 +1,10 @@
-"""What the shots say of the model and of themselves, kept until a later shot says otherwise."""
+"""What the last shots found wrong with model and fiducials, until a later shot corrects it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from tracker.core.target.modelling import ShotResult
+from tracker.core.target.shot_result import ShotResult
 
 
 class ShotFindings(NamedTuple):
