@@ -76,7 +76,9 @@ def extmarker() -> dict[str, bytes]:
 
 def ndi() -> bytes:
     head = "Tools,Port 1,Frame,Face,State,Q0,Qx,Qy,Qz,Tx,Ty,Tz,Error,Timestamp [s]"
-    rows = (f"1,A,{k},0,OK,1,0,0,0,1.5,2.5,{v - 900:.3f},0.1,{t:.2f}" for k, (t, v) in enumerate(ROWS))
+    rows = (
+        f"1,A,{k},0,OK,1,0,0,0,1.5,2.5,{v - 900:.3f},0.1,{t:.2f}" for k, (t, v) in enumerate(ROWS)
+    )
     return text(head, *rows)
 
 
@@ -126,7 +128,7 @@ def calibration() -> dict[str, bytes]:
 
 def index() -> dict[str, bytes]:
     listed = text("file,subject", "trace.csv,one", "other.csv,two")
-    return {**recording(), "other.csv": csv_of("time_s,ext_mm"), "INDEX.csv": listed}
+    return {**recording(), "other.csv": csv_of("time_s,belt_au"), "INDEX.csv": listed}
 
 
 def journal() -> dict[str, bytes]:
@@ -252,9 +254,9 @@ def feed(name: str, files: dict[str, bytes], rng: random.Random, folder: Path) -
     return hear(kind.command(folder))
 
 
-PARSED_ONLY = ("demo", "run", "console", "room", "monitor", "twin", "probe", "latency",
-               "arrangement", "ctl", "status", "campaign", "keys", "tokens")  # fmt: skip
-"""Commands that reach for devices, daemons or minutes of time: their arguments are only parsed."""
+RUN = ("check", "verify", "replay", "report", "import", "score", "machines")
+"""Commands that read files and end at once. Of all others the arguments are only parsed: they reach
+for devices and daemons, or compute for minutes."""
 
 
 def arguments(rng: random.Random, folder: Path) -> list[str]:

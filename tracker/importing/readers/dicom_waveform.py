@@ -9,7 +9,7 @@ import numpy as np
 
 from tracker.importing.choices import Choices
 from tracker.importing.errors import refused
-from tracker.importing.readers.reader import ReaderRow, library_failed, needed
+from tracker.importing.readers.reader import ReaderRow, library_failed, needed, quiet_library
 from tracker.importing.source_table import SourceColumn, SourceTable
 from tracker.importing.text_file import MOST_BYTES
 
@@ -25,8 +25,9 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
     if path.stat().st_size > MOST_BYTES:
         raise refused(path, f"is larger than {MOST_BYTES / 1e6:.0f} MB; cut it into parts")
     try:
-        dataset: Any = pydicom.dcmread(path)
-        groups = list(dataset.get("WaveformSequence") or [])
+        with quiet_library():
+            dataset: Any = pydicom.dcmread(path)
+            groups = list(dataset.get("WaveformSequence") or [])
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:  # pydicom raises what the damage leads to
@@ -36,7 +37,8 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
     tables: list[SourceTable] = []
     for number, group in enumerate(groups):
         try:
-            tables.append(_group(dataset, group, number, len(groups)))
+            with quiet_library():
+                tables.append(_group(dataset, group, number, len(groups)))
         except (MemoryError, KeyboardInterrupt):
             raise
         except Exception as error:  # the same

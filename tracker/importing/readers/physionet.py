@@ -10,7 +10,7 @@ import numpy as np
 
 from tracker.importing.choices import Choices
 from tracker.importing.errors import refused
-from tracker.importing.readers.reader import ReaderRow, library_failed, needed
+from tracker.importing.readers.reader import ReaderRow, library_failed, needed, quiet_library
 from tracker.importing.source_table import SourceColumn, SourceTable
 from tracker.importing.text_file import MOST_BYTES, decode, read_bytes
 
@@ -28,7 +28,8 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
     wfdb: Any = needed(path, "wfdb")
     _check_header(path)
     try:
-        record = wfdb.rdrecord(str(path.with_suffix("")))
+        with quiet_library():
+            record = wfdb.rdrecord(str(path.with_suffix("")))
         signals = np.asarray(record.p_signal, dtype=np.float64)
         names = [str(name) for name in cast("list[Any]", record.sig_name)]
         units = [str(unit) for unit in cast("list[Any]", record.units)]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+import logging
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -31,10 +34,24 @@ class ReaderRow(NamedTuple):
 def needed(path: Path, package: str) -> ModuleType:
     """Return a package of the extra ``import``; raises `ImportRefusedError` where it is missing."""
     try:
-        return importlib.import_module(package)
+        with quiet_library():
+            return importlib.import_module(package)
     except ImportError:
         what = f"needs the Python package {package}; pip install 'tidetrack[import]'"
         raise ImportRefusedError(f"{path}: {what}") from None
+
+
+@contextmanager
+def quiet_library() -> Generator[None]:
+    """Keep a library from warning and logging about a file: what matters is its error."""
+    level = logging.root.manager.disable
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(level)
 
 
 def library_failed(path: Path, library: str, error: Exception) -> ImportRefusedError:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from tracker.importing.choices import Choices
 from tracker.importing.errors import ImportRefusedError, refused
-from tracker.importing.readers.reader import ReaderRow, library_failed, needed
+from tracker.importing.readers.reader import ReaderRow, library_failed, needed, quiet_library
 from tracker.importing.separated_text import read_separated
 from tracker.importing.source_table import SourceTable
 from tracker.importing.text_file import MOST_BYTES, DecodedText
@@ -29,12 +29,11 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
         with zipfile.ZipFile(path) as packed:
             if sum(item.file_size for item in packed.infolist()) > 4 * MOST_BYTES:
                 raise refused(path, "unpacks to too much; cut it into parts")
-        sheets = cast(
-            "dict[str, Any]",
-            pandas.read_excel(
+        with quiet_library():
+            read: Any = pandas.read_excel(
                 path, sheet_name=None, header=None, dtype=object, keep_default_na=False
-            ),
-        )
+            )
+        sheets = cast("dict[str, Any]", read)
         texts = {name: _as_text(sheet) for name, sheet in sheets.items()}
     except (ImportRefusedError, MemoryError, KeyboardInterrupt):
         raise

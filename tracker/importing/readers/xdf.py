@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from tracker.importing.choices import Choices
 from tracker.importing.errors import refused
-from tracker.importing.readers.reader import ReaderRow, library_failed, needed
+from tracker.importing.readers.reader import ReaderRow, library_failed, needed, quiet_library
 from tracker.importing.source_table import Floats, SourceColumn, SourceTable
 from tracker.importing.text_file import MOST_BYTES
 
@@ -25,20 +24,15 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
     pyxdf: Any = needed(path, "pyxdf")
     if path.stat().st_size > MOST_BYTES:
         raise refused(path, f"is larger than {MOST_BYTES / 1e6:.0f} MB; cut it into parts")
-    quiet = logging.getLogger("pyxdf.pyxdf")
-    level = quiet.level
-    quiet.setLevel(logging.CRITICAL)
     try:
-        streams = cast(
-            "list[Any]", pyxdf.load_xdf(str(path), dejitter_timestamps=False, verbose=False)[0]
-        )
+        with quiet_library():
+            loaded = pyxdf.load_xdf(str(path), dejitter_timestamps=False, verbose=False)
+        streams = cast("list[Any]", loaded[0])
         found = [_stream(stream) for stream in streams]
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:  # pyxdf raises what the damage leads to
         raise library_failed(path, "pyxdf", error) from None
-    finally:
-        quiet.setLevel(level)
     tables = [table for table in found if table is not None]
     if not tables:
         raise refused(path, f"none of its {len(streams)} streams holds numbers; name another")
