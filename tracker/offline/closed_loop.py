@@ -124,15 +124,16 @@ class ClosedLoop:
         end_ns = room.duration_ns
         last_ns = end_ns // tick_ns * tick_ns
         truth_ns = 0
+        handle = self._handle_in_turn()
         for now, due, events in tick_events(room, self._controller):
             for event in events:
-                self._handle(event)
+                handle(event)
             name = self._operator.wish(now, self._engine.state)
             if now == last_ns:
                 name = "stop"
             if name is not None:
-                self._handle(Request(now, name))
-            self._handle(Tick(now, due))
+                handle(Request(now, name))
+            handle(Tick(now, due))
             if now - truth_ns >= _TRUTH_BLOCK_NS:
                 self._keep_truth(truth_ns, now)
                 truth_ns = now
@@ -142,17 +143,28 @@ class ClosedLoop:
         factor = end_ns * 1e-9 / (time.perf_counter() - began)
         return Finished(self._collector.records(), self._journal.digest, factor, self._engine.state)
 
-    def _handle(self, event: Event) -> None:
-        self._journal.event(event)
-        self._collector.event(event)
-        outputs = self._engine.handle(event)
-        if not outputs:
-            return
-        self._journal.outputs(outputs)
-        self._collector.outputs(outputs)
-        for output in outputs:
-            if type(output) in _COMMANDS:
-                self._room.obey(cast(Command, output))
+    def _handle_in_turn(self) -> Callable[[Event], None]:
+        """Return a function that gives one event to journal, collector, engine and room.
+
+        The methods are looked up here once, and not for each of the many events.
+        """
+        journal_event, journal_outputs = self._journal.event, self._journal.outputs
+        collect_event, collect_outputs = self._collector.event, self._collector.outputs
+        engine, obey, commands = self._engine.handle, self._room.obey, _COMMANDS
+
+        def handle(event: Event) -> None:
+            journal_event(event)
+            collect_event(event)
+            outputs = engine(event)
+            if not outputs:
+                return
+            journal_outputs(outputs)
+            collect_outputs(outputs)
+            for output in outputs:
+                if type(output) in commands:
+                    obey(cast(Command, output))
+
+        return handle
 
     def _keep_truth(self, from_ns: int, to_ns: int) -> None:
         for record in self._room.truth_between(from_ns, to_ns):
