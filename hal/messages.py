@@ -84,10 +84,14 @@ class LinacStatus(Message, frozen=True, gc=False, tag=True):
 
 
 class BadSample(Message, frozen=True, gc=False, tag=True):
-    """Data that cannot be used as a sample: what is wrong, and the value."""
+    """Data that cannot be used as a sample: what is wrong, and the value.
+
+    ``clock``: the device's clock was set by much, and nothing else is wrong with the sample.
+    """
 
     what: str
     value: str
+    clock: bool = False
 
 
 Sample = (

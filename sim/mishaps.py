@@ -65,6 +65,7 @@ EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
     ),
     "slip": (("belt",), "it slips: values are off by size au, for good"),
     "skew": (("camera", "belt"), "messages come later and later, size ms at the end, in order"),
+    "bursts": (("camera", "belt"), "messages are held back and come size at a time"),
     "clock_drift": (("camera", "belt"), "its clock gains size ms each second, and keeps the gain"),
     "marker_swap": (("camera",), "marker which and the next exchange their names"),
     "fiducial_swap": (("imager",), "fiducial which and the next exchange their names"),
@@ -198,6 +199,8 @@ def delivered(
     for mishap in of(mishaps, on, "skew"):
         delay_ms += active(mishap, times_s) * ramped((mishap,), on, "skew", times_s)
     late = arrival_ns + np.rint(1e6 * delay_ms).astype(np.int64)
+    for mishap in of(mishaps, on, "bursts"):
+        late = held_back(mishap, times_s, late)
     late = np.maximum.accumulate(late)
     odd = np.arange(len(times_s)) % 2 == 1
     swapped = np.rint(1e6 * summed(mishaps, on, "reorder", times_s)).astype(np.int64)
@@ -207,6 +210,17 @@ def delivered(
     which = np.repeat(np.arange(len(times_s)), copies)
     order = np.argsort(late[which], kind="stable")
     return which[order], late[which][order]
+
+
+def held_back(mishap: Mishap, times_s: Floats, arrival_ns: Ints) -> Ints:
+    """Return when messages arrive that come several at a time, with the last of them, (N,)."""
+    held = arrival_ns.copy()
+    inside = np.flatnonzero(active(mishap, times_s))
+    size = max(1, round(mishap.size))
+    for start in range(0, len(inside), size):
+        group = inside[start : start + size]
+        held[group] = arrival_ns[group[-1]]
+    return held
 
 
 def patient_time(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:

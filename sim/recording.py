@@ -6,8 +6,8 @@ Three formats are understood, told apart by what the file says, not by its name 
   ``_deg``, ``_au``); a blank cell is a missing sample;
 - ExtMarker CSV as published (Krilavicius et al., arXiv 1508.00749): semicolons, decimal commas,
   one file per marker; the three of one recording are read together;
-- Varian ``.vxp`` 1.6: text, amplitude times ``Scale_factor`` is millimetres, ``validflag`` other
-  than 0 is a missing sample.
+- Varian ``.vxp`` 1.4 to 1.6 (`sim.vxp`): amplitude times ``Scale_factor`` is millimetres; a sample
+  that ``validflag`` does not call valid is missing, and a note says how many.
 
 A ``GAPS.csv`` beside the trace (``trace,start_s,end_s``) marks spans that must not be scored.
 """
@@ -21,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.vxp import VxpError, read_vxp
+
 Floats = NDArray[np.float64]
 
 UNITS = ("mm", "deg", "au")
@@ -28,7 +30,6 @@ FEWEST_ROWS = 10
 MARKERS = ("LAC", "UAC", "UCC")
 MARKER_FILE = re.compile(r"^(\d+)-(LAC|UAC|UCC)-(.+)\.csv$", re.IGNORECASE)
 NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
-VXP_NEEDS = ("amplitude", "timestamp", "validflag")
 
 
 class RecordingError(ValueError):
@@ -53,6 +54,8 @@ class Recording(NamedTuple):
     """Spans (start_s, end_s) not to be scored."""
     kind: str
     """What the channels measure: ``both``, ``internal`` or ``external``."""
+    notes: tuple[str, ...] = ()
+    """What a person should be told of how the file was read, one line each."""
 
 
 class MotionChannels(NamedTuple):
@@ -98,8 +101,9 @@ def load_recording(path: str | Path) -> Recording:
         raise RecordingError(path, None, "the file is empty; name a recorded trace")
     first = lines[start].strip()
     name = path.stem
+    notes: tuple[str, ...] = ()
     if first.lower() == "[header]":
-        table = read_vxp(path, lines)
+        table, notes = read_varian(path, lines)
     elif path.suffix.lower() == ".vxp":
         raise RecordingError(path, start + 1, f"{shown(first)} where a .vxp begins with [Header]")
     elif [cell.strip().strip('"').lower() for cell in first.split(";")] == [
@@ -108,7 +112,7 @@ def load_recording(path: str | Path) -> Recording:
         table, name = read_extmarker(path)
     else:
         table = read_csv(path, lines, start)
-    return checked(path, name, table)
+    return checked(path, name, table)._replace(notes=notes)
 
 
 def motion_channels(channels: tuple[str, ...]) -> MotionChannels:
@@ -189,39 +193,15 @@ def check_header(path: Path, line: int, header: list[str]) -> None:
             raise RecordingError(path, line, f"channel {shown(name)} appears twice; rename one")
 
 
-def read_vxp(path: Path, lines: list[str]) -> Table:
-    """Read a Varian ``.vxp``: a header of ``key=value`` lines, then rows laid out as it says."""
-    facts: dict[str, tuple[str, int]] = {}
-    start = None
-    for number, line in enumerate(lines, 1):
-        if line.strip().lower() == "[data]":
-            start = number
-            break
-        key, _, value = line.partition("=")
-        facts[key.strip().lower()] = (value.strip(), number)
-    if start is None:
-        raise RecordingError(path, len(lines), "no [Data] line; the .vxp is cut short")
-    named, _ = facts.get("data_layout", ("", 0))
-    layout = [name.strip().lower() for name in named.split(",")]
-    absent = [name for name in VXP_NEEDS if name not in layout]
-    if absent:
-        raise RecordingError(path, None, f"Data_layout names no {absent[0]}; export the .vxp again")
-    if "scale_factor" not in facts:
-        raise RecordingError(path, None, "no Scale_factor in the header: unit of amplitude unknown")
-    factor, line_of_factor = facts["scale_factor"]
-    scale = parse(path, line_of_factor, "Scale_factor", factor, blank=False)
-    amplitude, stamp, valid = (layout.index(name) for name in VXP_NEEDS)
-    table = Table(("ext_mm",), [], [], [])
-    for number, line in enumerate(lines[start:], start + 1):
-        cells = line.split(",")
-        if len(cells) != len(layout):
-            raise columns_differ(path, number, len(cells), len(layout))
-        height = parse(path, number, "amplitude", cells[amplitude])
-        flag = parse(path, number, "validflag", cells[valid], blank=False)
-        table.times_s.append(parse(path, number, "timestamp", cells[stamp], blank=False) / 1000.0)
-        table.rows.append([height * scale if flag == 0 else float("nan")])
-        table.lines.append(number)
-    return table
+def read_varian(path: Path, lines: list[str]) -> tuple[Table, tuple[str, ...]]:
+    """Read a Varian ``.vxp``; return the table and what the reader should know of it."""
+    try:
+        read = read_vxp(lines)
+    except VxpError as error:
+        raise RecordingError(path, error.line, str(error)) from error
+    rows = [[height] for height in read.amplitudes_mm]
+    notes = tuple(f"{path}: {note}" for note in read.notes)
+    return Table(("ext_mm",), read.times_s, rows, read.lines), notes
 
 
 def read_extmarker(path: Path) -> tuple[Table, str]:

@@ -309,7 +309,7 @@ MishapKind = Literal[
     "loss", "freeze", "delay", "reorder", "duplicate", "garbage", "clock_step", "noise",
     "unit_error", "occlusion", "complaint", "stall", "runaway", "lag", "stuck_on", "stuck_off",
     "no_shot", "migration", "fiducial_lost", "cough", "shift", "target_shift", "hold",
-    "bias", "slip", "skew", "clock_drift", "marker_swap", "fiducial_swap", "frame_error",
+    "bias", "slip", "skew", "bursts", "clock_drift", "marker_swap", "fiducial_swap", "frame_error",
     "apnoea", "sigh", "period_jump", "phase_shift", "target_drift",
     "stalled_loop", "killed", "no_disk", "wrong_patient",
 ]  # fmt: skip
@@ -326,7 +326,7 @@ class Mishap(ScenarioSettings, frozen=True, kw_only=True):
     """A twin, or the name of a further source."""
     at_s: Seconds
     duration_s: Seconds = 1.0
-    size: Annotated[float, Meta(ge=-1e6, le=1e6)] = 1.0
+    size: Annotated[float, Meta(ge=-1e9, le=1e9)] = 1.0
     which: Annotated[int, Meta(ge=0, le=11)] = 0
     """Which marker or fiducial, counted from 0."""
 

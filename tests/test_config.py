@@ -2,230 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec import inspect
 
 from sim.scenario import RoomScenario
+from tests.config_parts import (
+    KINDS,
+    LEAVES,
+    problems_of,
+)
 from tracker.config import (
-    RULES,
-    SHIPPED,
     ConfigurationError,
-    altered,
     load_configuration,
     parse_configuration,
 )
-from tracker.core.machine.kinds.table import MACHINE_KINDS
-from tracker.core.settings import Belt, Camera, Controller
-
-CONFIG = Path(__file__).parent.parent / "config"
-FILES = sorted(CONFIG.glob("*.toml"))
-MACHINES = sorted(CONFIG.glob("machines/*.toml"))
-KINDS = ", ".join(MACHINE_KINDS)
-SHIPPED_NAMES = ("couch", "demo", "robot")
-
-COUCH_AND_ROBOT_DIFFER = {
-    "timing.latency_ms",
-    "actuator.kind",
-    "actuator.device",
-    "actuator.speed_mm_s",
-    "actuator.acceleration_mm_s2",
-    "guard.speed_mm_s",
-    "guard.acceleration_mm_s2",
-    "guard.step_mm",
-    "room.actuator.kind",
-    "room.actuator.latency_ms",
-    "room.actuator.dead_time_ms",
-    "room.actuator.speed_mm_s",
-    "room.actuator.acceleration_mm_s2",
-    "room.actuator.stroke_mm",
-}
-
-
-def problems_of(text: str) -> tuple[str, ...]:
-    with pytest.raises(ConfigurationError) as caught:
-        parse_configuration(text, name="f.toml")
-    return caught.value.problems
-
-
-def leaves(record: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, inspect.Type]]:
-    """Every key a document may have that is no section, with its type."""
-    for field in cast(inspect.StructType, inspect.type_info(record)).fields:
-        if isinstance(field.type, inspect.StructType):
-            yield from leaves(field.type.cls, f"{prefix}{field.encode_name}.")
-        else:
-            yield f"{prefix}{field.encode_name}", field.type
-
-
-LEAVES = {**dict(leaves(Controller)), **dict(leaves(RoomScenario, "room."))}
-
-
-def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The document as dotted keys, as far down as the records have keys."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        path = prefix + key
-        if isinstance(value, dict) and path not in LEAVES:
-            found.update(flat(cast(dict[str, Any], value), f"{path}."))
-        else:
-            found[path] = value
-    return found
-
-
-# --- the files that come with the program -----------------------------------------------------
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_file_in_config_is_right(file: Path) -> None:
-    configuration = load_configuration(file)
-    assert configuration.path == file
-    assert configuration.text == file.read_text()
-    assert configuration.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-@pytest.mark.parametrize("name", SHIPPED_NAMES)
-def test_a_shipped_file_has_every_key(name: str) -> None:
-    keys = flat(tomllib.loads((CONFIG / f"{name}.toml").read_text()))
-    assert sorted(LEAVES.keys() - keys.keys()) == [], "missing in the file"
-
-
-@pytest.mark.parametrize("name", SHIPPED_NAMES)
-def test_every_key_has_its_comment_with_the_bounds_in_force(name: str) -> None:
-    lines = (CONFIG / f"{name}.toml").read_text().splitlines()
-    section, silent, stale = "", list[str](), list[str]()
-    for before, line in zip(["", *lines], lines, strict=False):
-        if line.startswith("["):
-            section = line.strip("[] ") + "."
-        if " = " not in line or line.startswith(("#", " ")):
-            continue
-        key = section + line.partition(" = ")[0]
-        comment = before if before.startswith("#") else line.partition("  # ")[2]
-        if not comment:
-            silent.append(key)
-        elif bounds_of(LEAVES[key]) not in comment:
-            stale.append(f"{key}: {bounds_of(LEAVES[key])}")
-    assert not silent, "keys without a comment"
-    assert not stale, "comments that do not say these bounds"
-
-
-def bounds_of(kind: inspect.Type) -> str:
-    if isinstance(kind, inspect.LiteralType):
-        return " | ".join(map(str, kind.values))
-    if not isinstance(kind, inspect.IntType | inspect.FloatType):
-        return ""
-    low = high = ""
-    if kind.ge is not None or kind.gt is not None:
-        low = f"{kind.ge:.7g}" if kind.ge is not None else f"above {kind.gt:.7g}"
-    if kind.le is not None or kind.lt is not None:
-        high = f"{kind.le:.7g}" if kind.le is not None else f"below {kind.lt:.7g}"
-    return f"{low} to {high}" if low and high else low + high
-
-
-@pytest.mark.parametrize("name", SHIPPED_NAMES)
-def test_the_comment_on_the_kind_of_machine_names_every_kind(name: str) -> None:
-    lines = (CONFIG / f"{name}.toml").read_text().splitlines()
-    comments = [line.partition("  # ")[2] for line in lines if line.startswith("kind = ")]
-    assert len(comments) == 2, "one for the controller, one for the simulated room"
-    assert all(comment.startswith(" | ".join(MACHINE_KINDS)) for comment in comments)
-
-
-def test_couch_and_robot_differ_in_the_actuator_only() -> None:
-    couch = flat(tomllib.loads((CONFIG / "couch.toml").read_text()))
-    robot = flat(tomllib.loads((CONFIG / "robot.toml").read_text()))
-    assert couch.keys() == robot.keys()
-    assert {key for key in couch if couch[key] != robot[key]} <= COUCH_AND_ROBOT_DIFFER
-
-
-@pytest.mark.parametrize("name", SHIPPED_NAMES)
-def test_room_and_controller_agree_in_a_shipped_file(name: str) -> None:
-    configuration = load_configuration(CONFIG / f"{name}.toml")
-    controller, room = configuration.controller, configuration.room
-    assert room is not None
-    assert room.actuator.kind == controller.actuator.kind
-    assert room.actuator.latency_ms == controller.timing.latency_ms
-    assert room.actuator.speed_mm_s >= controller.actuator.speed_mm_s
-    assert room.actuator.acceleration_mm_s2 >= controller.actuator.acceleration_mm_s2
-
-
-def test_the_program_carries_the_files_of_the_folder_config() -> None:
-    for files in ("*.toml", "machines/*.toml"):
-        assert {file.name: file.read_bytes() for file in SHIPPED.glob(files)} == {
-            file.name: file.read_bytes() for file in CONFIG.glob(files)
-        }
-
-
-@pytest.mark.parametrize("file", MACHINES, ids=lambda file: file.stem)
-def test_a_file_of_a_machine_is_right_and_room_and_controller_agree(file: Path) -> None:
-    configuration = load_configuration(file)
-    controller, room = configuration.controller, configuration.room
-    assert room is not None
-    assert file.stem in (controller.actuator.kind, "breath-hold")
-    assert room.actuator.kind == controller.actuator.kind
-    assert room.actuator.latency_ms == controller.timing.latency_ms
-    if MACHINE_KINDS[controller.actuator.kind].moves:
-        assert room.actuator.speed_mm_s >= controller.actuator.speed_mm_s
-        assert room.actuator.acceleration_mm_s2 >= controller.actuator.acceleration_mm_s2
-    linac, twin = controller.linac, room.linac
-    assert linac.enabled == twin.enabled
-    assert (linac.collimator_deg, linac.table_deg) == (twin.collimator_deg, twin.table_deg)
-    assert linac.enabled or (linac.gantry_deg == twin.gantry_deg and twin.gantry_deg_s == 0.0)
-
-
-def test_every_kind_of_machine_has_its_file() -> None:
-    assert set(MACHINE_KINDS) <= {file.stem for file in MACHINES}
-
-
-# --- files that extend another ------------------------------------------------------------------
-
-
-def test_a_file_that_extends_another_replaces_key_by_key(tmp_path: Path) -> None:
-    (tmp_path / "base.toml").write_text(
-        "[timing]\ntick_hz = 50\nlatency_ms = 100\n[room]\nmishaps = [{kind = 'sigh',"
-        " on = 'patient', at_s = 5}]\n"
-    )
-    middle = tmp_path / "below"
-    middle.mkdir()
-    (middle / "middle.toml").write_text("extends = '../base.toml'\n[timing]\nlatency_ms = 120\n")
-    file = tmp_path / "file.toml"
-    file.write_text("extends = 'below/middle.toml'\n[room]\nmishaps = []\n[gate]\nlease_ms = 90\n")
-    configuration = load_configuration(file)
-    timing, room = configuration.controller.timing, configuration.room
-    assert (timing.tick_hz, timing.latency_ms) == (50.0, 120.0)
-    assert room is not None
-    assert room.mishaps == ()
-    assert configuration.controller.gate.lease_ms == 90.0
-    again = parse_configuration(configuration.text)
-    assert (again.controller, again.room) == (configuration.controller, room)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("extends = 3", "extends: 3 is no file name; name a .toml file"),
-        ("extends = 'none.toml'", "none.toml: no such file or directory; correct the name"),
-        ("extends = 'file.toml'", "over 5 files extend one another; name one"),
-        ("extends = 'bad.toml'", "bad.toml: not TOML: "),
-        ("extends = '.'", "is a directory; correct the name"),
-    ],
-)
-def test_a_file_that_cannot_be_extended_is_one_line(tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / "bad.toml").write_text("= 1")
-    file = tmp_path / "file.toml"
-    file.write_text(text)
-    with pytest.raises(ConfigurationError) as caught:
-        load_configuration(file)
-    (problem,) = caught.value.problems
-    assert problem.startswith(f"{file}: extends: ")
-    assert said in problem
-
+from tracker.config_rules import RULES
+from tracker.core.settings import Controller
 
 # --- what is refused, and in which words --------------------------------------------------------
 
@@ -376,7 +172,10 @@ def test_every_wrong_key_is_named_at_once() -> None:
         ),
         ("[guard]\nstep_mm = 0.1", "guard.step_mm: too small: 0.1, at least 0.2"),
         ("[camera]\ndelay_ms = 500\n[fusion]\nstale_ms = 900", "fusion.history_ms: too small: 300"),
-        ("[fusion]\nstale_ms = 20", "fusion.stale_ms: too small: 20, at least 36.6667"),
+        (
+            "belt.enabled = false\nfusion.stale_ms = 20",
+            "fusion.stale_ms: too small: 20, at least 36.6667",
+        ),
         (
             "[correlation]\ncapacity_shots = 5",
             "correlation.capacity_shots: too small: 5, at least 8",
@@ -514,47 +313,6 @@ def as_toml(value: Any) -> str:
     return f'"{text}"'
 
 
-# --- a configuration with some keys changed -----------------------------------------------------
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_altering_nothing_changes_no_value(file: Path) -> None:
-    before = load_configuration(file)
-    after = altered(before, {})
-    assert after.controller == before.controller
-    assert after.room == before.room
-
-
-def test_altered_keys_are_in_the_text_and_nothing_else_is() -> None:
-    before = load_configuration(CONFIG / "robot.toml")
-    after = altered(
-        before,
-        {
-            "timing": {"latency_ms": 200.0},
-            "room.actuator": {"latency_ms": 200.0},
-            "prediction": {"predictor": "hold"},
-        },
-    )
-    assert after.controller.timing.latency_ms == 200.0
-    assert after.controller.prediction.predictor == "hold"
-    assert after.room is not None
-    assert after.room.actuator.latency_ms == 200.0
-    assert parse_configuration(after.text).controller == after.controller
-    assert after.sha256 != before.sha256
-    keys = [flat(tomllib.loads(text)) for text in (before.text, after.text)]
-    assert {key for key in keys[0] if keys[0][key] != keys[1][key]} == {
-        "timing.latency_ms",
-        "room.actuator.latency_ms",
-        "prediction.predictor",
-    }
-
-
-def test_altered_keys_are_checked_as_a_file_is() -> None:
-    before = load_configuration(CONFIG / "couch.toml")
-    with pytest.raises(ConfigurationError, match=r"timing\.latency_ms: too large: 9000"):
-        altered(before, {"timing": {"latency_ms": 9000.0}})
-
-
 # --- kinds of machine -------------------------------------------------------------------------
 
 
@@ -577,91 +335,3 @@ def test_an_unknown_kind_hides_no_other_wrong_key() -> None:
         "f.toml: gate.lease_ms: too small: 1, allowed at least 20 and at most 250;"
         " choose a value inside",
     }
-
-
-def test_the_page_on_the_configuration_lists_every_kind_of_machine() -> None:
-    page = (CONFIG.parent / "docs" / "reference" / "configuration.md").read_text()
-    rows = [line for line in page.splitlines() if line.startswith("| `")]
-    for kind in MACHINE_KINDS.values():
-        actuator, guard = kind.actuator, kind.guard
-        limits = f"{actuator.device} | {actuator.speed_mm_s:g} | {actuator.acceleration_mm_s2:g}"
-        guard_words = (
-            f"{guard.speed_mm_s:g} mm/s, {guard.acceleration_mm_s2:g} mm/s², {guard.step_mm:g} mm"
-        )
-        (row,) = (row for row in rows if row.startswith(f"| `{kind.name}` | "))
-        assert row.endswith(f" | {limits} | {guard_words} |"), row
-
-
-# --- surrogate sources by name ------------------------------------------------------------------
-
-TWO_MORE = """
-[sources.second]
-kind = "markers"
-rate_hz = 50
-[sources.lower]
-kind = "belt"
-device = "lower-belt"
-[room.sources.second]
-kind = "markers"
-noise_mm = 0.2
-"""
-
-
-def test_further_sources_have_their_kind_and_are_called_by_their_section() -> None:
-    controller = parse_configuration(TWO_MORE).controller
-    assert list(controller.surrogate_sources()) == ["camera", "belt", "second", "lower"]
-    assert controller.sources["second"] == Camera(device="second", rate_hz=50.0)
-    assert controller.sources["lower"] == Belt(device="lower-belt")
-
-
-def test_further_sources_survive_a_change_of_another_key() -> None:
-    before = parse_configuration(TWO_MORE)
-    after = altered(before, {"timing": {"latency_ms": 100.0}})
-    assert after.controller.sources == before.controller.sources
-    assert before.room is not None
-    assert after.room is not None
-    assert after.room.sources == before.room.sources
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (
-            "camera.enabled = false\nbelt.enabled = false",
-            "sources: none is enabled; enable camera, belt or one of [sources.NAME]",
-        ),
-        ("[sources.a]", "sources.a.kind: missing; add one of markers, belt"),
-        (
-            '[sources.a]\nkind = "marker"',
-            'sources.a.kind: "marker" is not one of markers, belt; did you mean "markers"?',
-        ),
-        (
-            '[sources.a]\nkind = "belt"\nnoise_mm = 1',
-            "sources.a.noise_mm: unknown key",
-        ),
-        ('[sources.a]\nkind = "belt"\nrate_hz = 0', "sources.a.rate_hz: too small: 0"),
-        ('[sources.gate]\nkind = "belt"', "sources.gate: this name has a meaning of its own"),
-        ('[sources."1 a"]\nkind = "belt"', "sources.1 a: is no name for a source"),
-        ("[sources]\na = 3", "sources.a: is no section"),
-        ("sources = 3", "sources: wrong type: 3; write a table"),
-        (
-            '[sources.a]\nkind = "belt"\ndevice = "belt"',
-            'device: sources.a.device is "belt" as is belt.device; give each its own name',
-        ),
-        (
-            '[sources.a]\nkind = "belt"\n[room.sources.a]\nkind = "markers"',
-            'room.sources.a.kind: is "markers", but sources.a.kind is "belt"; make them equal',
-        ),
-        (
-            '[room.sources.a]\nkind = "belt"',
-            "room.sources.a: there is no [sources.a]; add or remove it",
-        ),
-        (
-            '[room]\nmishaps = [{kind = "loss", on = "camra", at_s = 1}]',
-            'room.mishaps[0].on: "camra" is not one of camera, belt,',
-        ),
-    ],
-)
-def test_a_wrong_source_is_one_line(text: str, said: str) -> None:
-    (problem,) = problems_of(text)
-    assert problem.startswith(f"f.toml: {said}")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tracker.cli import COMMANDS
-from tracker.config import RULES
+from tracker.config_rules import RULES
 from tracker.core.settings import Controller
 from tracker.daemon_settings import Operation
 

@@ -1,17 +1,16 @@
 """A configuration file, read whole and either right or refused with every wrong key at once.
 
 The settings records say what each key may be (`tracker.core.settings`, `sim.scenario.Room`);
-the table `RULES` says what must hold between two keys, or needs a list of names to be judged.
+the table of `tracker.config_rules` says what must hold between two keys.
 """
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
@@ -25,6 +24,7 @@ from sim.machines import MACHINES
 from sim.scenario import RoomScenario, SourceTwinSettings, Twin
 from tracker.config_errors import Problem, document_problems, not_one_of, shown
 from tracker.config_extends import ExtendsError, whole_text
+from tracker.config_rules import rule_problems
 from tracker.config_sources import Entries, as_entries, entry_problems, read_entries
 from tracker.core.machine.kinds.table import MACHINE_KINDS
 from tracker.core.settings import Controller
@@ -170,7 +170,7 @@ def parse_configuration(
         controller = msgspec.convert(right, Controller)
         if not wrong_entries:
             controller = msgspec.structs.replace(controller, sources=read_entries(entries[0]))
-        problems.extend(_rule_problems(controller, wrong))
+        problems.extend(rule_problems(controller, wrong))
         document: Any = msgspec.convert(_without(rest, wrong), document_record)
         room: RoomScenario | None = document.room
         if room is not None and not wrong_entries:
@@ -299,219 +299,6 @@ def _with_machine_defaults(sections: Mapping[str, Mapping[str, Any]]) -> dict[st
         for section, record in defaults.items()
     }
     return {**sections, **filled}
-
-
-Amount = Callable[[Controller], float]
-
-
-class Rule(NamedTuple):
-    """What must hold for ``key`` in the light of the keys it ``reads``; a line for each breach."""
-
-    key: str
-    breaches: Callable[[Controller], Iterator[str]]
-    reads: tuple[str, ...]
-
-
-def _at_least(key: str, least: Amount, why: str, *reads: str) -> Rule:
-    def breaches(controller: Controller) -> Iterator[str]:
-        value, limit = _number_at(controller, key), least(controller)
-        if value < limit:
-            yield f"too small: {value:g}, at least {limit:g} ({why}); raise it"
-
-    return Rule(key, breaches, (key, *reads))
-
-
-def _at_most(key: str, most: Amount, why: str, *reads: str) -> Rule:
-    def breaches(controller: Controller) -> Iterator[str]:
-        value, limit = _number_at(controller, key), most(controller)
-        if value > limit:
-            yield f"too large: {value:g}, at most {limit:g} ({why}); lower it"
-
-    return Rule(key, breaches, (key, *reads))
-
-
-def _number_at(controller: Controller, key: str) -> float:
-    section, _, name = key.partition(".")
-    return float(getattr(getattr(controller, section), name))
-
-
-# The lists of names are imported when they are asked for: with them come numpy and the compiler.
-
-
-def _machine(controller: Controller) -> Iterator[str]:
-    if controller.actuator.kind not in MACHINE_KINDS:
-        yield not_one_of(controller.actuator.kind, tuple(MACHINE_KINDS))
-
-
-def _models(controller: Controller) -> Iterator[str]:
-    from tracker.core.target.correlation import KINDS
-
-    models = controller.correlation.models
-    if not models:
-        yield f"is empty; name at least one of {', '.join(KINDS)}"
-    for model in models:
-        if model not in KINDS:
-            near = difflib.get_close_matches(model, KINDS, n=1)
-            advice = f'did you mean "{near[0]}"?' if near else "remove it"
-            yield f'"{model}" is not one of {", ".join(KINDS)}; {advice}'
-    for model in sorted({model for model in models if models.count(model) > 1}):
-        yield f'"{model}" is named {models.count(model)} times; name it once'
-
-
-def _predictor(controller: Controller) -> Iterator[str]:
-    from tracker.core.prediction.registry import METHODS
-
-    name = controller.prediction.predictor
-    if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=1)
-        advice = f'did you mean "{near[0]}"?' if near else "choose one of them"
-        yield f'"{name}" is not one of {", ".join(METHODS)}; {advice}'
-
-
-def _predictor_parameters(controller: Controller) -> Iterator[str]:
-    from tracker.core.prediction.registry import METHODS, parameter_record
-
-    prediction = controller.prediction
-    if prediction.predictor not in METHODS:
-        return
-    for key, value in prediction.parameters.items():
-        try:
-            parameter_record(prediction.predictor, {key: value})
-        except ValueError as error:
-            yield f"{error}; change or remove it"
-
-
-def _fiducials(controller: Controller) -> Iterator[str]:
-    fiducials = controller.imager.fiducials_mm
-    if not fiducials:
-        yield "is empty; give the planned place of at least one fiducial"
-    for place in sorted({place for place in fiducials if fiducials.count(place) > 1}):
-        yield f"{list(place)} is there {fiducials.count(place)} times; give each fiducial its own"
-
-
-def _device_names(controller: Controller) -> Iterator[str]:
-    names = {section: getattr(controller, section).device for section in DEVICES}
-    names |= {f"sources.{name}": source.device for name, source in controller.sources.items()}
-    for section, name in names.items():
-        first = next(other for other in names if names[other] == name)
-        if first != section:
-            yield f'{section}.device is "{name}" as is {first}.device; give each its own name'
-
-
-def _enabled(controller: Controller) -> list[SourceSettings]:
-    return [source for source in controller.surrogate_sources().values() if source.enabled]
-
-
-def _some_source(controller: Controller) -> Iterator[str]:
-    if not _enabled(controller):
-        yield "none is enabled; enable camera, belt or one of [sources.NAME]"
-
-
-def _latest_ms(controller: Controller) -> float:
-    """The two largest delays together: a sample must still fit in behind those of other sources."""
-    return sum(sorted((source.delay_ms for source in _enabled(controller)), reverse=True)[:2])
-
-
-def _freshest_ms(controller: Controller) -> float:
-    """The age that the newest sample reaches: of the camera, or of the quickest other source."""
-    sources = [controller.camera] if controller.camera.enabled else _enabled(controller)
-    return min((source.delay_ms + 1e3 / source.rate_hz for source in sources), default=0.0)
-
-
-DEVICES = ("camera", "belt", "imager", "actuator", "gate")
-
-SOURCE_KEYS = (
-    *(f"{name}.{key}" for name in ("camera", "belt") for key in ("enabled", "delay_ms", "rate_hz")),
-    "sources",
-)
-
-RULES: tuple[Rule, ...] = (
-    Rule("sources", _some_source, SOURCE_KEYS),
-    Rule("actuator.kind", _machine, ("actuator.kind",)),
-    Rule("device", _device_names, tuple(f"{section}.device" for section in DEVICES)),
-    _at_least(
-        "imager.overdue_s",
-        lambda c: c.imager.interval_s,
-        "imager.interval_s: else every shot is overdue",
-        "imager.interval_s",
-    ),
-    _at_least(
-        "guard.position_mm",
-        lambda c: c.actuator.limit_mm,
-        "actuator.limit_mm: the guard is the wider one",
-        "actuator.limit_mm",
-    ),
-    _at_least(
-        "guard.speed_mm_s",
-        lambda c: c.actuator.speed_mm_s,
-        "actuator.speed_mm_s: the guard is the wider one",
-        "actuator.speed_mm_s",
-    ),
-    _at_least(
-        "guard.acceleration_mm_s2",
-        lambda c: c.actuator.acceleration_mm_s2,
-        "actuator.acceleration_mm_s2: the guard is the wider one",
-        "actuator.acceleration_mm_s2",
-    ),
-    _at_least(
-        "guard.step_mm",
-        lambda c: c.actuator.speed_mm_s / c.timing.tick_hz,
-        "actuator.speed_mm_s for one tick of timing.tick_hz",
-        "actuator.speed_mm_s",
-        "timing.tick_hz",
-    ),
-    _at_least(
-        "gate.lease_ms",
-        lambda c: 2e3 / c.timing.tick_hz,
-        "two ticks of timing.tick_hz: else one late tick takes the beam",
-        "timing.tick_hz",
-    ),
-    _at_least(
-        "fusion.history_ms",
-        _latest_ms,
-        "the two largest delays of the sources together: else late samples are lost",
-        *SOURCE_KEYS,
-    ),
-    _at_least(
-        "fusion.stale_ms",
-        _freshest_ms,
-        "delay and one frame of the camera, or of the quickest source: else every sample is stale",
-        *SOURCE_KEYS,
-    ),
-    _at_least(
-        "correlation.capacity_shots",
-        lambda c: c.correlation.modelling_shots,
-        "correlation.modelling_shots: all of them are kept",
-        "correlation.modelling_shots",
-    ),
-    _at_least(
-        "correlation.residual_hold_mm",
-        lambda c: c.correlation.residual_rebuild_mm,
-        "correlation.residual_rebuild_mm: a rebuild comes before a hold",
-        "correlation.residual_rebuild_mm",
-    ),
-    _at_most(
-        "prediction.learn_hz",
-        lambda c: c.timing.tick_hz,
-        "timing.tick_hz: a predictor learns at a tick",
-        "timing.tick_hz",
-    ),
-    Rule("imager.fiducials_mm", _fiducials, ("imager.fiducials_mm",)),
-    Rule("correlation.models", _models, ("correlation.models",)),
-    Rule("prediction.predictor", _predictor, ("prediction.predictor",)),
-    Rule(
-        "prediction.parameters",
-        _predictor_parameters,
-        ("prediction.parameters", "prediction.predictor"),
-    ),
-)
-
-
-def _rule_problems(controller: Controller, wrong: frozenset[str]) -> Iterator[Problem]:
-    """Breaches of every rule whose keys have a value of their own to be judged by."""
-    for rule in RULES:
-        if not any(key in wrong or key.partition(".")[0] in wrong for key in rule.reads):
-            yield from (Problem(rule.key, breach) for breach in rule.breaches(controller))
 
 
 def _room_problems(

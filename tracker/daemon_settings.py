@@ -97,6 +97,10 @@ class ConsolePage(Settings, frozen=True, kw_only=True):
     """The time after which a login ends: a working day."""
     most_pages: Annotated[int, Meta(ge=1, le=500)] = 100
     """The most pages open at once; a further one is refused."""
+    patient_style: Literal["wave", "bar", "circle"] = "wave"
+    """How the patient's screen shows the breathing."""
+    patient_tone: bool = False
+    """Whether the patient's screen sounds a tone when the breathing enters its window."""
 
 
 LOCAL = r"^tcp://(\*|[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}|\*)$"

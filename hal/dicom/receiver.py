@@ -6,6 +6,7 @@ could be read; anything else is refused with a status and reported.
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,21 @@ ACCEPTED = (
     "SecondaryCaptureImageStorage",
     "XRayRadiofluoroscopicImageStorage",
 )
+
+PLAIN: tuple[str, ...] = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
+"""Explicit and implicit little endian, explicit big endian."""
+COMPRESSED: tuple[str, ...] = (
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.91",
+)
+"""RLE, JPEG lossless (first-order, any), JPEG-LS, JPEG 2000 lossless; then the lossy ones."""
 
 
 def _pynetdicom() -> Any:
@@ -69,7 +85,7 @@ class DicomImager:
         entity = library.AE(ae_title=self.settings.ae_title)
         for name in ACCEPTED:
             uid = getattr(library.sop_class, name)
-            entity.add_supported_context(uid, ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"])
+            entity.add_supported_context(uid, readable_syntaxes())
         entity.add_supported_context(library.sop_class.Verification)
         entity.require_called_aet = True
         if self.settings.callers:
@@ -78,7 +94,11 @@ class DicomImager:
             self._server = entity.start_server(
                 (self.settings.address, self.settings.port),
                 block=False,
-                evt_handlers=[(library.evt.EVT_C_STORE, self._store)],
+                evt_handlers=[
+                    (library.evt.EVT_C_STORE, self._store),
+                    (library.evt.EVT_REJECTED, self._rejected),
+                    (library.evt.EVT_ACCEPTED, self._accepted),
+                ],
             )
         except OSError as error:
             raise LinkError(f"DICOM port {self.settings.port}: {error}") from error
@@ -122,9 +142,12 @@ class DicomImager:
         """Handle one C-STORE request, in the association's thread."""
         now_ns = self._clock()
         try:
-            picture = decode(event.dataset, self.settings)
-        except (ProtocolError, ValueError, TypeError, AttributeError, KeyError) as error:
-            self.worker.give(BadSample(self.settings.device, now_ns, "DICOM object", str(error)))
+            dataset = event.dataset
+            dataset.file_meta = event.file_meta
+            picture = decode(dataset, self.settings)
+        except Exception as error:  # pydicom reads here what a stranger sent
+            why = str(error) if isinstance(error, ProtocolError) else f"cannot be read ({error})"
+            self._tell("DICOM object", f"from {_caller(event.assoc)}: {why}", now_ns)
             return CANNOT_UNDERSTAND
         self.peer = _who(event)
         with self._lock:
@@ -133,8 +156,68 @@ class DicomImager:
             self.worker.give(item)
         return SUCCESS
 
+    def _rejected(self, event: Any) -> None:
+        """Tell the operator whom the service turned away, and why."""
+        asked = event.assoc.requestor.primitive
+        called, caller = str(asked.called_ae_title).strip(), str(asked.calling_ae_title).strip()
+        if called != self.settings.ae_title:
+            why = f"it calls {called!r}, this is {self.settings.ae_title!r} (ae_title)"
+        elif self.settings.callers and caller not in self.settings.callers:
+            why = f"only {', '.join(self.settings.callers)} may store here (callers)"
+        else:
+            why = f"reason {event.assoc.acceptor.primitive.diagnostic}, too many at once?"
+        who = _caller(event.assoc)
+        self._tell("DICOM association rejected", f"{who}: {why}", self._clock())
+
+    def _accepted(self, event: Any) -> None:
+        """Tell the operator where an accepted caller can store no radiograph, and why.
+
+        Many callers offer every class there is; what else is turned down is not worth a word.
+        """
+        classes = _pynetdicom().sop_class
+        radiographs = {getattr(classes, name) for name in ACCEPTED}
+        taken = {context.abstract_syntax for context in event.assoc.accepted_contexts}
+        refused = [c for c in event.assoc.rejected_contexts if c.abstract_syntax not in taken]
+        wrong_form = [c for c in refused if c.abstract_syntax in radiographs]
+        told = wrong_form or ([] if taken & radiographs else refused)
+        if not told:
+            return
+        named = [
+            f"{_name(c.abstract_syntax)} as {', '.join(_name(uid) for uid in c.transfer_syntax)}"
+            for c in told[:3]
+        ]
+        more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+        what = f"{_caller(event.assoc)}: {'; '.join(named)}{more}: not read here"
+        self._tell("DICOM contents rejected", what, self._clock())
+
+    def _tell(self, what: str, value: str, now_ns: int) -> None:
+        self.worker.give(BadSample(self.settings.device, now_ns, what, value))
+
     def _look(self, item: Pair | BadSample) -> list[Sample]:
         return [item] if isinstance(item, BadSample) else self._reader.read(item)
+
+
+def readable_syntaxes() -> list[str]:
+    """Return the transfer syntaxes that can be read: plain ones first, then those of decoders."""
+    pixels: Any = importlib.import_module("pydicom.pixels")
+    found: list[str] = list(PLAIN)
+    for syntax in COMPRESSED:
+        if pixels.get_decoder(syntax).is_available:
+            found.append(syntax)
+    return found
+
+
+def _name(uid: Any) -> str:
+    """Return the name of a class or transfer syntax, or its number where it has none."""
+    return str(getattr(uid, "name", uid))
+
+
+def _caller(association: Any) -> str:
+    """Return who is at the other end of an association: its title and address."""
+    requestor = association.requestor
+    asked = requestor.primitive
+    title = str(asked.calling_ae_title if asked is not None else requestor.ae_title).strip()
+    return f"{title!r} at {requestor.address}"
 
 
 def _who(event: Any) -> str:

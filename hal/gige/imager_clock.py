@@ -6,6 +6,8 @@ from collections import deque
 
 REMEMBERED = 12
 """Shots over which the clocks are compared: some minutes, in which they drift by microseconds."""
+JUMP_NS = 2_000_000_000
+"""No shot waits this long: a comparison that is later by so much shows that the clock was set."""
 DRIFT = 50e-6
 """How fast the panel's clock may run against ours: an older comparison counts for less."""
 
@@ -33,7 +35,11 @@ class ImagerClock:
         pulled_ns = self._pulled.pop(shot_id, None)
         if pulled_ns is None:
             return None
-        self._offsets.append((pulled_ns, ticks - pulled_ns - self._trigger_ns))
+        offset = ticks - pulled_ns - self._trigger_ns
+        # The least offset counts, so a clock set back is followed at once; one set ahead is not.
+        if any(offset - older > JUMP_NS for _, older in self._offsets):
+            self._offsets.clear()
+        self._offsets.append((pulled_ns, offset))
         offset = min(
             offset + round(DRIFT * (pulled_ns - then_ns)) for then_ns, offset in self._offsets
         )

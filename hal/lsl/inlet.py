@@ -137,7 +137,8 @@ class LslInlet:
             if values is None or stamp_s is None:
                 reading.check_silence(now_ns)
                 continue
-            loop.call_soon_threadsafe(self._give, reading.sample_of(values, stamp_s, now_ns))
+            for sample in reading.samples_of(values, stamp_s, now_ns):
+                loop.call_soon_threadsafe(self._give, sample)
             if now_ns >= look_ns:
                 reading.correction_s = inlet.time_correction(_SLICE_S)
                 self.correction_ms = reading.correction_s * 1e3

@@ -2,7 +2,8 @@
 
 LSL stamps each sample with its sender's clock; ``correction_s`` (measured by the library) turns
 that into this machine's. LSL numbers no samples: ``ticks`` are counted from the corrected stamps,
-whole periods of ``rate_hz`` apart, so that lost samples leave a gap.
+whole periods of ``rate_hz`` apart, so that lost samples leave a gap. A stamp that does not run with
+the arrivals is refused until a few of them agree; then the belt's clock was set, and is followed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ import msgspec
 
 from hal.errors import LinkError
 from hal.messages import BadSample, BeltSample, Sample
+from hal.sender_clock import SampleCount, SenderClock
+
+_MOST_S = 1e11
+"""Stamps count from the start of a machine or from 1970; a larger number is no time."""
 
 
 class LslSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +35,8 @@ class LslSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     silence_ms: float = 1000.0
     correction_s: float = 5.0
     """Time between looks at the clock correction."""
+    clock_jump_ms: float = 500.0
+    """A stamp this far off the arrivals is not believed, unless the next ones agree with it."""
 
     def __post_init__(self) -> None:
         """Refuse a search that could find anything, or that could break out of its query."""
@@ -37,6 +44,8 @@ class LslSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("LSL: give the stream's name, type or source_id")
         if not 1.0 <= self.rate_hz <= 1000.0:
             raise ValueError(f"LSL: rate_hz {self.rate_hz}, allowed are 1 to 1000")
+        if not 1.0 <= self.clock_jump_ms <= 60_000.0:
+            raise ValueError(f"LSL: clock_jump_ms {self.clock_jump_ms}, allowed are 1 to 60000")
         for value in (self.name, self.type, self.source_id):
             if not value.isprintable() or "'" in value or '"' in value:
                 raise ValueError(f"LSL: {value!r} has quotes or control characters")
@@ -94,27 +103,42 @@ class LslReading:
         self._device = device
         self._settings = settings
         self._heard_ns = now_ns
-        self._ticks = 0
-        self._last_s: float | None = None
+        self._clock = SenderClock(round(settings.clock_jump_ms * 1e6))
+        self._count = SampleCount(settings.rate_hz)
         self.correction_s = 0.0
 
-    def sample_of(self, values: list[float], stamp_s: float, now_ns: int) -> Sample:
-        """Return the sample that these values are, or a `BadSample` that says why they are none."""
+    def samples_of(self, values: list[float], stamp_s: float, now_ns: int) -> list[Sample]:
+        """Return the sample that these values are, or a `BadSample` that says why they are none.
+
+        A clock that was set is told beside the first sample of its new time.
+        """
         settings = self._settings
         value = values[settings.channel] if settings.channel < len(values) else math.nan
         corrected_s = stamp_s + self.correction_s
-        if not math.isfinite(value) or not math.isfinite(corrected_s):
+        if not math.isfinite(value) or not abs(corrected_s) < _MOST_S:
             what = f"value {value}, stamp {stamp_s}"
-            return BadSample(self._device, now_ns, "belt value is not finite", what)
+            return [self._bad(now_ns, "belt value is not finite", what)]
         self._heard_ns = now_ns
-        if self._last_s is not None:
-            advance_s = corrected_s - self._last_s
-            if advance_s <= 0:
-                what = f"{advance_s * 1e3:.3f} ms after the last sample"
-                return BadSample(self._device, now_ns, "belt clock does not advance", what)
-            self._ticks += max(1, round(advance_s * settings.rate_hz))
-        self._last_s = corrected_s
-        return BeltSample(self._device, now_ns, self._ticks, value)
+        stamp_ns = round(corrected_s * 1e9)
+        stamped = self._clock.judge(stamp_ns, now_ns)
+        told: list[Sample] = []
+        if stamped.off_ns:
+            what = stamped.in_words()
+            told.append(BadSample(self._device, now_ns, "belt clock jumps", what, clock=True))
+        if not stamped.believed:
+            return told
+        if stamped.clock_was_set:
+            self._count.shift(stamped.off_ns)
+        last_ns = self._count.last_ns
+        ticks = self._count.step(stamp_ns, repeats=False)
+        if ticks is None:
+            advance_ms = (stamp_ns - (last_ns or 0)) / 1e6
+            what = f"{advance_ms:.3f} ms after the last sample"
+            return [*told, self._bad(now_ns, "belt clock does not advance", what)]
+        return [*told, BeltSample(self._device, now_ns, ticks, value)]
+
+    def _bad(self, now_ns: int, what: str, value: str) -> BadSample:
+        return BadSample(self._device, now_ns, what, value)
 
     def check_silence(self, now_ns: int) -> None:
         """Raise `LinkError` when the stream is open but says nothing."""

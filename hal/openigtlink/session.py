@@ -36,9 +36,7 @@ from hal.openigtlink.contents import (
     position_of,
 )
 from hal.openigtlink.tool_status import ToolStatus
-
-CLOCK_JUMPS_AFTER = 3
-"""So many timestamps in a row may be off before the sender's clock is believed to have jumped."""
+from hal.sender_clock import SampleCount, SenderClock
 
 UNFINISHED_NS = 200_000_000
 """A message that is not whole by then has a wrong length: its header has no checksum."""
@@ -124,29 +122,6 @@ def _check_fits(key: str, name: str, most: int) -> None:
         ) from None
 
 
-class FrameCount:
-    """Numbers the frames of a sender that gives each a time but no number."""
-
-    def __init__(self, rate_hz: float) -> None:
-        self._rate_hz = rate_hz
-        self._ticks = 0
-        self._last_ns: int | None = None
-
-    def step(self, stamp_ns: int) -> int | None:
-        """Return the number of the frame of this time; ``None`` for one not newer than the last."""
-        if self._last_ns is not None:
-            if stamp_ns <= self._last_ns:
-                return None
-            self._ticks += max(1, round((stamp_ns - self._last_ns) * self._rate_hz * 1e-9))
-        self._last_ns = stamp_ns
-        return self._ticks
-
-    def shift(self, by_ns: int) -> None:
-        """The sender's clock was set by so much: what comes next follows what came last."""
-        if self._last_ns is not None:
-            self._last_ns += by_ns
-
-
 class IgtlSession:
     """`hal.ports.Conversation` with an OpenIGTLink server."""
 
@@ -154,8 +129,8 @@ class IgtlSession:
         self._device = device
         self._settings = settings
         self._places = {name: index for index, name in enumerate(settings.tools)}
-        self._frames = FrameCount(settings.rate_hz)
-        self._belts = FrameCount(settings.rate_hz)
+        self._frames = SampleCount(settings.rate_hz)
+        self._belts = SampleCount(settings.rate_hz)
         self._reader = StreamReader()
         self._out = bytearray()
         self._state = IgtlState.CLOSED
@@ -166,8 +141,7 @@ class IgtlSession:
         """The tools of the gathered moment of which a message came, seen or not."""
         self._gathered_unix_ns = 0
         self._gathering_since_ns: int | None = None
-        self._offset_ns: int | None = None
-        self._off = 0
+        self._clock = self._new_clock()
         self.last_text = ""
         self.identity = ""
         """Who was heard, and in which version of the header; for people."""
@@ -194,13 +168,12 @@ class IgtlSession:
 
     def begin(self, now_ns: int) -> None:
         """The connection is open: ask for data where that is wanted."""
-        self._frames = FrameCount(self._settings.rate_hz)
-        self._belts = FrameCount(self._settings.rate_hz)
+        self._frames = SampleCount(self._settings.rate_hz)
+        self._belts = SampleCount(self._settings.rate_hz)
         self._reader.reset()
         self._out.clear()
         self._gathering_since_ns = None
-        self._offset_ns = None
-        self._off = 0
+        self._clock = self._new_clock()
         self._heard_ns = now_ns
         self._partial_ns = None
         settings = self._settings
@@ -303,21 +276,20 @@ class IgtlSession:
             return [self._bad("two tools of one name", what, now_ns)]
         status = ToolStatus(packet.metadata)
         places = {name: place for name, place in rows if status.measured(name)}
-        wrong = self._off_clock(packet.unix_ns, now_ns)
-        if wrong is not None:
-            return [wrong]
+        samples, believed = self._off_clock(packet.unix_ns, now_ns)
+        if not believed:
+            return samples
         markers = tuple(places.get(name) for name in self._settings.tools)
-        return self._frame(markers, packet.unix_ns, now_ns)
+        return samples + self._frame(markers, packet.unix_ns, now_ns)
 
     def _one_tool(self, packet: IgtlPacket, position_mm: Triple, now_ns: int) -> list[Sample]:
         """TRANSFORM or POSITION: gather the tools of one moment."""
         place = self._places.get(packet.device_name)
         if place is None:
             return []
-        wrong = self._off_clock(packet.unix_ns, now_ns)
-        if wrong is not None:
-            return [wrong]
-        samples: list[Sample] = []
+        samples, believed = self._off_clock(packet.unix_ns, now_ns)
+        if not believed:
+            return samples
         if self._gathering_since_ns is not None and (
             packet.unix_ns != self._gathered_unix_ns or place in self._told
         ):
@@ -351,14 +323,14 @@ class IgtlSession:
         if not ToolStatus(packet.metadata).measured(packet.device_name):
             said = ", ".join(f"{key} {word}" for key, word in packet.metadata.items())
             return [self._bad("belt value is not measured", said, now_ns)]
-        wrong = self._off_clock(packet.unix_ns, now_ns)
-        if wrong is not None:
-            return [wrong]
+        samples, believed = self._off_clock(packet.unix_ns, now_ns)
+        if not believed:
+            return samples
         self._heard(now_ns)
         ticks = self._belts.step(packet.unix_ns or now_ns)
         if ticks is None:
-            return []
-        return [BeltSample(self._device, now_ns, ticks, values[channel])]
+            return samples
+        return [*samples, BeltSample(self._device, now_ns, ticks, values[channel])]
 
     def _frame(
         self, markers: tuple[Triple | None, ...], unix_ns: int, arrival_ns: int
@@ -373,22 +345,22 @@ class IgtlSession:
         self._move(IgtlTrigger.DATA)
         self._heard_ns = now_ns
 
-    def _off_clock(self, unix_ns: int, now_ns: int) -> BadSample | None:
-        """Refuse a timestamp far from where the arrivals put the sender's clock."""
+    def _new_clock(self) -> SenderClock:
+        return SenderClock(round(self._settings.clock_jump_ms * 1e6))
+
+    def _off_clock(self, unix_ns: int, now_ns: int) -> tuple[list[Sample], bool]:
+        """Return what to tell of a timestamp, and whether its message is used."""
         if unix_ns == 0:
-            return None
-        offset_ns = unix_ns - now_ns
-        if self._offset_ns is not None:
-            off_ms = (offset_ns - self._offset_ns) / 1e6
-            if abs(off_ms) > self._settings.clock_jump_ms:
-                self._off += 1
-                if self._off < CLOCK_JUMPS_AFTER:
-                    return self._bad("timestamp jumps", f"{off_ms:.0f} ms", now_ns)
-                self._frames.shift(offset_ns - self._offset_ns)
-                self._belts.shift(offset_ns - self._offset_ns)
-        self._off = 0
-        self._offset_ns = offset_ns
-        return None
+            return [], True
+        stamped = self._clock.judge(unix_ns, now_ns)
+        told: list[Sample] = []
+        if stamped.off_ns:
+            what = stamped.in_words()
+            told.append(BadSample(self._device, now_ns, "timestamp jumps", what, clock=True))
+        if stamped.clock_was_set:
+            self._frames.shift(stamped.off_ns)
+            self._belts.shift(stamped.off_ns)
+        return told, stamped.believed
 
     def _bad(self, what: str, value: str, now_ns: int) -> BadSample:
         return BadSample(self._device, now_ns, what, value)

@@ -17,11 +17,14 @@ from hal.events import Command
 from hal.messages import BadSample, MarkerFrame, Sample, Triple
 from hal.polaris import codec
 from hal.polaris.error_table import SYSTEM_STATUS
+from hal.sender_clock import AGREEING
 from hal.serial_line import SerialLine
 
 MS = 1_000_000
 _BAUD_DIGIT = {9600: 0, 19200: 2, 38400: 3, 57600: 4, 115200: 5, 921600: 6, 1228739: 7, 230400: 0xA}
 _WRAP = 1 << 32
+_NEAR = 60
+"""Frames that follow each other within so many are of one count."""
 
 
 class PolarisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +110,8 @@ class PolarisSession:
         self._failures = 0
         self._tracking = False
         self._last_frame = -1
+        self._went_back: list[int] = []
+        """Frame numbers in a row that are lower than one before, and agree with each other."""
         self._fresh_ns = now_ns
         self._frozen = False
         self._missing = [0] * len(self._roms)
@@ -352,10 +357,14 @@ class PolarisSession:
             ahead = (frame - self._last_frame) % _WRAP
             if ahead == 0:
                 return [*samples, *self._ageing(now_ns)]
-            if ahead > _WRAP // 2:
+            if self._went_back and frame == self._went_back[-1]:
+                return [*samples, *self._ageing(now_ns)]  # the same frame, asked for twice
+            if ahead > _WRAP // 2 and not self._began_anew(frame):
                 bad = self._bad(now_ns, "frame number went back", f"{self._last_frame} to {frame}")
                 return [*samples, bad, *self._ageing(now_ns)]
-            self.frames_skipped += ahead - 1
+            if ahead <= _WRAP // 2:
+                self.frames_skipped += ahead - 1
+        self._went_back.clear()
         self._last_frame = frame
         self._fresh_ns = now_ns
         self._frozen = False
@@ -370,6 +379,13 @@ class PolarisSession:
             errors.append(pose.error_mm if pose else 0.0)
         samples.append(MarkerFrame(self._device, now_ns, frame, tuple(markers), tuple(errors)))
         return samples
+
+    def _began_anew(self, frame: int) -> bool:
+        """Return whether frames that went back agree for long enough to be a new count."""
+        if self._went_back and not 0 < frame - self._went_back[-1] <= _NEAR:
+            self._went_back.clear()
+        self._went_back.append(frame)
+        return len(self._went_back) >= AGREEING
 
     def _seen(
         self, index: int, tool: codec.PolarisTool | None, frame: int, now_ns: int

@@ -136,6 +136,10 @@ CASES = {
     "no shot any more": Case(
         [mishap("no_shot", "imager", 65.0)], "imaging overdue", 60.1, end_s=75.0
     ),
+    "belt in bursts": Case([mishap("bursts", "belt", 5.0, 12.0)], "sensor rate off", 2.0),
+    "belt's clock set": Case(
+        [mishap("clock_step", "belt", size=3_600_000.0)], "clock set anew", 0.1
+    ),
 }
 
 RUNS_ON = {

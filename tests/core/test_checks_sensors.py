@@ -27,6 +27,16 @@ def test_a_clock_jump_names_the_device():
     assert found(CHECK, camera(jumped_ns=OLD)) == {}
 
 
+def test_a_clock_that_was_set_is_told_for_a_fifth_of_a_second():
+    assert found(CHECK, camera(clock_set=(RECENT, "camera: x"))) == {"clock set anew": "camera: x"}
+    assert found(CHECK, camera(clock_set=(OLD, "camera: x"))) == {}
+
+
+def test_bursts_are_told_while_they_last():
+    assert found(CHECK, camera(delivery="of 12")) == {"sensor rate off": "camera: of 12"}
+    assert found(CHECK, camera(delivery="")) == {}
+
+
 def test_a_clock_that_never_jumped_is_none_at_the_start_of_a_run():
     early = replace(WELL, now_ns=50 * MS)
     assert found(CHECK, early) == {}

@@ -117,7 +117,7 @@ FAILURES: tuple[Failure, ...] = (
     Failure("couch", "LSL", "the sender's clock goes back", put("belt", "ahead_s", -5.0),
             "bad samples", beam_off_s=0.05),
     Failure("couch", "LSL", "the sender's clock jumps ahead", put("belt", "ahead_s", 3.0),
-            "clock jump", beam_off_s=0.1),
+            "clock set anew", beam_off_s=0.1),
     Failure("couch", "LSL", "a value that is no number", put("belt", "spoiled", float("nan")),
             "bad samples", beam_off_s=0.05),
     # GigE Vision, stereo marker camera

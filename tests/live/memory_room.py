@@ -154,7 +154,7 @@ class StreamJoint:
             self._told(now_ns, True, "stream found")
         value = sample.value_au if self.spoiled is None else self.spoiled
         stamp_s = 1000.0 + sample.ticks / self.settings.rate_hz + self.ahead_s
-        self._out.append(self._reading.sample_of([value], stamp_s, now_ns))
+        self._out += self._reading.samples_of([value], stamp_s, now_ns)
 
     def run(self, until_ns: int) -> list[Event]:
         """Look whether the stream is still there."""

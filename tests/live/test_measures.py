@@ -76,3 +76,28 @@ def test_findings_of_devices_without_a_counter_claim_none() -> None:
     assert found.jitter_ms == pytest.approx(0.0)
     assert findings_of([BeltSample("belt", 0, 0, 1.0)]).rate_hz is None
     assert findings_of([]).samples == 0
+
+
+@pytest.mark.parametrize("step_s", [-3600, 3600, 700_000, -10])
+def test_an_imager_whose_clock_was_set_is_followed_with_the_next_shot(step_s: int) -> None:
+    clock = ImagerClock(10 * MS)
+    panel_ns = 77 * 10**12
+    for shot in range(30):
+        pulled_ns = shot * 3_000 * MS
+        clock.pulled(shot, pulled_ns)
+        at_ns = panel_ns + pulled_ns + 10 * MS + (step_s * 1000 * MS if shot >= 15 else 0)
+        exposed_ns = clock.exposed_ns(shot, at_ns)
+        assert exposed_ns is not None
+        assert abs(exposed_ns - (pulled_ns + 10 * MS)) < 5 * MS
+
+
+@pytest.mark.parametrize("step_s", [-3600, 700_000])
+def test_one_wild_stamp_of_an_imager_costs_no_other_shot(step_s: int) -> None:
+    clock = ImagerClock(10 * MS)
+    for shot in range(30):
+        pulled_ns = shot * 3_000 * MS
+        clock.pulled(shot, pulled_ns)
+        at_ns = 77 * 10**12 + pulled_ns + 10 * MS + (step_s * 1000 * MS if shot == 15 else 0)
+        exposed_ns = clock.exposed_ns(shot, at_ns)
+        assert exposed_ns is not None
+        assert abs(exposed_ns - (pulled_ns + 10 * MS)) < 5 * MS

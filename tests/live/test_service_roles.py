@@ -28,6 +28,7 @@ MAY = {
     Role.OPERATOR: {STATUS, "model", "expose", "start", "hold", "resume", "stop"},
     Role.PHYSICIST: {STATUS, "model", "expose", "start", "hold", "resume", "stop", "reset"},
     Role.SERVICE: {STATUS, END},
+    Role.PATIENT: set(),
 }
 """In words of its own: what each role is for. The states are the session table's."""
 ENDS = {SessionState.IDLE, SessionState.STOPPED}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.recording import RecordingError, load_recording, motion_channels
+from tracker import cli
 
 ROWS = "".join(f"{i * 0.2:.1f},{i},{-i},{0.5 * i}\n" for i in range(12))
 GOOD = "time_s,int_si_mm,int_ap_mm,ext_mm\n" + ROWS
@@ -129,6 +130,92 @@ def test_vxp(tmp_path):
     assert recording.values[:, 0].tolist()[:3] == pytest.approx([0.0, 1.0, 2.0])
     assert math.isnan(recording.values[3, 0])
     assert recording.kind == "external"
+
+
+def vxp_with(flags: list[int], version: str = "1.6", head: str = "") -> str:
+    """Return a .vxp of these flags, 30 samples a second, amplitude i / 10 cm."""
+    rows = [f"{0.1 * i:.4f},0.5,{round(i * 1000 / 30)},{f},0,,0" for i, f in enumerate(flags)]
+    text = VXP_HEAD.replace("Version=1.6", f"Version={version}") + "Scale_factor=10.0\n" + head
+    return text + "[Data]\n" + "\n".join(rows) + "\n"
+
+
+MIXED = [0, 1, 1] * 20
+
+
+def test_a_vxp_says_how_many_samples_it_left_out_by_which_flag(tmp_path):
+    path = write(tmp_path, "fx.vxp", vxp_with(MIXED))
+    recording = load_recording(path)
+    assert int(np.isfinite(recording.values[:, 0]).sum()) == 20
+    (note,) = recording.notes
+    assert note == (
+        f"{path}: 40 of 60 samples are left out (validflag 1: 40; 0 means valid); "
+        "where 1 means valid, add the line Valid_flag=1 to its header"
+    )
+
+
+def test_the_header_may_have_the_flag_the_other_way(tmp_path):
+    recording = load_recording(write(tmp_path, "fx.vxp", vxp_with(MIXED, head="Valid_flag=1\n")))
+    assert np.flatnonzero(np.isnan(recording.values[:, 0])).tolist() == list(range(0, 60, 3))
+    (note,) = recording.notes
+    assert "20 of 60 samples are left out (validflag 0: 20; 1 means valid)" in note
+    assert "Valid_flag=1 in its header says so" in note
+
+
+def test_flags_of_several_kinds_are_counted_apart(tmp_path):
+    recording = load_recording(write(tmp_path, "fx.vxp", vxp_with([0, 0, -1, 2, 0, 2] * 10)))
+    assert "(validflag -1: 10, validflag 2: 20; 0 means valid)" in recording.notes[0]
+
+
+def test_a_vxp_without_a_valid_sample_is_refused_with_the_other_reading(tmp_path):
+    path = write(tmp_path, "fx.vxp", vxp_with([1] * 30))
+    assert refusal(path) == (
+        f"{path}: 30 of 30 samples are left out (validflag 1: 30; 0 means valid): none remains; "
+        "where 1 means valid, add the line Valid_flag=1 to its header"
+    )
+    other = load_recording(write(tmp_path, "b.vxp", vxp_with([1] * 30, head="Valid_flag=1\n")))
+    assert np.isfinite(other.values).all()
+    assert other.notes == ()
+
+
+@pytest.mark.parametrize("version", ["1.4", "1.5", "1.6"])
+def test_the_known_versions_are_read_without_a_word(tmp_path, version):
+    assert load_recording(write(tmp_path, "fx.vxp", vxp_with([0] * 30, version))).notes == ()
+
+
+@pytest.mark.parametrize("version", ["2.0", "1.3", ""])
+def test_another_version_is_read_and_told(tmp_path, version):
+    (note,) = load_recording(write(tmp_path, "fx.vxp", vxp_with([0] * 30, version))).notes
+    assert "known are 1.4, 1.5, 1.6" in note
+
+
+def test_timestamps_in_seconds_are_read_and_told(tmp_path):
+    text = vxp_with([0] * 30)
+    rows = text.split("[Data]\n")[1].splitlines()
+    cells = [row.split(",") for row in rows]
+    for row in cells:
+        row[2] = f"{float(row[2]) / 1000:.3f}"
+    text = text.split("[Data]\n")[0] + "[Data]\n" + "\n".join(",".join(row) for row in cells)
+    recording = load_recording(write(tmp_path, "fx.vxp", text))
+    assert recording.times_s[3] == pytest.approx(0.1)
+    assert "read as seconds" in recording.notes[0]
+
+
+def test_timestamps_that_contradict_the_rate_are_refused(tmp_path):
+    text = vxp_with([0] * 30).replace("Samples_per_second=30", "Samples_per_second=3000")
+    assert "line 11: timestamps advance by 33, but Samples_per_second is 3000" in refusal(
+        write(tmp_path, "fx.vxp", text)
+    )
+
+
+def test_blank_cells_and_sections_behind_the_data_are_passed_over(tmp_path):
+    text = vxp_with([0] * 30).replace(",,0\n", ",,0,\n") + "[Symbols]\nn=0\n"
+    assert len(load_recording(write(tmp_path, "fx.vxp", text)).times_s) == 30
+
+
+def test_a_command_tells_what_was_left_out(tmp_path, capsys):
+    path = write(tmp_path, "fx.vxp", vxp_with(MIXED * 20))
+    cli.main(["bench", str(path), "--predictors", "hold", "--horizons-ms", "300"])
+    assert "note: " + str(path) + ": 800 of 1200 samples are left out" in capsys.readouterr().err
 
 
 def test_motion_channels():

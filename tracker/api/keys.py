@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 import zmq
 
-from tracker.api.schema import Role
+from tracker.api.schema import KEY_ROLES, Role
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 SERVER = "server.key"
@@ -83,7 +83,9 @@ def new_key(folder: Path, name: str, roles: Sequence[Role], out: Path | None = N
     if not NAME.fullmatch(name):
         raise KeysError(f"name {name!r}: write a small letter, then letters, digits, - or _")
     if not roles:
-        raise KeysError(f"{name}: has no role; give one of {', '.join(Role)}")
+        raise KeysError(f"{name}: has no role; give one of {', '.join(KEY_ROLES)}")
+    if Role.PATIENT in roles:
+        raise KeysError(f"{name}: {Role.PATIENT} is a page; make a token: tidetrack tokens new")
     server = server_key(folder)
     path = out or folder / f"{name}.key"
     known = folder / KNOWN / f"{name}.json"

@@ -9,7 +9,7 @@ the reference position, covariances upper triangles (xx, xy, xz, yy, yz, zz) in 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +24,12 @@ class Role(StrEnum):
     OPERATOR = "operator"
     PHYSICIST = "physicist"
     SERVICE = "service"
+    PATIENT = "patient"
+    """A screen that the patient sees: it shows the breathing, and may ask for nothing."""
+
+
+KEY_ROLES = (Role.OBSERVER, Role.OPERATOR, Role.PHYSICIST, Role.SERVICE)
+"""The roles that a program's key can have; the patient's screen is a page and needs a token."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -45,6 +51,17 @@ class Surrogate(msgspec.Struct, frozen=True, kw_only=True):
     velocity_mm_s: float
     sigma_mm: float
     age_ms: float
+
+
+class BreathingGuide(msgspec.Struct, frozen=True, kw_only=True):
+    """What the patient is asked to do: where the breathing amplitude should be, and how long."""
+
+    asks: Literal["breathe", "hold", "rest"] = "breathe"
+    low_mm: float
+    high_mm: float
+    """The window of the breathing amplitude."""
+    remaining_s: float | None = None
+    """Time until the breath may go, or until the rest ends; ``None``: no countdown."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +164,8 @@ class State(Record, frozen=True, kw_only=True):
     faults: tuple[ActiveFault, ...] = ()
     devices: tuple[DeviceHealth, ...] = ()
     health: Health
+    guide: BreathingGuide | None = None
+    """What the patient's screen asks for; ``None``: breathe as usual."""
     page: str = ""
     """Address of the console page that the run itself serves; empty: it serves none."""
 

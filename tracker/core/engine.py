@@ -35,6 +35,8 @@ from hal.messages import (
     Triple,
 )
 from tracker.core import session as table
+from tracker.core.gating.gating import BeamGating
+from tracker.core.gating.signals import GatingView, Moving, Swing
 from tracker.core.machine.following import Follower
 from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
@@ -68,6 +70,7 @@ from tracker.core.types import (
     SurrogateState,
     TargetEstimate,
     TargetPrediction,
+    WindowChanged,
 )
 
 _REPEAT_HOLD_NS = 500_000_000
@@ -122,6 +125,9 @@ class Engine:
             else NoMotion()
         )
         self._moves = machine.moves
+        self._gating = BeamGating(settings)
+        self._gated_off = ""
+        """What keeps the beam off by plan; empty: nothing does."""
         self._imaging = Imaging(settings)
         self._checks = tuple(check(settings) for check in checks)
         self._faults = FaultBook(settings.gating.regular_breaths, faults)
@@ -360,8 +366,8 @@ class Engine:
         out.append(self._hold(now))
         if self._motion.moving or before in _STEERING_STATES:
             self._motion.stop(now)
-        if self._moves and (self._motion.moving or before in _STEERING_STATES):
-            out.append(SendStop(now, self._settings.actuator.device))
+            if self._moves:
+                out.append(SendStop(now, self._settings.actuator.device))
         if self._state is SessionState.IDLE:
             out.extend(self._faults.clear(now))
             self._reports = replace(self._reports, demand_refused="", actuator_restarted="")
@@ -371,7 +377,7 @@ class Engine:
         self._permit_since_ns = -1
         self._permit_until_ns = min(self._permit_until_ns, now)
         self._held_ns = now
-        reasons = self._faults.names(Reaction.HOLD) or (self._state.value,)
+        reasons = self._faults.names(Reaction.HOLD) or (self._gated_off or self._state.value,)
         return SendHold(now, self._settings.gate.device, reasons)
 
     # The tick ---------------------------------------------------------------------------------
@@ -387,6 +393,8 @@ class Engine:
         estimate, prediction = self._see_target(now, surrogate, out)
         axes = self._axes.at(now + self._latency_ns)
         wanted = None if prediction is None or axes is None else axes.wanted(prediction.position_mm)
+        if self._gating.used and self._state in _STEERING_STATES:
+            self._gate(now, surrogate, estimate, prediction, out)
         found = self._check(tick, surrogate, estimate, prediction, wanted)
         step = None
         if self._state in _STEERING_STATES:
@@ -450,6 +458,45 @@ class Engine:
             out.append(TargetPrediction(now, at, prediction.position_mm, _covariance(prediction)))
         return targets
 
+    def _gate(
+        self,
+        now: int,
+        surrogate: SurrogateReport,
+        estimate: TargetState | None,
+        prediction: TargetState | None,
+        out: list[Output],
+    ) -> None:
+        """Let windows and breath holds decide whether there is beam by plan."""
+        breathing = surrogate.state
+        at_ns = now + self._latency_ns
+        later = self._target.swing_later(at_ns)
+        view = GatingView(
+            now,
+            self._latency_ns * 1e-9,
+            self._relative_to_beam(now, estimate),
+            None if self._moves else self._relative_to_beam(at_ns, prediction),
+            None if breathing is None else Swing(breathing.amplitude_mm, breathing.velocity_mm_s),
+            None if later is None else Swing(*later),
+            surrogate.span,
+        )
+        before, (self._gated_off, detail) = self._gated_off, self._gating.closed(view)
+        if self._gated_off != before:
+            opened = not self._gated_off
+            out.append(WindowChanged(now, opened, self._gated_off, detail))
+
+    def _relative_to_beam(self, at_ns: int, target: TargetState | None) -> Moving | None:
+        """Give target and velocity relative to the beam, along the axes that are judged."""
+        axes = self._axes.at(at_ns)
+        if axes is None or target is None:
+            return None
+        position, velocity = axes.judged(target.position_mm), axes.judged(target.velocity_mm_s)
+        if self._moves:
+            # What moves with the target keeps its distance; the surrogate tells when to gate.
+            here = self._track.newest_mm or _AT_REST
+            (x, y, z), (a, b, c) = position, here
+            return Moving((x - a, y - b, z - c), _AT_REST)
+        return Moving(position, velocity)
+
     def _check(
         self,
         tick: Tick,
@@ -486,6 +533,7 @@ class Engine:
             self._reports,
             region,
             self._axes.report,
+            bool(self._gated_off) or self._gating.coming(now),
         )
         found: Conditions = {}
         for check in self._checks:
@@ -545,10 +593,10 @@ class Engine:
                 out.append(SendStop(now, device))
         elif step is not None:
             out.append(SendDemand(now, device, step))
-        if self._state is SessionState.TRACKING:
+        if self._state is SessionState.TRACKING and not self._gated_off:
             if self._motion.settled:
                 out.append(self._permit(now))
-        elif now - self._held_ns >= _REPEAT_HOLD_NS:
+        elif self._permit_until_ns > now or now - self._held_ns >= _REPEAT_HOLD_NS:
             out.append(self._hold(now))
 
     def _permit(self, now: int) -> SendPermit:

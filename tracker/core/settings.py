@@ -211,6 +211,49 @@ class Gating(Settings, frozen=True, kw_only=True):
     """Hazard H16: lateness of a tick."""
 
 
+class Window(Settings, frozen=True, kw_only=True):
+    """The gating window: the beam is on while the breath is inside. Crossings are predicted."""
+
+    on: Literal["nothing", "target", "amplitude", "percent", "phase"] = "nothing"
+    """What the window is on: the distance of target and beam, the amplitude of the surrogate, its
+    share of the last breaths, or the part of the cycle."""
+    at: Literal["exhale", "inhale"] = "exhale"
+    """The end of the breath that the window is at; a window on the target is where it was planned.
+    """
+    level_mm: Annotated[float, Meta(ge=-200, le=200)] = 0.0
+    """Amplitude from which a window on the amplitude is measured."""
+    enter: Annotated[float, Meta(ge=-200, le=200)] = 3.0
+    """Inside of this the beam comes on: mm, per cent of the last breaths, or of the cycle."""
+    leave: Annotated[float, Meta(ge=-200, le=200)] = 4.0
+    """Outside of this it goes off."""
+    predict: bool = True
+    """Whether the beam is switched by where the breath will be when it has come on or gone off."""
+    on_ms: Annotated[float, Meta(ge=0, le=800)] = 5.0
+    """Permit to beam."""
+    off_ms: Annotated[float, Meta(ge=0, le=800)] = 5.0
+    """Hold to no beam."""
+    dwell_ms: Annotated[float, Meta(ge=0, le=5000)] = 0.0
+    """How long the breath may be outside before the beam goes off: for immobilised patients."""
+
+
+class BreathHold(Settings, frozen=True, kw_only=True):
+    """The beam is on in breath holds only: deep inspiration or end of expiration, as planned."""
+
+    enabled: bool = False
+    window_mm: Annotated[float, Meta(gt=0, le=20)] = 2.5
+    """Largest distance of target and beam in a hold."""
+    still_mm_s: Annotated[float, Meta(gt=0, le=50)] = 4.0
+    """A target that moves faster is not held: it sags slowly, and leaves fast."""
+    settle_s: Annotated[float, Meta(ge=0, le=10)] = 2.0
+    """How long a hold must last before the beam comes on."""
+    longest_s: Annotated[float, Meta(gt=0, le=120)] = 25.0
+    """The longest hold, from its beginning."""
+    rest_s: Annotated[float, Meta(ge=0, le=300)] = 10.0
+    """Between two holds."""
+    beam_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    """Planned time with beam; it says how many holds are needed."""
+
+
 class Box(Settings, frozen=True, kw_only=True):
     """A box along the axes, from its lowest to its highest corner."""
 
@@ -252,6 +295,8 @@ class Controller(Settings, frozen=True, kw_only=True):
     correlation: Correlation = Correlation()
     prediction: Prediction = Prediction()
     gating: Gating = Gating()
+    window: Window = Window()
+    breath_hold: BreathHold = BreathHold()
     keepout: KeepOut = KeepOut()
     sources: dict[str, SourceSettings] = {}
     """Further surrogate sources by name; each is of a kind in the table of source kinds."""

@@ -94,6 +94,15 @@ class FaultChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
     detail: str
 
 
+class WindowChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Gating lets the beam on (``open``) or takes it off by plan; ``why`` says what closes it."""
+
+    t_ns: int
+    open: bool
+    why: str = ""
+    detail: str = ""
+
+
 class Notice(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What a person should know: level is info, warning or alarm."""
 
@@ -111,6 +120,7 @@ Record = (
     | SessionChanged
     | FaultChanged
     | Notice
+    | WindowChanged
 )
 
 Output = Command | Record

@@ -30,7 +30,8 @@ HEAD = struct.Struct("<BQ")
 
 _FOOTER_BODY_BYTES = 20
 _FOOTER_BYTES = HEAD.size + _FOOTER_BODY_BYTES + len(MCAP0_MAGIC)
-_LARGEST_BODY = 1 << 28
+LARGEST_BODY = 1 << 28
+"""Bytes of one record; a longer one means that the file is damaged."""
 _KNOWN_CODES = frozenset(int(code) for code in Opcode)
 _READ_BYTES = 1 << 20
 
@@ -41,11 +42,8 @@ class RawRecord(NamedTuple):
     offset: int
     code: int
     body: bytes
-
-    @property
-    def end(self) -> int:
-        """The byte after it."""
-        return self.offset + HEAD.size + len(self.body)
+    end: int
+    """The byte after it."""
 
 
 def open_mcap(path: Path) -> BinaryIO:
@@ -74,13 +72,14 @@ def raw_records(file: BinaryIO) -> Iterator[RawRecord]:
         if len(head) < HEAD.size:
             return
         code, length = HEAD.unpack(head)
-        if code not in _KNOWN_CODES or length > _LARGEST_BODY:
+        if code not in _KNOWN_CODES or length > LARGEST_BODY:
             return
         body = file.read(length)
         if len(body) < length:
             return
-        yield RawRecord(offset, code, body)
-        offset += HEAD.size + length
+        end = offset + HEAD.size + length
+        yield RawRecord(offset, code, body, end)
+        offset = end
 
 
 def read_footer(file: BinaryIO) -> Footer | None:

@@ -31,6 +31,7 @@ from tracker.journal.framing import (
     read_footer,
     size_of,
 )
+from tracker.journal.rewritten import flat_records, in_order
 
 _CONTENT_OF_TOPIC = {content.topic: content for content in CONTENTS}
 
@@ -84,20 +85,24 @@ class Journal(msgspec.Struct, frozen=True):
     closing: dict[str, str]
     torn: TornTail | None
     channels: dict[int, Content]
+    rewritten: bool = False
+    """Whether another tool has written the records anew."""
 
     def entries(self) -> Iterator[Entry]:
         """Yield the records in order, up to the tear; raises `JournalError` at a damaged one."""
-        decoders: dict[int, tuple[Kind, Callable[[bytes], Any]]] = {
-            channel: (content.kind, msgspec.json.Decoder(content.type).decode)
-            for channel, content in self.channels.items()
-        }
+        decoders = {channel: _decoder(content) for channel, content in self.channels.items()}
         expected = 0
         stands_at = 0
         with open_mcap(self.path) as file:
-            for raw in raw_records(file):
+            for raw in in_order(file, self.path) if self.rewritten else raw_records(file):
                 if raw.code == Opcode.DATA_END:
                     return
                 stands_at = raw.end
+                if raw.code == Opcode.CHANNEL and self.rewritten:
+                    channel = parse(raw, self.path, Channel)
+                    if channel.topic in _CONTENT_OF_TOPIC:
+                        decoders[channel.id] = _decoder(_CONTENT_OF_TOPIC[channel.topic])
+                    continue
                 if raw.code != MESSAGE_CODE:
                     continue
                 channel, sequence, _, handled_ns = MESSAGE_BODY.unpack_from(raw.body)
@@ -111,21 +116,30 @@ class Journal(msgspec.Struct, frozen=True):
                 except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                     raise _damaged(self.path, raw.offset, str(error)) from error
                 yield Entry(kind, record, data, sequence, handled_ns, raw.offset)
-        if self.torn is None:
+        if self.torn is None and not self.rewritten:
             raise _damaged(self.path, stands_at, "no record can start there")
 
 
 def read_journal(path: Path) -> Journal:
     """Open a journal; `JournalError` when it is none, has no whole header, or is not there."""
     with open_mcap(path) as file:
-        header, channels = _read_header(file, path)
+        start = file.tell()
         footer = read_footer(file)
-        torn = _find_tear(file) if footer is None else None
-        closing = _read_closing(file, path, footer) if footer else {}
-    return Journal(path, header, closing, torn, channels)
+        file.seek(start)
+        header, channels = _read_header(file, path, footer)
+        torn = _find_tear(file, path) if footer is None else None
+        closing = _metadata(file, path, footer, CLOSING_NAME) if footer else {}
+    # The controller names every channel before its header; other tools do so behind it.
+    return Journal(path, header, closing, torn, channels, rewritten=not channels)
 
 
-def _read_header(file: BinaryIO, path: Path) -> tuple[Header, dict[int, Content]]:
+def _decoder(content: Content) -> tuple[Kind, Callable[[bytes], Any]]:
+    return content.kind, msgspec.json.Decoder(content.type).decode
+
+
+def _read_header(
+    file: BinaryIO, path: Path, footer: Footer | None
+) -> tuple[Header, dict[int, Content]]:
     channels: dict[int, Content] = {}
     for raw in raw_records(file):
         if raw.code == Opcode.CHANNEL:
@@ -137,9 +151,12 @@ def _read_header(file: BinaryIO, path: Path) -> tuple[Header, dict[int, Content]
             if metadata.name == HEADER_NAME:
                 return _accept(path, metadata.metadata), channels
         elif raw.code not in (Opcode.HEADER, Opcode.SCHEMA):
+            text = _metadata(file, path, footer, HEADER_NAME) if footer else {}
+            if text:  # another tool has put it behind the data
+                return _accept(path, text), {}
             raise JournalError(
-                f"{path}: is MCAP, but not a journal (no {HEADER_NAME!r} metadata before its data);"
-                " name a journal that tidetrack wrote"
+                f"{path}: is MCAP, but not a journal (no {HEADER_NAME!r} metadata);"
+                " name a journal that tidetrack wrote, or write it anew with its metadata"
             )
     raise JournalError(
         f"{path}: breaks off within its header at byte {size_of(file)};"
@@ -159,14 +176,14 @@ def _accept(path: Path, text: dict[str, str]) -> Header:
         raise JournalError(f"{path}: its header is incomplete or garbled ({error})") from error
 
 
-def _find_tear(file: BinaryIO) -> TornTail:
+def _find_tear(file: BinaryIO, path: Path) -> TornTail:
     file.seek(0)
     file.read(8)
     records = 0
     last_ns = 0
     stands_at = file.tell()
     complete = False
-    for raw in raw_records(file):
+    for raw in flat_records(file, path):
         if raw.code == Opcode.DATA_END:
             complete = True
             break
@@ -178,14 +195,16 @@ def _find_tear(file: BinaryIO) -> TornTail:
     return TornTail(stands_at, lost, records, last_ns, complete)
 
 
-def _read_closing(file: BinaryIO, path: Path, footer: Footer) -> dict[str, str]:
+def _metadata(file: BinaryIO, path: Path, footer: Footer, name: str) -> dict[str, str]:
+    """Return the metadata record of a name by the index at the end; empty where there is none."""
     file.seek(footer.summary_start)
     for raw in raw_records(file):
         if raw.code == Opcode.METADATA_INDEX:
             index = parse(raw, path, MetadataIndex)
-            if index.name == CLOSING_NAME:
+            if index.name == name:
                 file.seek(index.offset)
-                return parse(next(raw_records(file)), path, Metadata).metadata
+                found = next(raw_records(file), None)
+                return {} if found is None else parse(found, path, Metadata).metadata
     return {}
 
 

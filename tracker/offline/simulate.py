@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim.recording import Recording, RecordingError, load_recording
 from tracker.build.engine import with_artefact
+from tracker.build.recording_notes import tell_notes
 from tracker.build.room import furnish, shortest_run_s
 from tracker.build.warm_up import warm
 from tracker.config import SHIPPED, Configuration, ConfigurationError, altered, load_configuration
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if args.parameters is not None:
         configuration = with_artefact(configuration, args.parameters)
     recording = None if args.trace is None else load_recording(args.trace)
+    tell_notes(() if recording is None else recording.notes)
     wanted = Wanted(
         configuration,
         recording,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import pytest
 
 pytest.importorskip("pynetdicom", reason="extra dicom is not installed")
 
+from pydicom import dcmread, uid
 from pynetdicom import AE
 
 from hal.dicom.codec import DicomSettings, counts, decode, exposure_ns
@@ -23,7 +25,7 @@ from hal.imaging.xray_geometry import XrayGeometry, nominal_pair
 from hal.imaging.xray_reader import XrayReader
 from hal.messages import BadSample, FiducialShot
 from sim.radiograph import Exposure, Seed, expose_pair
-from tests.hal.dicom.radiograph_file import radiograph
+from tests.hal.dicom.radiograph_file import radiograph, save
 
 SETTINGS = DicomSettings(device="imager", port=0)
 PIXELS = np.random.default_rng(1).integers(0, 65_536, (20, 30)).astype(np.uint16)
@@ -75,7 +77,7 @@ def test_conventions_of_brightness_end_as_counts() -> None:
         ({"SamplesPerPixel": 3}, "3 samples"),
         ({"NumberOfFrames": 2}, "2 frames"),
         ({"PhotometricInterpretation": "RGB"}, "photometric"),
-        ({"PixelRepresentation": 1}, "photometric"),
+        ({"PixelRepresentation": 2}, "representation 2"),
         ({"PixelData": None}, "0 bytes of pixels"),
         ({"Rows": 21}, "bytes of pixels"),
     ],
@@ -178,9 +180,88 @@ def test_an_object_that_cannot_be_read_is_refused_and_reported(imager) -> None:
         device.obey(SendStop(0, "imager"), 0)
 
 
-def test_another_title_is_not_let_in(imager) -> None:
-    device, _ = imager
-    entity = AE()
+def test_another_title_is_not_let_in_and_told(imager) -> None:
+    device, samples = imager
+    entity = AE(ae_title="STRANGER")
     entity.add_requested_context("1.2.840.10008.1.1")
     association = entity.associate("127.0.0.1", device.port, ae_title="SOMEBODY")
     assert association.is_rejected
+    until(lambda: samples)
+    (bad,) = samples
+    assert bad.what == "DICOM association rejected"
+    assert "'STRANGER' at 127.0.0.1" in bad.value
+    assert "it calls 'SOMEBODY', this is 'TIDETRACK'" in bad.value
+
+
+def test_a_caller_that_is_not_configured_is_told() -> None:
+    samples: list = []
+    settings = msgspec.structs.replace(SETTINGS, callers=("CARM", "PANEL"))
+    reader = XrayReader("imager", FiducialFinder(VIEWS, PLANNED))
+    device = DicomImager(settings, reader, samples.append, lambda change: None)
+    device.start()
+    try:
+        entity = AE(ae_title="STRANGER")
+        entity.add_requested_context("1.2.840.10008.1.1")
+        assert entity.associate("127.0.0.1", device.port, ae_title="TIDETRACK").is_rejected
+        until(lambda: samples)
+    finally:
+        device.stop()
+    assert samples[0].what == "DICOM association rejected"
+    assert "'STRANGER'" in samples[0].value
+    assert "only CARM, PANEL may store here" in samples[0].value
+
+
+@pytest.mark.parametrize(
+    ("contents", "named"),
+    [
+        (("CTImageStorage", "ExplicitVRLittleEndian"), "CT Image Storage as Explicit VR"),
+        (("DigitalXRayImageStorageForProcessing", "MPEG2MPML"), "as MPEG2 Main Profile"),
+    ],
+)
+def test_contents_that_are_not_read_are_told_with_the_caller(imager, contents, named) -> None:
+    device, samples = imager
+    entity = AE(ae_title="CARM")
+    entity.add_requested_context(*(getattr(uid, name) for name in contents))
+    entity.add_requested_context("1.2.840.10008.1.1")
+    association = entity.associate("127.0.0.1", device.port, ae_title="TIDETRACK")
+    assert association.is_established
+    association.release()
+    until(lambda: samples)
+    (bad,) = samples
+    assert bad.what == "DICOM contents rejected"
+    assert "'CARM' at 127.0.0.1" in bad.value
+    assert named in bad.value
+
+
+def test_a_caller_that_offers_everything_is_told_of_nothing(imager) -> None:
+    device, samples = imager
+    entity = AE(ae_title="ARCHIVE")
+    for name in ("CTImageStorage", "MRImageStorage", "RTImageStorage"):
+        entity.add_requested_context(getattr(uid, name))
+    association = entity.associate("127.0.0.1", device.port, ae_title="TIDETRACK")
+    assert association.is_established
+    association.release()
+    assert stored(device, radiograph(PIXELS, "TOP")) == [CANNOT_UNDERSTAND]
+    until(lambda: samples)
+    assert [sample.what for sample in samples] == ["DICOM object"]
+
+
+def test_a_refused_object_names_who_sent_it(imager) -> None:
+    device, samples = imager
+    bad_time = radiograph(PIXELS, "LEFT", "202611241011")
+    assert stored(device, bad_time) == [CANNOT_UNDERSTAND]
+    until(lambda: samples)
+    assert "from 'PYNETDICOM' at 127.0.0.1: " in samples[0].value
+    assert "known to the minute only" in samples[0].value
+
+
+def test_a_compressed_object_is_taken(imager, tmp_path) -> None:
+    device, samples = imager
+    pair = []
+    for name in ("LEFT", "RIGHT"):
+        data = radiograph(PIXELS, name)
+        data.compress(uid.RLELossless)
+        pair.append(dcmread(save(data, tmp_path / f"{name}.dcm")))
+    assert stored(device, *pair) == [0, 0]
+    until(lambda: samples)
+    assert "calibrated for 400 x 400" in str(samples[0])  # it was read: only its size is wrong

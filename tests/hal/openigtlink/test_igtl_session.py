@@ -219,9 +219,12 @@ def test_a_timestamp_that_jumps_is_refused_until_it_stays() -> None:
     driver = IgtlSession("camera", IgtlSettings(tools=("Chest",)))
     driver.begin(0)
 
+    told: list[str] = []
+
     def send(n: int, unix_ns: int) -> Sample:
         data = encode(IgtlPacket("Chest", unix_ns, Position(SHOWN[0])))
-        (sample,) = driver.receive(data, n * 20 * MS)
+        *bad, sample = driver.receive(data, n * 20 * MS)
+        told.extend(one.value for one in bad if isinstance(one, BadSample))
         return sample
 
     for n in range(10):
@@ -232,6 +235,7 @@ def test_a_timestamp_that_jumps_is_refused_until_it_stays() -> None:
     assert isinstance(send(11, 10**18 + 11 * 20 * MS), MarkerFrame)
     kinds = [type(send(n, 2 * 10**18 + n * 20 * MS)) for n in range(12, 16)]
     assert kinds == [BadSample, BadSample, MarkerFrame, MarkerFrame]
+    assert told == ["+1000000000.0 s; followed from now on"]
 
 
 def test_senders_without_a_clock_get_the_arrival() -> None:

@@ -176,6 +176,24 @@ def test_frozen_frame_number_is_reported_then_closes_the_link() -> None:
     assert isinstance(pump.error, LinkError)
 
 
+def test_a_frame_count_that_began_anew_is_followed_after_three_frames_that_agree() -> None:
+    pump = joined().run(SECOND, frames)
+    before = len(pump.of(MarkerFrame))
+
+    def anew(now: int) -> list[Sample]:
+        number = 3 + (now - SECOND) // (16 * MS)
+        return [MarkerFrame("t", now, number, ((0.0, 0.0, 0.0), None))]
+
+    pump.run(2 * SECOND, anew)
+    assert pump.error is None
+    told = [bad.what for bad in pump.of(BadSample) if "tool" not in bad.what]
+    assert told == ["frame number went back"] * 2
+    followed = [frame.ticks for frame in pump.of(MarkerFrame)[before:]]
+    assert len(followed) > 30
+    assert followed == sorted(set(followed))
+    assert followed[0] < 10
+
+
 def test_frame_number_going_back_is_no_sample() -> None:
     pump = joined().run(SECOND, frames)
     before = len(pump.of(MarkerFrame))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -82,6 +83,8 @@ class FeederTwin:
         self.asked: list[tuple[str, Role, str, str]] = []
         self.said = 0
         self.silent = False
+        self.changes: dict[str, Any] = {}
+        """Fields of the state that differ from what the closed loop came to."""
         self._period_s = period_s
 
     async def listen(self, receive: Receive) -> None:
@@ -101,7 +104,7 @@ class FeederTwin:
                 await asyncio.sleep(due_s - loop.time())
                 sequence += 1
                 if not self.silent:
-                    receive(msgspec.structs.replace(record, sequence=sequence))
+                    receive(msgspec.structs.replace(record, sequence=sequence, **self.changes))
                     self.said = sequence
 
     async def ask(self, name: str, role: Role, who: str, run_id: str) -> Answer:

@@ -1,102 +1,26 @@
-"""The page server against everything that is no page of ours; and fifty that are."""
+"""The page server against everything that is no page of ours."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
-import json
-import socket
 import ssl
 import subprocess
-import time
-from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import msgspec
 import pytest
 
-from tests.live.machine_load import MachineLoad
-from tests.live.web.feeder import RUN_ID, FeederTwin, published
+from tests.live.web.feeder import RUN_ID
+from tests.live.web.served_pages import served, until
 from tracker.api import roles
 from tracker.api.schema import Role
-from tracker.daemon_settings import ConsolePage
-from tracker.live.service.metrics import render
-from tracker.live.web.context import LINK_S, SILENT_S, ConsoleContext, ConsoleError
+from tracker.live.web.context import ConsoleError
 from tracker.live.web.logins import TRIES_OF_ONE
-from tracker.live.web.review import Review
-from tracker.live.web.routes import ASKED_BY_PAGE, FAST, PAGES, ROUTES
-from tracker.live.web.server import serving
+from tracker.live.web.routes import ASKED_BY_PAGE, PAGES, ROUTES
 from tracker.live.web.tokens import new_token, revoke_token
 
 pytestmark = pytest.mark.realtime
-
-
-class Served:
-    """A page server, and browsers for it."""
-
-    def __init__(
-        self, context: ConsoleContext, address: str, feeder: FeederTwin, tokens: Path
-    ) -> None:
-        self.context, self.address, self.feeder, self.tokens = context, address, feeder, tokens
-        self.origin = {"Origin": address}
-
-    @contextlib.asynccontextmanager
-    async def browser(self, role: Role | None = None) -> AsyncGenerator[Browser, None]:
-        jar = aiohttp.CookieJar(unsafe=True)
-        async with aiohttp.ClientSession(self.address, cookie_jar=jar) as session:
-            browser = Browser(self, session)
-            if role is not None:
-                await browser.log_in(self.token(role))
-            yield browser
-
-    def token(self, role: Role) -> str:
-        with contextlib.suppress(Exception):
-            revoke_token(self.tokens, role.value)
-        return new_token(self.tokens, role.value, role, 1)
-
-
-class Browser:
-    def __init__(self, served: Served, session: aiohttp.ClientSession) -> None:
-        self.served, self.session = served, session
-        self.headers = dict(served.origin)
-
-    async def log_in(self, token: str) -> None:
-        async with self.post("/api/login", {"token": token}) as reply:
-            assert reply.status == 200, await reply.text()
-        async with self.session.get("/api/me") as reply:
-            self.headers["X-CSRF-Token"] = (await reply.json())["csrf"]
-
-    def post(self, path: str, body: Any, without: str = "", **headers: str) -> Any:
-        sent = {**self.headers, **headers}
-        sent.pop(without, None)
-        return self.session.post(path, json=body, headers=sent)
-
-    def ask(self, name: str, without: str = "", **headers: str) -> Any:
-        return self.post("/api/ask", {"name": name, "run_id": RUN_ID}, without, **headers)
-
-    def live(self) -> Any:
-        return self.session.ws_connect("/api/live", headers=self.served.origin)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60.0):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-@contextlib.asynccontextmanager
-async def served(folder: Path, **changes: Any) -> AsyncGenerator[Served, None]:
-    published()  # computed before any clock runs
-    feeder = FeederTwin()
-    settings = ConsolePage(port=0, tokens=str(folder / "tokens"), **changes)
-    review = Review(folder / "sessions")
-    context = ConsoleContext(settings, feeder, review, lambda state: render([state]).decode())
-    async with serving(context) as address:
-        yield Served(context, address, feeder, folder / "tokens")
-
 
 # Who is let in -------------------------------------------------------------------------------
 
@@ -276,137 +200,6 @@ async def test_an_observer_follows_but_sees_no_past_and_no_console(tmp_path: Pat
             assert (await socket_.receive_json())["type"]
 
 
-# The socket ----------------------------------------------------------------------------------
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("message", ["x", "-1", "9" * 300, '{"name":"start"}', b"\x00"])
-async def test_a_page_sends_pings_only(tmp_path: Path, message: str | bytes) -> None:
-    async with served(tmp_path) as at, at.browser(Role.OPERATOR) as browser:
-        async with browser.live() as socket_, asyncio.timeout(60.0):
-            if isinstance(message, bytes):
-                await socket_.send_bytes(message)
-            else:
-                await socket_.send_str(message)
-            async for _ in socket_:
-                pass
-            assert socket_.close_code in (1008, 1009)
-        assert at.feeder.asked == []
-
-
-@pytest.mark.asyncio
-async def test_a_page_that_floods_is_closed(tmp_path: Path) -> None:
-    async with (
-        served(tmp_path) as at,
-        at.browser(Role.OPERATOR) as browser,
-        browser.live() as socket_,
-        asyncio.timeout(60.0),
-    ):
-        for number in range(3 * FAST):
-            with contextlib.suppress(ConnectionError):
-                await socket_.send_str(str(number))
-        async for _ in socket_:
-            pass
-        assert socket_.close_code == 1008
-
-
-@pytest.mark.asyncio
-async def test_pings_are_answered_and_silence_of_the_daemon_is_told(tmp_path: Path) -> None:
-    with MachineLoad() as load:
-        await _silence_is_told(tmp_path, load)
-
-
-async def _silence_is_told(folder: Path, load: MachineLoad) -> None:
-    async with (
-        served(folder) as at,
-        at.browser(Role.OPERATOR) as browser,
-        browser.live() as socket_,
-        asyncio.timeout(60.0),
-    ):
-        await socket_.send_str("7")
-        while (await socket_.receive_json()) != {"type": "Pong", "ping": 7}:
-            pass
-        while (await socket_.receive_json())["type"] != "State":
-            pass
-        at.feeder.silent = True
-        while True:
-            told = await socket_.receive_json()
-            if told["type"] == "Link" and not told["up"]:
-                break
-        # A message comes every LINK_S, so the first one comes soon after the loss.
-        late_s = told["silent_s"] - SILENT_S
-        assert 0.0 <= late_s < 2 * LINK_S + load.taken_ms(0, time.monotonic_ns()) / 1e3
-
-
-@pytest.mark.asyncio
-async def test_fifty_pages_get_20_states_a_second_and_nothing_piles_up(tmp_path: Path) -> None:
-    seconds = 3.0
-    async with served(tmp_path) as at, at.browser(Role.OPERATOR) as browser:
-        counts = [0] * 50
-
-        async def follow(number: int) -> None:
-            async with browser.live() as page:
-                async for message in page:
-                    counts[number] += '"State"' in message.data
-
-        tasks = [asyncio.create_task(follow(number)) for number in range(len(counts))]
-        await until(lambda: min(counts) > 0)
-        before, said = list(counts), at.feeder.said
-        while at.feeder.said - said < 20 * seconds:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        got = [now - then for now, then in zip(counts, before, strict=True)]
-        wanted = at.feeder.said - said
-        assert min(got) >= 0.9 * wanted - 2
-        assert max(page.waiting for page in at.context.hub.pages) <= 3
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@pytest.mark.asyncio
-async def test_a_page_that_takes_nothing_is_closed_and_delays_nobody(tmp_path: Path) -> None:
-    async with served(tmp_path) as at, at.browser(Role.OPERATOR) as browser:
-        (cookie,) = [c for c in browser.session.cookie_jar if c.key == "tidetrack"]
-        host, port = at.address.removeprefix("http://").split(":")
-        with socket.socket() as idle:
-            idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            idle.connect((host, int(port)))
-            lines = [
-                "GET /api/live HTTP/1.1",
-                f"Host: {host}:{port}",
-                f"Origin: {at.address}",
-                f"Cookie: tidetrack={cookie.value}",
-                "Connection: Upgrade",
-                "Upgrade: websocket",
-                "Sec-WebSocket-Version: 13",
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            ]
-            idle.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-            async with browser.live() as page, asyncio.timeout(60.0):
-                seen = 0
-                await until(lambda: len(at.context.hub) == 2)
-                at.context.hub.publish('{"type":"Padding","text":"' + "x" * 3_000_000 + '"}')
-                while len(at.context.hub) > 1:
-                    message = await page.receive()
-                    if message.type is not aiohttp.WSMsgType.TEXT:
-                        break
-                    seen += '"State"' in message.data
-                assert seen >= 20
-
-
-@pytest.mark.asyncio
-async def test_more_pages_than_allowed_are_refused(tmp_path: Path) -> None:
-    async with (
-        served(tmp_path, most_pages=2) as at,
-        at.browser(Role.OPERATOR) as browser,
-        browser.live(),
-        browser.live(),
-    ):
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await browser.live()
-        assert refused.value.status == 503
-
-
 # The rest ------------------------------------------------------------------------------------
 
 
@@ -453,8 +246,3 @@ async def test_tls_serves_and_marks_its_cookie(tmp_path: Path) -> None:
             cookie = reply.headers["Set-Cookie"]
             assert cookie.startswith("__Host-")
             assert "Secure" in cookie
-
-
-def test_the_socket_carries_the_published_schema() -> None:
-    for record in published()[:50]:
-        assert json.loads(msgspec.json.encode(record))["type"] in ("State", "Model", "Said")

@@ -19,6 +19,8 @@ class FaultName(StrEnum):
     BELT_LOST = "belt lost"
     SENSOR_FROZEN = "sensor frozen"
     CLOCK_JUMP = "clock jump"
+    CLOCK_SET = "clock set anew"
+    SENSOR_RATE = "sensor rate off"
     SHOTS_OUT_OF_TIME = "shots out of time"
     BAD_SAMPLES = "bad samples"
     BAD_IMAGE = "bad image"
@@ -146,6 +148,18 @@ _ROWS: Final[FaultTable] = {
         "The counter of a camera or belt left its line against the computer's clock: device "
         "clock set, samples held up on the way.",
         0.4, clear_s=1.0, recheck=True, returns_s=12.0,
+    ),
+    FaultName.CLOCK_SET: Fault(
+        "H03", _HOLD, "The clock of a breathing sensor was set: it is followed; wait a moment.",
+        "The times of a camera or belt are seconds, hours or years off: device clock set, or a few "
+        "wild times. These samples are not used, so no sample is timed wrongly.",
+        0.2, clear_s=1.0,
+    ),
+    FaultName.SENSOR_RATE: Fault(
+        "H03", _WARN, "A breathing sensor sends bursts, or at another rate: check its settings.",
+        "The samples of a camera or belt come three or more at a time, or their number a second "
+        "differs from `rate_hz` by more than a fifth. They are used, spread over time.",
+        4.5,
     ),
     FaultName.SHOTS_OUT_OF_TIME: Fault(
         "H03", _HOLD, "X-ray images carry impossible times: check the imager's clock.",

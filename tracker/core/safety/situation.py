@@ -80,6 +80,9 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
     angles: AngleReport | None = None
     """What is known of the machine's angles; ``None``: it does not need them."""
 
+    gated_off: bool = False
+    """Whether gating keeps the beam off by plan, or has just let it on and it is yet to come."""
+
     @property
     def permitted(self) -> bool:
         """Whether the beam's lease lasts."""

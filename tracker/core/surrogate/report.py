@@ -31,6 +31,10 @@ class SourceReport(msgspec.Struct, frozen=True, gc=False):
     """The last sample in which a marker moved faster than breathing moves it."""
     bad: Finding | None = None
     """The last sample with values that cannot be."""
+    clock_set: Finding | None = None
+    """The last sample that was refused because the device's clock was set by much."""
+    delivery: str = ""
+    """How the samples come otherwise than at the nominal rate; empty: as they should."""
     newest_ns: int = -1
     """Exposure time of the newest sample that the breathing state rests on; -1: none yet."""
 

@@ -156,6 +156,17 @@ class Forecast:
             for i in range(half)
         )
 
+    def swing_at(self, at_ns: int) -> tuple[float, float] | None:
+        """Return amplitude (mm) and velocity (mm/s) of the surrogate as predicted for ``at_ns``.
+
+        ``None`` where the target is predicted, or there is no prediction.
+        """
+        mean = self._mean
+        if not self.on_surrogate or not mean or not math.isfinite(mean[0]):
+            return None
+        step = (at_ns - self._at_ns) * 1e-9 / VELOCITY_SCALE_S
+        return mean[0] + step * mean[1], mean[1] / VELOCITY_SCALE_S
+
     def predict(
         self,
         at_ns: int,

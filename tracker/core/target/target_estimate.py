@@ -95,6 +95,13 @@ class TargetEstimator:
             prediction = _zero_order(estimate, self._latency_ns * 1e-9)
         return estimate, prediction
 
+    def swing_later(self, at_ns: int) -> tuple[float, float] | None:
+        """Return amplitude and velocity of the surrogate as predicted for ``at_ns``.
+
+        ``None`` where the surrogate is not what is predicted, or the prediction is not followed.
+        """
+        return None if self._prediction_off else self._forecast.swing_at(at_ns)
+
     def no_estimate(self) -> Targets:
         """Say that the target is unknown, because breathing state or model are missing."""
         self._prediction_off = ""

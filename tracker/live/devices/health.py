@@ -59,7 +59,11 @@ class OneDevice:
         self._ticks = ticks
         if self._timebase is None or begun_anew:
             self._timebase = new_timebase()
-        seen = self._timebase.stamp(ticks, now_ns)
+        try:
+            seen = self._timebase.stamp(ticks, now_ns)
+        except ValueError:  # a counter that was set anew: its line begins again
+            self._timebase = None
+            return
         self._delays.add(now_ns, now_ns - seen.t_ns)
 
     def health(self, now_ns: int) -> DeviceHealth:

@@ -16,6 +16,7 @@ from sim.recording import Recording, load_recording
 from sim.registry import TWINS
 from sim.room import SimulatedRoom
 from sim.wired_room import RoomTwin, less_wire, wired_room
+from tracker.build.recording_notes import tell_notes
 from tracker.build.room import furnish
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
 from tracker.journal import JournalWriter, make_header
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.duration_s is not None:
         configuration = altered(configuration, {"room": {"duration_s": args.duration_s}})
     recording = None if args.trace is None else load_recording(args.trace)
+    tell_notes(() if recording is None else recording.notes)
     room = room_for_wires(configuration, recording, args.seed)
     twins = room_twins(configuration, args.seed)
     start_ns = time.monotonic_ns()

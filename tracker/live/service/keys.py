@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tracker.api.keys import known_keys, new_key, revoke_key
-from tracker.api.schema import Role
+from tracker.api.schema import KEY_ROLES, Role
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--role",
         action="append",
-        choices=[role.value for role in Role],
+        choices=[role.value for role in KEY_ROLES],
         default=[],
         help="what the key is for; several times for several roles",
     )

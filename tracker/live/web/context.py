@@ -21,6 +21,7 @@ from tracker.live.web.access import LOOPBACK_NAMES, Gatekeeper, is_loopback
 from tracker.live.web.feed import Feed
 from tracker.live.web.hub import Hub
 from tracker.live.web.logins import Logins, Throttle
+from tracker.live.web.patient import for_patient
 from tracker.live.web.review import Review
 from tracker.live.web.tokens import people
 
@@ -78,7 +79,7 @@ class ConsoleContext:
                 self.hub.begin_anew()
             self.newest = record
             self.heard_s = self.clock()
-            self.hub.publish_state(text)
+            self.hub.publish_state(text, _encode(for_patient(record)).decode())
         elif isinstance(record, Model):
             self.hub.publish_model(text)
         else:

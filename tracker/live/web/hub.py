@@ -26,7 +26,9 @@ class SlowPageError(Exception):
 class OpenPage:
     """The messages that wait for one open page."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, for_patient: bool = False) -> None:
+        self.for_patient = for_patient
+        """Whether it shows the patient's screen: states for patients, no model and no log."""
         self.skipped = 0
         """States that were replaced before they were sent."""
         self.over = False
@@ -93,10 +95,13 @@ class Hub:
         """The open pages."""
         return frozenset(self._pages)
 
-    def open_page(self) -> OpenPage:
-        """Add a page with model and log; its first state is the next one published."""
-        page = OpenPage()
-        for text in (self._model, *self._lines):
+    def open_page(self, *, for_patient: bool = False) -> OpenPage:
+        """Add a page with model and log; its first state is the next one published.
+
+        A page ``for_patient`` gets neither model nor log, and its own kind of state.
+        """
+        page = OpenPage(for_patient=for_patient)
+        for text in () if for_patient else (self._model, *self._lines):
             if text is not None:
                 page.put(text)
         self._pages.add(page)
@@ -106,25 +111,30 @@ class Hub:
         """Remove a page."""
         self._pages.discard(page)
 
-    def publish_state(self, text: str) -> None:
-        """Send a state to every page."""
+    def publish_state(self, text: str, for_patients: str) -> None:
+        """Send a state to every page; the patient's screens get ``for_patients``."""
         for page in self._pages:
-            page.put_state(text)
+            page.put_state(for_patients if page.for_patient else text)
 
     def publish_model(self, text: str) -> None:
         """Send a model to every page, and to pages opened later."""
         self._model = text
-        self.publish(text)
+        self._publish_to_staff(text)
 
     def publish_line(self, text: str) -> None:
         """Send a line of the event log to every page, and to pages opened later."""
         self._lines.append(text)
-        self.publish(text)
+        self._publish_to_staff(text)
 
     def publish(self, text: str) -> None:
         """Send a message to the pages that are open now."""
         for page in self._pages:
             page.put(text)
+
+    def _publish_to_staff(self, text: str) -> None:
+        for page in self._pages:
+            if not page.for_patient:
+                page.put(text)
 
     def begin_anew(self) -> None:
         """Forget model and log, when another run begins."""

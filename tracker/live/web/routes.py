@@ -34,10 +34,14 @@ TYPES: Final = {
 }
 PAGES: Final = {
     "console": (Role.OPERATOR, Role.PHYSICIST, Role.SERVICE),
-    "follow": tuple(Role),
+    "follow": (Role.OBSERVER, Role.OPERATOR, Role.PHYSICIST, Role.SERVICE),
     "review": (Role.OPERATOR, Role.PHYSICIST, Role.SERVICE),
+    "patient": (Role.PATIENT, Role.OPERATOR, Role.PHYSICIST, Role.SERVICE),
 }
-"""Page -> the roles that may open it; an observer may not see past patients."""
+"""Page -> the roles that may open it; an observer may not see past patients.
+
+The patient's screen has a role of its own, which may open nothing else.
+"""
 
 ASKED_BY_PAGE: Final = ("model", "expose", "start", "hold", "resume", "reset", "stop")
 COOKIE: Final = "tidetrack"
@@ -73,7 +77,7 @@ def _page(name: str) -> Handler:
         if login is None:
             raise web.HTTPSeeOther("/login")
         if login.role not in PAGES[name]:
-            raise web.HTTPSeeOther("/follow")
+            raise web.HTTPSeeOther(_home(login.role))
         return web.Response(text=text, content_type="text/html", charset="utf-8")
 
     return give
@@ -84,7 +88,12 @@ async def first(request: web.Request) -> web.StreamResponse:
     login = _login(request)
     if login is None:
         raise web.HTTPSeeOther("/login")
-    raise web.HTTPSeeOther("/console" if login.role in PAGES["console"] else "/follow")
+    raise web.HTTPSeeOther(_home(login.role))
+
+
+def _home(role: Role) -> str:
+    """Return the page that a role sees first."""
+    return next(f"/{name}" for name, roles_of in PAGES.items() if role in roles_of)
 
 
 async def login_page(request: web.Request) -> web.StreamResponse:
@@ -156,6 +165,10 @@ async def me(request: web.Request) -> web.StreamResponse:
                 for state in SessionState
             },
             "pages": [name for name, who in PAGES.items() if login.role in who],
+            "patient": {
+                "style": request.app[CONTEXT].settings.patient_style,
+                "tone": request.app[CONTEXT].settings.patient_tone,
+            },
         }
     )
 
@@ -164,7 +177,10 @@ async def me(request: web.Request) -> web.StreamResponse:
 
 
 async def socket(request: web.Request) -> web.StreamResponse:
-    """Send state (20 Hz), log and model; an answer to a ping tells the page it is up to date."""
+    """Send state (20 Hz), log and model; an answer to a ping tells the page it is up to date.
+
+    The patient's screen gets only what it shows, whatever the role of the login is.
+    """
     context, login = request.app[CONTEXT], _login(request)
     if reason := context.gatekeeper.refused(request, strictly=True):
         return web.json_response({"reason": reason}, status=403)
@@ -172,7 +188,8 @@ async def socket(request: web.Request) -> web.StreamResponse:
         return _refused(login)
     if len(context.hub) >= context.settings.most_pages:
         return web.json_response({"reason": "too many pages are open"}, status=503)
-    page = context.hub.open_page()
+    for_patient = login.role is Role.PATIENT or request.query.get("view") == "patient"
+    page = context.hub.open_page(for_patient=for_patient)
     try:
         ws = web.WebSocketResponse(
             compress=False, max_msg_size=MOST_MESSAGE_BYTES, heartbeat=5.0, timeout=1.0

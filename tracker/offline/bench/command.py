@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from sim.recording import RecordingError
+from tracker.build.recording_notes import tell_notes
 from tracker.core.prediction.registry import (
     HORIZON_S,
     METHODS,
@@ -138,6 +139,7 @@ def _read_all(paths: Sequence[Path], warmup_s: float) -> list[Trace]:
     """Read all traces; a file name that repeats is told apart by its folder."""
     files = list(trace_files(paths))
     traces = [read_trace(path, warmup_s) for path in files]
+    tell_notes(note for trace in traces for note in trace.notes)
     names = [trace.name for trace in traces]
     return [
         trace

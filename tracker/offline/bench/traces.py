@@ -39,6 +39,8 @@ class Trace(NamedTuple):
     positions: Reals
     rate_hz: float
     scored: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
+    """What a person should be told of how the file was read."""
 
 
 class Replayed(NamedTuple):
@@ -95,6 +97,7 @@ def read_trace(path: Path, warmup_s: float = WARMUP_S) -> Trace:
         positions=positions,
         rate_hz=rate_hz,
         scored=scored,
+        notes=recording.notes,
     )
 
 

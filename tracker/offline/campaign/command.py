@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from tracker.build.recording_notes import tell_notes
 from tracker.build.room import shortest_run_s
 from tracker.config import SHIPPED, Configuration, ConfigurationError, load_configuration
 from tracker.offline.campaign import kinds
@@ -114,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
             f"--minutes {args.minutes:g}: a run needs {needed_s:.0f} s for modelling and tracking"
         )
     archive = load_archive(args.recordings, needed_s)
+    tell_notes(note for recording in archive.recordings for note in recording.notes)
     if args.replay is not None:
         return replay_run(args, configuration, archive)
     out = args.json or (args.report or Path("out")) / "campaign.json"

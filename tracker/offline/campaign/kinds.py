@@ -87,6 +87,7 @@ DRAWN: dict[str, Draw] = {
     "bias.actuator": Draw((1.0, 20.0), (0.2, 10.0), signed=True),
     "slip": Draw((1.0, 1.0), (10.0, 1000.0), signed=True),
     "skew": Draw((2.0, 30.0), (10.0, 400.0)),
+    "bursts": Draw((2.0, 30.0), (3.0, 15.0)),
     "clock_drift": Draw((5.0, 60.0), (0.2, 20.0), signed=True),
     "marker_swap": Draw((0.1, 20.0)),
     "fiducial_swap": Draw((15.0, 60.0)),

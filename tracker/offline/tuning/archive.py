@@ -53,6 +53,8 @@ class ArchiveTrace(NamedTuple):
     """Shape (N, C), in the unit of the file."""
     scored: NDArray[np.bool_]
     """Shape (N,): which samples a prediction is measured against."""
+    notes: tuple[str, ...] = ()
+    """What a person should be told of how the file was read."""
 
 
 class Archive(NamedTuple):
@@ -204,6 +206,7 @@ def read_trace(path: Path, subject: str, rate_hz: float) -> ArchiveTrace:
         times_ns=np.round(times_s * 1e9).astype(np.int64),
         positions=np.ascontiguousarray(values),
         scored=scored,
+        notes=recording.notes,
     )
 
 

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from tracker.artefact import save_artefact
+from tracker.build.recording_notes import tell_notes
 from tracker.offline.tuning.archive import Archive, load_archive
 from tracker.offline.tuning.errors import TuningError
 from tracker.offline.tuning.problem import TuningProblem
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     ranges = ranges_of(args.predictor, args.range)
     archive = load_archive(args.paths, args.rate_hz)
+    tell_notes(note for trace in archive.traces for note in trace.notes)
     problem = TuningProblem(args.predictor, args.latency_ms, args.rate_hz, archive, ranges)
     print(describe(archive, args.rate_hz))
 

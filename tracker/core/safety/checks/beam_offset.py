@@ -45,8 +45,8 @@ class BeamOffsetCheck:
             return
         offset = following.offset_mm
         self._count(now, following.begun, hypot(offset, now.shots.left_mm))
-        if not following.settled:
-            return
+        if not following.settled or (now.gated_off and not (now.permitted and now.beam_on)):
+            return  # by plan there is no beam that could miss
         if offset > self._apart_mm:
             found[FaultName.BEAM_OFF_TARGET] = (
                 f"beam {above(offset, self._apart_mm)} mm from the target as estimated, "

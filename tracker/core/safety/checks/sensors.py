@@ -35,6 +35,12 @@ class SensorCheck:
                     f"{source.device}: its counter no longer runs with the computer's clock"
                 )
         for source in sources:
+            if source.clock_set is not None and source.clock_set[0] > recent_ns:
+                found[FaultName.CLOCK_SET] = source.clock_set[1]
+        for source in sources:
+            if source.delivery:
+                found[FaultName.SENSOR_RATE] = f"{source.device}: {source.delivery}"
+        for source in sources:
             if source.frozen >= self._frozen_samples:
                 found[FaultName.SENSOR_FROZEN] = (
                     f"{source.device}: {source.frozen} identical samples, "

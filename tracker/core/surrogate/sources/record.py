@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from hal.messages import BadSample
+from tracker.core.surrogate.delivery import Delivery
 from tracker.core.surrogate.report import Finding, SourceForm, SourceReport
 from tracker.core.surrogate.sources.traits import Form, SourceTraits
-from tracker.core.surrogate.timebase import Timebase
+from tracker.core.surrogate.timebase import CounterSetError, Timebase
 
 REPEATED = 3
 """Identical samples in a row from which on the filter does not use them."""
@@ -24,6 +25,7 @@ class SampleRecord:
         self._jumped_ns = -1
         self._fast: Finding | None = None
         self._bad: Finding | None = None
+        self._clock_set: Finding | None = None
         self._report: SourceReport | None = None
         """The last report; ``None``: something has changed since."""
         self.restart_clock()
@@ -31,17 +33,24 @@ class SampleRecord:
     def restart_clock(self) -> None:
         """Learn the clock anew: the device was connected again and may count from anywhere."""
         self._clock = Timebase(1e9 / self._rate_hz, self._delay_ns)
+        self._delivery = Delivery(self._rate_hz)
 
     def stamp(self, ticks: int, arrival_ns: int) -> int | None:
         """Return when ``ticks`` happened (ns); ``None``, and a bad sample, if it does not count."""
+        self._delivery.note(arrival_ns)
         try:
             stamped = self._clock.stamp(ticks, arrival_ns)
+        except CounterSetError as error:
+            self._note_clock(arrival_ns, str(error))
+            return None
         except ValueError as error:
             self.refuse(arrival_ns, str(error))
             return None
         if stamped.jumped:
             self._jumped_ns = arrival_ns
             self._report = None
+        if stamped.was_set:
+            self._note_clock(arrival_ns, "its clock was set, and is followed from now on")
         return stamped.t_ns
 
     def count(self, *, repeated: bool) -> bool:
@@ -56,8 +65,16 @@ class SampleRecord:
         self._report = None
 
     def reject(self, sample: BadSample) -> None:
-        """Note that something arrived that is no sample."""
-        self.refuse(sample.t_ns, f"{sample.what} {sample.value}".rstrip())
+        """Note that something arrived that is no sample, or whose time is wrong."""
+        what = f"{sample.what} {sample.value}".rstrip()
+        if sample.clock:
+            self._note_clock(sample.t_ns, what)
+        else:
+            self.refuse(sample.t_ns, what)
+
+    def _note_clock(self, arrival_ns: int, what: str) -> None:
+        self._clock_set = (arrival_ns, f"{self.device}: {what}")
+        self._report = None
 
     def too_fast(self, arrival_ns: int, what: str) -> None:
         """Note a point that moved faster than breathing moves it."""
@@ -78,6 +95,8 @@ class SampleRecord:
                 self._jumped_ns,
                 self._fast,
                 self._bad,
+                self._clock_set,
+                self._delivery.complaint,
                 newest_ns,
             )
         return report

@@ -11,7 +11,11 @@ const LOOK_MS = 100;
 
 export class Live {
   // `see(record)` is given what comes; `judge(live, why, silent_s)` is told ten times a second.
-  constructor(see, judge) {
+  // `view` asks for the states of another page; `stateMs`: a page without a state for so long is
+  // not live.
+  constructor(see, judge, { view = "", stateMs = STATE_MS } = {}) {
+    this.path = view ? `/api/live?view=${view}` : "/api/live";
+    this.stateMs = stateMs;
     this.see = see;
     this.judge = judge;
     this.socket = null;
@@ -31,7 +35,7 @@ export class Live {
 
   open() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/api/live`);
+    const socket = new WebSocket(`${scheme}://${location.host}${this.path}`);
     this.socket = socket;
     this.sent.clear();
     this.answeredAt = -Infinity;
@@ -64,7 +68,7 @@ export class Live {
       return;
     }
     if (record.type === "Link") { this.link = record; return; }
-    if (record.type === "State") {
+    if (record.type === "State" || record.type === "PatientState") {
       if (record.run_id === this.run && record.sequence <= this.sequence) return;
       this.run = record.run_id;
       this.sequence = record.sequence;
@@ -88,7 +92,7 @@ export class Live {
       why = "This page has lost the console server.";
     } else if (this.link !== null && !this.link.up) {
       why = "The console server hears nothing from the controller.";
-    } else if (now - this.stateAt > STATE_MS) {
+    } else if (now - this.stateAt > this.stateMs) {
       why = "No data arrives at this page.";
     } else if (now - this.answeredAt > PONG_MS) {
       why = "Data arrives late at this page.";

@@ -1,0 +1,223 @@
+"""Gating: windows on each signal, crossings predicted, dwell; breath holds from begin to rest."""
+
+import math
+
+import pytest
+
+from tracker.core.gating.breath_hold import BreathHolding, HoldPhase, holds_needed
+from tracker.core.gating.gating import NO_BREATH_HOLD, OUTSIDE_WINDOW, BeamGating
+from tracker.core.gating.signals import SIGNALS, GatingView, Moving, Swing, joined
+from tracker.core.gating.window import GatingWindow
+from tracker.core.settings import BreathHold, Controller, Window
+from tracker.core.surrogate.breathing import BreathingRange
+
+MS, S = 1_000_000, 1_000_000_000
+LATENCY_S = 0.2
+SPAN = BreathingRange(1.0, 4.0, 8.0)
+
+
+def target(y: float, v: float = 0.0) -> Moving:
+    return Moving((0.0, y, 0.0), (0.0, v, 0.0))
+
+
+def breathing(t_s: float) -> GatingView:
+    """A target that breathes by 10 mm with 4 s, 0 at the end of exhale; perfectly predicted."""
+
+    def at(t: float) -> Moving:
+        w = math.pi / 2
+        return target(-5.0 * (1.0 - math.cos(w * t)), -5.0 * w * math.sin(w * t))
+
+    return GatingView(round(t_s * S), LATENCY_S, at(t_s), at(t_s + LATENCY_S))
+
+
+def crossings(window: Window) -> list[float]:
+    """The times at which the gate of a breathing target switches, in one breath from inhale on."""
+    gate, found, was = GatingWindow(window), [], True
+    for k in range(200, 601):
+        closed = bool(gate.closed(breathing(k * 0.01)))
+        if closed != was:
+            found.append(k * 0.01)
+            was = closed
+    return found
+
+
+def depth(far: float) -> float:
+    """When the breathing target is so far from the end of exhale, in seconds from it."""
+    return math.acos(1.0 - far / 5.0) / (math.pi / 2)
+
+
+def test_without_prediction_the_gate_switches_where_the_breath_is():
+    on, off = crossings(Window(on="target", predict=False, on_ms=200.0, off_ms=200.0))
+    assert on == pytest.approx(4.0 - depth(3.0), abs=0.011)
+    assert off == pytest.approx(4.0 + depth(4.0), abs=0.011)
+
+
+@pytest.mark.parametrize(("on_ms", "off_ms"), [(200.0, 200.0), (200.0, 50.0), (5.0, 150.0)])
+def test_with_prediction_it_switches_earlier_by_what_the_beam_takes(on_ms, off_ms):
+    on, off = crossings(Window(on="target", on_ms=on_ms, off_ms=off_ms))
+    # It comes on no earlier than the breath will be inside at the end of both delays.
+    assert on == pytest.approx(4.0 - depth(3.0) - on_ms * 1e-3, abs=0.011)
+    assert off == pytest.approx(4.0 + depth(4.0) - off_ms * 1e-3, abs=0.011)
+
+
+def test_a_window_that_would_be_left_at_once_is_not_opened():
+    gate = GatingWindow(Window(on="target", on_ms=0.0, off_ms=200.0))
+    assert gate.closed(GatingView(0, LATENCY_S, target(2.0, 15.0), target(5.0, 15.0)))
+    assert gate.closed(GatingView(1, LATENCY_S, target(2.0), target(2.0))) == ""
+
+
+def test_between_enter_and_leave_the_gate_stays_as_it_is():
+    gate = GatingWindow(Window(on="target", predict=False))
+    seen = [
+        gate.closed(GatingView(k, LATENCY_S, target(y)))
+        for k, y in enumerate((3.5, 3.0, 3.5, 4.0, 4.1, 3.5, 3.0))
+    ]
+    assert [not why for why in seen] == [False, True, True, True, False, False, True]
+    assert seen[0] == "3.5 mm from its middle, limit 3"
+
+
+def test_with_a_dwell_time_only_a_breath_that_stays_outside_counts():
+    gate = GatingWindow(Window(on="target", predict=False, enter=0.1, leave=0.1, dwell_ms=200.0))
+    out = []
+    for k in range(100):
+        outside = 10 <= k < 25 or k >= 60  # 150 ms, then for good
+        view = GatingView(k * 10 * MS, LATENCY_S, target(0.15 if outside else 0.05))
+        out.append(bool(gate.closed(view)))
+    assert out == [False] * 80 + [True] * 20
+
+
+def test_a_target_that_is_not_known_closes_the_window():
+    gate = GatingWindow(Window(on="target"))
+    assert gate.closed(GatingView(0, LATENCY_S, target(0.0), target(0.0))) == ""
+    assert gate.closed(GatingView(1, LATENCY_S)) == "inf mm from its middle, limit 3"
+
+
+@pytest.mark.parametrize(
+    ("on", "at", "level", "swing", "far"),
+    [
+        ("amplitude", "exhale", -2.0, Swing(1.0, 0.0), 3.0),
+        ("amplitude", "inhale", 4.0, Swing(1.0, 0.0), 3.0),
+        ("percent", "exhale", 0.0, Swing(-3.0, 0.0), 0.0),
+        ("percent", "exhale", 0.0, Swing(2.0, 0.0), 62.5),
+        ("percent", "inhale", 0.0, Swing(2.0, 0.0), 37.5),
+        ("phase", "exhale", 0.0, Swing(-3.0, 0.0), 0.0),
+        ("phase", "exhale", 0.0, Swing(1.0, 8.0), 25.0),
+        ("phase", "exhale", 0.0, Swing(1.0, -8.0), 25.0),
+        ("phase", "inhale", 0.0, Swing(5.0, 0.0), 0.0),
+        ("phase", "inhale", 0.0, Swing(-3.0, 0.0), 50.0),
+    ],
+)
+def test_how_far_a_breath_is_from_the_middle(on, at, level, swing, far):
+    window = Window(on=on, at=at, level_mm=level)
+    view = GatingView(0, LATENCY_S, swing=swing, span=SPAN)
+    assert SIGNALS[on].far(view, window, 0.0) == pytest.approx(far)
+    unknown = GatingView(0, LATENCY_S)
+    assert SIGNALS[on].far(unknown, window, 0.0) is None
+
+
+def test_the_surrogate_is_carried_on_by_its_prediction_or_else_by_its_velocity():
+    now, later = Swing(1.0, 10.0), Swing(2.5, 4.0)
+    view = GatingView(0, LATENCY_S, swing=now, swing_later=later)
+    assert view.swing_at(0.0) == now
+    assert view.swing_at(LATENCY_S) == pytest.approx(later)
+    assert view._replace(swing_later=None).swing_at(0.1) == Swing(2.0, 10.0)
+
+
+def test_the_way_between_now_and_later_is_smooth_and_meets_both():
+    assert joined(1.0, 2.0, 5.0, -3.0, 0.2, 0.0) == 1.0
+    assert joined(1.0, 2.0, 5.0, -3.0, 0.2, 0.2) == pytest.approx(5.0)
+    assert joined(1.0, 2.0, 5.0, -3.0, 0.2, 0.9) == pytest.approx(5.0)
+    slope = (joined(1.0, 2.0, 5.0, -3.0, 0.2, 1e-6) - 1.0) / 1e-6
+    assert slope == pytest.approx(2.0, abs=0.01)
+    # A motion of constant speed is met exactly.
+    assert joined(1.0, 20.0, 5.0, 20.0, 0.2, 0.05) == pytest.approx(2.0)
+
+
+# Breath holds ------------------------------------------------------------------------------------
+
+HOLD = BreathHold(enabled=True, settle_s=2.0, longest_s=10.0, rest_s=5.0, beam_s=20.0)
+
+
+def phases(place, seconds: float, settings: BreathHold = HOLD) -> list[tuple[float, HoldPhase]]:
+    """The phases of a target that is at ``place(t)``, with the time at which each began."""
+    holding, found = BreathHolding(settings), []
+    for k in range(round(seconds * 100)):
+        t_s = k * 0.01
+        y = place(t_s)
+        holding.closed(GatingView(k * 10 * MS, LATENCY_S, None if y is None else target(y)))
+        if not found or found[-1][1] is not holding.phase:
+            found.append((round(t_s, 2), holding.phase))
+    return found
+
+
+def held_from(at_s: float, until_s: float, sags: float = 0.0):
+    """A target that breathes, but is held from one time to another; it may sag by mm/s."""
+
+    def place(t_s: float) -> float:
+        if at_s <= t_s < until_s:
+            return sags * (t_s - at_s)
+        return 10.0 + 5.0 * math.sin(t_s)
+
+    return place
+
+
+def test_a_hold_settles_and_the_beam_is_on_until_it_is_left():
+    found = phases(held_from(3.0, 8.0), 15.0)
+    assert [phase for _, phase in found] == [
+        HoldPhase.BREATHING,
+        HoldPhase.SETTLING,
+        HoldPhase.HELD,
+        HoldPhase.RESTING,
+        HoldPhase.BREATHING,
+    ]
+    begins = [t_s for t_s, _ in found]
+    assert begins[1] - 3.0 <= 0.5
+    assert begins[2] - begins[1] == pytest.approx(2.0, abs=0.011)
+    assert begins[2] - 3.0 <= 2.55
+    assert begins[3] == 8.0
+    assert begins[4] == pytest.approx(13.0, abs=0.011)
+
+
+def test_the_longest_hold_ends_the_beam_counted_from_where_it_began():
+    found = phases(held_from(3.0, 30.0), 16.0)
+    begins = {phase: t_s for t_s, phase in reversed(found)}
+    assert begins[HoldPhase.RESTING] - begins[HoldPhase.SETTLING] == pytest.approx(10.0, abs=0.02)
+
+
+def test_a_hold_that_sags_slowly_goes_on_and_ends_at_the_window():
+    found = phases(held_from(3.0, 30.0, sags=2.0 / 15.0), 12.0)
+    assert found[-1][1] is HoldPhase.HELD
+    found = phases(held_from(3.0, 30.0, sags=0.5), 9.0)
+    assert found[-1] == (pytest.approx(3.0 + 2.5 / 0.5, abs=0.02), HoldPhase.RESTING)
+
+
+def test_breathing_through_the_window_is_no_hold():
+    through = phases(lambda t_s: 5.0 * math.sin(1.6 * t_s), 20.0)
+    assert HoldPhase.HELD not in {phase for _, phase in through}
+
+
+def test_a_target_that_is_not_known_is_not_held():
+    found = phases(lambda t_s: 0.0 if t_s < 4.0 else None, 5.0)
+    assert found[-2:] == [(2.0, HoldPhase.HELD), (4.0, HoldPhase.RESTING)]
+
+
+@pytest.mark.parametrize(("beam_s", "holds"), [(8.0, 1), (8.1, 2), (60.0, 8)])
+def test_how_many_holds_the_planned_beam_takes(beam_s, holds):
+    settings = BreathHold(longest_s=10.0, settle_s=2.0, beam_s=beam_s)
+    assert holds_needed(settings) == BreathHolding(settings).needed == holds
+
+
+def test_what_is_not_asked_for_never_closes():
+    view = GatingView(0, LATENCY_S)
+    assert not BeamGating(Controller()).used
+    assert BeamGating(Controller()).closed(view) == ("", "")
+    assert BreathHolding(BreathHold()).closed(view) == ""
+
+
+def test_a_breath_hold_comes_before_the_window():
+    both = BeamGating(Controller(window=Window(on="target", predict=False), breath_hold=HOLD))
+    assert both.used
+    outside = GatingView(0, LATENCY_S, target(9.0))
+    assert both.closed(outside) == (NO_BREATH_HOLD, "waits for a breath hold; hold 1 of 3")
+    window = BeamGating(Controller(window=Window(on="target", predict=False)))
+    assert window.closed(outside) == (OUTSIDE_WINDOW, "9.0 mm from its middle, limit 3")
