@@ -72,3 +72,17 @@ def test_far_off_its_demand_it_is_stopped_at_once():
     assert found(ActuatorCheck(COUCH), off(3.0)) == {}
     said = found(ActuatorCheck(COUCH), off(3.01))
     assert said == {"actuator runaway": "couch: 3.01 mm from the demand, limit 3 mm"}
+
+
+@pytest.mark.parametrize("begin_ns", [0, NOW])
+def test_the_time_begins_with_the_first_tick_off_the_demand(begin_ns):
+    check = ActuatorCheck(COUCH)
+    assert found(check, off(0.5, begin_ns), off(1.01, begin_ns + 10 * MS)) == {}
+    assert found(check, off(1.01, begin_ns + 110 * MS - 1)) == {}
+    assert set(found(check, off(1.01, begin_ns + 110 * MS))) == {"actuator off demand"}
+
+
+def test_the_time_may_begin_at_the_start_of_the_run():
+    check = ActuatorCheck(COUCH)
+    assert found(check, off(1.01, 0), off(1.01, 60 * MS)) == {}
+    assert set(found(check, off(1.01, 100 * MS))) == {"actuator off demand"}

@@ -1,6 +1,6 @@
 """The check of beam and target: apart now, or a smaller error for too long."""
 
-from tests.core.situations import COUCH, NOW, found, situation
+from tests.core.situations import COUCH, NOW, S, found, situation
 from tracker.core.machine.following import Following
 from tracker.core.safety.checks.beam_offset import BeamOffsetCheck
 from tracker.core.target.shot_findings import ShotFindings
@@ -95,3 +95,97 @@ def test_a_long_gap_counts_as_a_tenth_of_a_second():
     ]
     assert not any(said)
     assert found(check, at(300 * 299, 3.1)) == {}
+
+
+STEP = 62_500_000
+"""A sixteenth of a second: times in seconds are exact."""
+
+
+def told(check, offsets_mm, start_ns=NOW, step_ns=STEP, **changes):
+    """What is said of `error persists`, in steps of a sixteenth of a second."""
+    return [
+        found(check, at_ns(start_ns + k * step_ns, offset, **changes)).get("error persists", "")
+        for k, offset in enumerate(offsets_mm)
+    ]
+
+
+def at_ns(now_ns, offset_mm, *, beam=True, begun=1, reviewed_ns=-1):
+    return situation(
+        now_ns=now_ns,
+        following=Following(0.0, 0.0, offset_mm, True, begun),
+        permit_until_ns=now_ns if beam else now_ns - 1,
+        reviewed_ns=reviewed_ns,
+    )
+
+
+def often(steps, every):
+    """An error at every so many steps; it never lasts."""
+    return [3.1 if k % every == 0 else 0.0 for k in range(steps)]
+
+
+def test_an_error_lasts_too_long_a_nanosecond_after_its_limit():
+    check = BeamOffsetCheck(COUCH)
+    assert told(check, [3.1, 3.1], step_ns=5 * S) == ["", ""]
+    said = found(check, at_ns(NOW + 5 * S + 1, 3.1))
+    assert said == {"error persists": "over 3 mm for 5.000000001 s, limit 5 s"}
+
+
+def test_an_error_of_exactly_the_limit_is_none():
+    assert not any(told(BeamOffsetCheck(COUCH), [3.0] * 600))
+
+
+def test_the_share_is_judged_after_more_than_half_a_minute_of_beam():
+    said = told(BeamOffsetCheck(COUCH), often(500, 2))
+    assert first(said) == 481  # the first step has no length yet: 480 are 30 s
+    assert said[481] == "over 3 mm for 49.9 % of the beam, limit 2 %"
+
+
+def test_the_share_must_be_over_its_limit_and_shows_that_it_is():
+    # After 50 s of beam, 16 steps of error are 1 s: exactly two hundredths.
+    offsets = [0.0] + [3.1, 0.0] * 16 + [0.0] * 800
+    check = BeamOffsetCheck(COUCH)
+    said = told(check, offsets)
+    assert said[799] == "over 3 mm for 2.003 % of the beam, limit 2 %"
+    assert said[800] == ""
+    said = told(check, [3.1] + [0.0] * 8, NOW + len(offsets) * STEP)
+    assert said[0] == "over 3 mm for 2.04 % of the beam, limit 2 %"
+
+
+def test_a_long_gap_is_a_tenth_of_a_second_of_beam():
+    said = told(BeamOffsetCheck(COUCH), often(400, 2), step_ns=S)
+    assert 300 <= first(said) <= 302
+
+
+def test_time_without_beam_is_no_beam_time():
+    check = BeamOffsetCheck(COUCH)
+    assert not any(told(check, [3.1] * 600, beam=False))
+    assert not any(told(check, often(480, 2), NOW + 600 * STEP))
+
+
+def test_a_run_may_begin_at_time_zero():
+    assert told(BeamOffsetCheck(COUCH), [3.1] * 90, 0) == told(BeamOffsetCheck(COUCH), [3.1] * 90)
+    offsets = often(500, 2)
+    assert told(BeamOffsetCheck(COUCH), offsets, 0) == told(BeamOffsetCheck(COUCH), offsets)
+
+
+def test_the_count_of_another_run_of_motion_begins_like_the_first():
+    check, offsets = BeamOffsetCheck(COUCH), often(500, 2)
+    one = told(check, offsets)
+    assert any(one)
+    assert told(check, offsets, NOW + 500 * STEP, begun=2) == one
+
+
+def test_after_a_review_the_count_begins_once():
+    check = BeamOffsetCheck(COUCH)
+    told(check, [3.1] * 60)
+    said = told(check, [3.1] * 90, NOW + 60 * STEP, reviewed_ns=NOW)
+    assert first(said) == 81
+    assert any(told(check, often(500, 2), NOW + 150 * STEP, reviewed_ns=NOW))
+
+
+def test_before_the_first_tick_nothing_has_been_counted():
+    # The first run of motion is number 0 here, so that nothing begins anew at the first tick.
+    assert told(BeamOffsetCheck(COUCH), [3.1], begun=0) == [""]
+    assert not any(told(BeamOffsetCheck(COUCH), [0.0] * 600, begun=0))
+    fresh = told(BeamOffsetCheck(COUCH), often(500, 2))
+    assert told(BeamOffsetCheck(COUCH), often(500, 2), begun=0) == fresh

@@ -87,3 +87,30 @@ def test_an_amplitude_known_too_badly_holds():
     assert found(CHECK, surrogate(state=structs.replace(STATE, amplitude_variance=2.25))) == {}
     said = found(CHECK, surrogate(state=structs.replace(STATE, amplitude_variance=2.2502)))
     assert said == {"surrogate unsure": "amplitude known to 1.5001 mm, limit 1.5 mm"}
+
+
+def test_the_signal_is_lost_a_nanosecond_after_its_limit():
+    for age_ns, lost in ((100 * MS, False), (100 * MS + 1, True)):
+        source = replace(BELT, newest_ns=NOW - age_ns)
+        assert ("surrogate lost" in found(CHECK, surrogate(sources=(source,)))) is lost
+
+
+def test_a_source_without_any_sample_counts_from_before_the_start_of_the_run():
+    never = surrogate(sources=(replace(CAMERA, newest_ns=-1),))
+    assert found(CHECK, replace(never, now_ns=100 * MS - 1)) == {}
+    assert set(found(CHECK, replace(never, now_ns=100 * MS))) == {"surrogate lost"}
+    assert found(CHECK, replace(surrogate(sources=()), now_ns=100 * MS - 1)) == {}
+
+
+def test_of_three_sources_those_older_than_the_limit_are_lost():
+    said = found(
+        CHECK,
+        surrogate(
+            sources=(
+                replace(CAMERA, newest_ns=NOW - 200 * MS),
+                replace(BELT, newest_ns=NOW - 250 * MS),
+                replace(CAMERA, device="camera2"),
+            )
+        ),
+    )
+    assert set(said) == {"belt lost"}

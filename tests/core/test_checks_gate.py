@@ -75,3 +75,43 @@ def test_a_permit_that_lasts_to_this_very_moment_counts():
     check = GateCheck(COUCH)
     assert found(check, at(500, on=True, until_ms=500)) == {}
     assert set(found(check, at(500, on=False, since_ms=0, until_ms=500))) == set()
+
+
+def test_silence_begins_a_nanosecond_after_its_limit():
+    assert set(found(GateCheck(COUCH), on_at(NOW, status_ns=NOW - 200 * MS - 1))) == {"gate silent"}
+
+
+def on_at(now_ns, until_ns=NOW + S, status_ns=None, since_ns=-1, on=True):
+    """A read-back at a moment in nanoseconds, with a permit until another."""
+    return situation(
+        now_ns=now_ns,
+        beam_on=on,
+        beam_status_ns=now_ns if status_ns is None else status_ns,
+        permit_since_ns=since_ns,
+        permit_until_ns=until_ns,
+    )
+
+
+def test_a_permit_from_the_start_of_the_run_has_a_start():
+    for now_ns, shut in ((200 * MS, False), (200 * MS + 1, True)):
+        now = on_at(now_ns, since_ns=0, on=False)
+        assert ("gate stays shut" in found(GateCheck(COUCH), now)) is shut
+
+
+def test_a_beam_in_the_last_moment_of_its_permit_is_permitted():
+    check = GateCheck(COUCH)
+    assert found(check, on_at(NOW, NOW), on_at(NOW + 300 * MS, NOW + 300 * MS)) == {}
+    assert found(check, on_at(NOW + 500 * MS, NOW + 300 * MS)) == {}
+
+
+def test_a_permit_that_no_tick_saw_does_not_begin_the_time_anew():
+    for start_ns in (0, NOW):
+        check = GateCheck(COUCH)
+        assert found(check, on_at(start_ns + 100 * MS, start_ns)) == {}
+        said = found(check, on_at(start_ns + 201 * MS, start_ns + 5 * MS))
+        assert set(said) == {"gate disagrees"}
+
+
+def test_without_any_permit_the_time_begins_at_the_start_of_the_run():
+    assert found(GateCheck(COUCH), on_at(200 * MS, -1)) == {}
+    assert set(found(GateCheck(COUCH), on_at(200 * MS + 1, -1))) == {"gate disagrees"}

@@ -52,3 +52,13 @@ def test_the_models_sum_follows_its_parameters():
 def test_silence_is_a_fault_only_where_it_is_asked_for(settings, identified, differs, said):
     now = reports(identified=identified, misidentified=differs)
     assert found(IdentityCheck(settings), now) == said
+
+
+def test_differences_are_told_in_the_order_of_patient_plan_orientation_and_model():
+    said = differences(Identity(0, "JANE", "OTHER", "FFP", "0"), Controller())
+    assert [each.split(" is ")[0] for each in said.split("; ")] == [
+        "patient",
+        "plan",
+        "orientation",
+        "model",
+    ]

@@ -84,3 +84,34 @@ def test_it_must_last_as_long_as_is_set():
 def test_a_shot_is_as_old_as_its_exposure():
     early = replace(WELL, now_ns=3 * S, last_shot_ns=1 * S)
     assert found(ModelCheck(COUCH), early) == {}
+
+
+def test_a_shot_is_overdue_once_it_is_older_than_the_limit():
+    # 64 s is a power of two: the age in seconds is exact.
+    check = ModelCheck(replace(COUCH, imager=replace(COUCH.imager, overdue_s=64.0)))
+    assert set(found(check, situation(last_shot_ns=NOW - 64 * S))) == {"imaging late"}
+    assert set(found(check, situation(last_shot_ns=NOW - 64 * S - 1))) == {"imaging overdue"}
+
+
+class AskedModel:
+    """A model that remembers what it was asked, and says that nothing is outside."""
+
+    def __init__(self):
+        self.asked = []
+
+    def extrapolation(self, y, breathing_mm=0.0):
+        self.asked.append((y, breathing_mm))
+        return 0.0
+
+
+def test_the_model_is_asked_with_amplitude_and_whole_range_of_the_breath():
+    model = AskedModel()
+    for span in (SPAN._replace(half_range_mm=4.0), None):
+        found(ModelCheck(COUCH), replace(at_mm(-3.0, span=span), model=model))
+    assert model.asked == [(-3.0, 8.0), (-3.0, 0.0)]
+
+
+def test_the_time_outside_may_begin_at_the_start_of_the_run():
+    check = ModelCheck(SLOW)
+    assert found(check, at_mm(11.0, 0), at_mm(11.0, 60 * MS)) == {}
+    assert set(found(check, at_mm(11.0, 100 * MS))) == {"extrapolating"}

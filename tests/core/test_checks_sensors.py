@@ -62,3 +62,7 @@ def test_any_of_several_sources_is_judged():
     said = found(CHECK, surrogate(sources=(CAMERA, BELT, second)))
     assert set(said) == {"bad samples", "clock jump", "sensor frozen"}
     assert all(detail.startswith("camera2: ") for detail in said.values())
+
+
+def test_a_clock_may_jump_at_the_start_of_a_run():
+    assert set(found(CHECK, replace(camera(jumped_ns=0), now_ns=50 * MS))) == {"clock jump"}

@@ -158,6 +158,34 @@ def test_too_little_is_refused_in_a_sentence():
     assert fit(still(0.21), ("linear",), BREATHING).highest_mm == pytest.approx(1.21)
 
 
+def test_a_surrogate_that_moved_by_exactly_the_least_is_enough():
+    made = [shot._replace(amplitude_mm=0.0 if k != 3 else 0.2) for k, shot in enumerate(still(0.2))]
+    assert fit(made, ("linear",), BREATHING).highest_mm == 0.2
+
+
+def test_a_shot_belongs_to_the_time_before_any_jump_unless_it_says_so():
+    assert Shot(0, 0.0, 0.0, (0.0, 0.0, 0.0)).epoch == 0
+
+
+def test_markers_that_follow_amplitude_and_velocity_are_where_they_are_expected():
+    def markers_at(y, v):
+        return (y + 0.2 * v, 0.6 * y - 0.3 * v, 0.4 * y + 0.5 * v + 1.0)
+
+    made = [shot._replace(markers_mm=markers_at(*shot[1:3])) for shot in shots(9)]
+    model = fit(made, ("pls",), BREATHING)
+    for y, v in ((2.0, 1.0), (-1.0, 4.0), (0.5, -3.0)):
+        assert model.apart(y, v, markers_at(y, v)) == pytest.approx([0.0, 0.0], abs=0.01)
+        x, *others = markers_at(y, v)
+        assert np.abs(model.apart(y, v, (x + 1.0, *others))).max() > 0.1
+
+
+def test_errors_far_beyond_every_noise_that_is_tried_still_make_a_model():
+    made = shots(20, noise=60.0)
+    model = fit(made, KINDS, BREATHING)
+    compared(model, made, KINDS)
+    assert min(axis.loo_rms_mm for axis in model.axes) > 20.0
+
+
 # The model ---------------------------------------------------------------------------------------
 
 SCALE = BreathingRange(0.5, 4.0, 5.0)

@@ -4,6 +4,7 @@ import cmath
 import itertools
 import math
 
+import numpy as np
 import pytest
 
 from hal.messages import Triple
@@ -13,6 +14,7 @@ from tracker.core.frames import (
     FixedPoint,
     PatientPoint,
     TablePoint,
+    beams_eye_rows,
     fixed_to_table,
     patient_to_table,
     rotation,
@@ -119,3 +121,20 @@ def test_each_frame_has_a_type_of_its_own_of_three_numbers() -> None:
     types = (FixedPoint, TablePoint, PatientPoint, CameraPoint)
     assert [each.__supertype__ for each in types] == [Triple] * 4
     assert len({each.__name__ for each in types}) == 4
+
+
+def test_the_beams_eye_view_is_the_chain_of_gantry_collimator_and_table():
+    """At angles whose sines and cosines all differ, in size and not only in sign."""
+
+    def turn(axis, degrees):
+        a, b = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        i, j = (axis + 1) % 3, (axis + 2) % 3
+        matrix = np.eye(3)
+        matrix[i, i] = matrix[j, j] = a
+        matrix[i, j], matrix[j, i] = -b, b
+        return matrix
+
+    for gantry, collimator, table in ((20.0, 35.0, 62.0), (-110.0, 200.0, -17.0)):
+        chain = turn(1, gantry) @ turn(2, collimator)
+        expected = chain.T @ turn(2, table)
+        assert np.array(beams_eye_rows(gantry, collimator, table)) == pytest.approx(expected)

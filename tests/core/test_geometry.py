@@ -55,3 +55,9 @@ def test_gantry_collimator_and_table_stand_at_zero_unless_told_otherwise():
 def test_the_frame_of_the_machine_is_three_numbers():
     wanted: Triple = ParallelAxes(1.0, "FFP").wanted((1.0, 2.0, 3.0))
     assert wanted == (1.0, -2.0, -3.0)
+
+
+def test_a_machine_in_patient_axes_is_judged_along_all_three():
+    axes = ParallelAxes(-1.0, "HFS")
+    assert axes.judged(TARGET) == axes.from_patient(TARGET) == (-3.0, -20.0, -300.0)
+    assert axes.judged_variance((1.0, 2.0, 3.0)) == (1.0, 2.0, 3.0)

@@ -674,6 +674,28 @@ def test_the_last_eight_shots_tell():
     assert surprised([large] * 4 + [small] * 4) == pytest.approx(1.125)
 
 
+def test_a_confirmed_jump_ends_what_was_learned_of_the_variances():
+    modelling = after(first(9))
+    for k in range(4):
+        say(modelling, (0.0, 2.0 * (-1) ** k, 0.0), (0.5, 0.5, 0.5))
+        add(modelling, Placed(40.0 + 2.5 * k, 0.375 * k % 1.0))
+    assert _inflation_of(modelling) > 2.0
+    say(modelling, (0.0, 9.0, 0.0))
+    add(modelling, Placed(52.0, 0.2))
+    assert add(modelling, Placed(55.0, 0.7)).used
+    assert modelling._surprises == deque()
+    plain = fit(modelling._shots, KINDS, SPAN)
+    at = (plain.fitted_ns, 1.0, 3.0, 0.0, 0.0, 0.0)
+    assert model_of(modelling).target_at(*at).variance_mm2 == plain.target_at(*at).variance_mm2
+
+
+def test_a_shot_that_no_model_can_judge_is_not_off_by_anything():
+    strict = Correlation(models=KINDS, residual_rebuild_mm=0.5, residual_hold_mm=0.8)
+    result = add(Modelling(Controller(correlation=strict)), first()[0])
+    assert (result.used, result.model_doubtful, result.model_wrong) == (True, "", "")
+    assert result.agrees
+
+
 def test_one_shot_counts_nine_at_most():
     assert surprised([(2.0, 0.0, 0.0)] * 4, (0.1, 1.0, 1.0)) == pytest.approx(9.0)
     assert surprised([(2.0, 0.0, 0.0)] * 4, (0.15, 1.0, 1.0)) == pytest.approx(4.0 / 0.45)

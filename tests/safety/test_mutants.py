@@ -16,10 +16,14 @@ WHOLE = ("frames", "session", "machine/guard")
 """Files of which the suite runs every mutant; these are quick."""
 OF_EACH = 24
 """About as many mutants the suite runs of each other file; the command runs all."""
+SLOW = ("target/correlation", "target/modelling")
+OF_SLOW = 6
+"""About as many it runs of files whose tests fit models, because each mutant takes a second."""
 
 
 def _every(name: str) -> int:
-    return 1 if name in WHOLE else max(1, len(mutants_of(name)) // OF_EACH)
+    wanted = OF_SLOW if name in SLOW else OF_EACH
+    return 1 if name in WHOLE else max(1, len(mutants_of(name)) // wanted)
 
 
 @pytest.mark.parametrize("name", shown())

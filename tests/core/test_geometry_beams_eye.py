@@ -92,7 +92,7 @@ def test_an_axis_that_is_not_followed_stays_at_zero_and_is_judged_all_the_same()
 
 
 def test_the_variance_along_the_beam_does_not_count():
-    variance = (1.0, 4.0, 9.0)
+    variance = (2.0, 4.0, 9.0)
     for gantry, collimator in itertools.product(SOME, SOME):
         rows = np.array(beams_eye_rows(gantry, collimator, 0.0))
         whole = rows @ np.diag(variance) @ rows.T
@@ -126,3 +126,10 @@ def test_the_exact_projection_differs_as_stated():
             exact = np.array((x, y)) * 1000.0 / (1000.0 - z)
             off = np.hypot(*(exact - np.array(axes.wanted(target)[:2])))
             assert off <= 1.03 * abs(z) / 1000.0 * math.hypot(x, y) + 1e-9
+
+
+def test_each_axis_that_is_not_followed_stays_at_zero():
+    for follows in itertools.product((True, False), repeat=3):
+        axes = BeamsEyeAxes("HFS", MachineAngles(), follows=follows)
+        expected = tuple(x if on else 0.0 for x, on in zip((3.0, 20.0, 7.0), follows, strict=True))
+        assert axes.wanted((3.0, 20.0, 7.0)) == expected
