@@ -31,6 +31,7 @@ BELT = "belt"
 IMAGER = "imager"
 ACTUATOR = "actuator"
 GATE = "gate"
+LINAC = "linac"
 
 ROLES: Mapping[str, str] = {
     MARKERS: "measures markers on the chest (sends `MarkerFrame`)",
@@ -38,6 +39,7 @@ ROLES: Mapping[str, str] = {
     IMAGER: "takes X-ray images and locates the fiducials (sends `FiducialShot`)",
     ACTUATOR: "follows the target: couch or robot (sends `ActuatorStatus`, obeys `SendDemand`)",
     GATE: "lets the beam through (sends `BeamStatus`, obeys `SendPermit` and `SendHold`)",
+    LINAC: "tells gantry, collimator and table angle (sends `LinacStatus`)",
 }
 """Every role a device can have in the room, and what it does there.
 
@@ -124,6 +126,25 @@ class Scheduling(NamedTuple):
     """Whether every other process may run first."""
 
 
+class MonitoredGate(NamedTuple):
+    """How a gate on Modbus TCP is reached by a process beside its driver: the monitor."""
+
+    host: str
+    port: int
+    unit: int
+    coil: int
+    """Lets the beam through while it is on."""
+    reads_input: bool
+    """Whether the beam is read back from an input instead of a coil."""
+    readback_address: int
+    trip_coil: int | None
+    """Sets the gate's latch; ``None``: the gate has none."""
+    tripped_input: int
+    """Reads the latch."""
+    reset_coil: int | None
+    """Resets the latch; ``None``: only a key at the gate does."""
+
+
 Kept = TypeVar("Kept", bound=DriverSettings)
 
 
@@ -160,6 +181,9 @@ class DriverRow(Generic[Kept]):
     """The kind of its calibration file; ``None``: it has none."""
     exposes_on_command: bool = False
     """Whether `SendExpose` makes the device expose."""
+    monitored: Callable[[Kept], MonitoredGate] | None = None
+    """Returns how the monitor reaches the gate; raises `LinkError` for an address it cannot use.
+    ``None``: the monitor cannot reach this device."""
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from hal.messages import (
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """The controller's turn: it was due at ``due_ns`` and came at ``t_ns``."""
+    """A tick of the controller: it was due at ``due_ns`` and came at ``t_ns``."""
 
     t_ns: int
     due_ns: int

@@ -1,4 +1,4 @@
-"""Every device driver there is: one row each. A new driver is a folder in `hal` and a row here.
+"""List every device driver, one row each. A new driver is a folder in `hal` and a row here.
 
 Importing this table imports no camera, picture or network library; a driver does so when it is
 built. `sim.registry` holds the twin of each driver.
@@ -6,6 +6,7 @@ built. `sim.registry` holds the twin of each driver.
 
 from __future__ import annotations
 
+from hal.bev.driver import BEV_UDP
 from hal.bitalino.driver import BITALINO
 from hal.dicom.driver import DICOM_XRAY
 from hal.driver import DriverTable
@@ -13,7 +14,7 @@ from hal.gcs.driver import GCS
 from hal.gige.driver import GIGE_MARKERS, GIGE_XRAY
 from hal.lsl.driver import LSL
 from hal.modbus.driver import MODBUS
-from hal.openigtlink.driver import OPENIGTLINK
+from hal.openigtlink.driver import OPENIGTLINK, OPENIGTLINK_LINAC
 from hal.polaris.driver import POLARIS
 from hal.rsi.driver import RSI
 from hal.video.driver import VIDEO_MARKERS
@@ -31,5 +32,7 @@ DRIVERS = DriverTable(
         RSI,
         GCS,
         MODBUS,
+        BEV_UDP,
+        OPENIGTLINK_LINAC,
     )
 )

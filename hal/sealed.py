@@ -22,7 +22,7 @@ class SealError(ValueError):
 
 
 def checksum(content: object) -> str:
-    """SHA-256 over the content in canonical JSON (sorted keys, no spaces)."""
+    """Return the SHA-256 over the content in canonical JSON (sorted keys, no spaces)."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 

@@ -358,7 +358,7 @@ class DatagramWire:
                 self._loop.call_soon(self._break_off, str(error))
 
     def set_line(self, line: SerialLine) -> None:
-        """No serial line here."""
+        """Do nothing: this is no serial line."""
 
     def close(self) -> None:
         """Stop watching and close."""
@@ -408,7 +408,7 @@ class MemoryWire:
             self._loop.call_soon(other._deliver)
 
     def set_line(self, line: SerialLine) -> None:
-        """No serial line here."""
+        """Do nothing: this is no serial line."""
 
     def close(self) -> None:
         """Close; the other end is told."""

@@ -1,7 +1,7 @@
 """The machine: dead time, then a second-order follower inside its own limits.
 
-Motion is worked out on a fixed 1 ms grid, whoever asks and however often, so results do not
-depend on how a run is cut into steps. Per axis, at every step::
+Motion is computed on a fixed 1 ms grid, so results do not depend on how often the position is asked
+for, or on how a run is cut into steps. Per axis, at every step::
 
     a = clip(w^2 (demand - x) - 2 z w v, +-acceleration)    v = clip(v + a h, +-speed)
 

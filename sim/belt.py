@@ -17,7 +17,7 @@ class SimulatedBelt:
     """The twin of the belt: ``offset + gain chest + curvature chest^2 + noise``."""
 
     def __init__(self, settings: BeltSettings, around: Surroundings) -> None:
-        """Compute all samples of the run beforehand: the couch does not move a belt."""
+        """Compute all samples of the run beforehand; the couch's motion does not change them."""
         name, self.device, patient, _, mishaps, seed = around
         self._plan = plan = sampling(
             name, mishaps, seed, patient.duration_s,

@@ -1,7 +1,7 @@
 """Draw every random number of the room from one seed, with one stream for each use.
 
-Each use has its own child of the run's `SeedSequence`, keyed by twin and purpose, so that drawing
-more for one device never moves another's numbers; and each array has its own stream, so that a
+Each use has its own child of the run's `SeedSequence`, with a key of twin and purpose. So drawing
+more numbers for one device never changes those of another. Each array has its own stream, so a
 longer run starts with the same numbers as a shorter one.
 """
 
@@ -54,7 +54,7 @@ class SlowNoise(NamedTuple):
     def drawn(
         cls, rng: np.random.Generator, duration_s: float, sd: float, memory_s: float, axes: int
     ) -> SlowNoise:
-        """Draw noise of standard deviation ``sd`` that forgets itself in ``memory_s``."""
+        """Draw noise of standard deviation ``sd`` with the correlation time ``memory_s``."""
         steps = int(duration_s / SLOW_STEP_S) + 2
         keep = float(np.exp(-SLOW_STEP_S / memory_s))
         drive = rng.standard_normal((steps, axes)) * (sd * np.sqrt(1.0 - keep * keep))

@@ -1,7 +1,7 @@
 """Simulate a DICOM imager: it exposes on its own schedule and sends both images by C-STORE.
 
-Needs the extra ``dicom``. Nothing on this wire can trigger: a real imager is triggered by its own
-console, this one by the clock.
+It needs the extra ``dicom``. DICOM has no trigger: a real imager is triggered by its own console,
+this one by the clock.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def moment_text(unix_ns: int) -> str:
 
 
 class StoringImager:
-    """The loop owns the room and the schedule, a thread the drawing and the storing."""
+    """Keeps the schedule in the event loop, and draws and stores images in a thread."""
 
     def __init__(
         self,

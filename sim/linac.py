@@ -1,4 +1,4 @@
-"""Simulate what tells the angles of the treatment machine, and the axes that turn with them.
+"""Simulate the linac that reports its angles, and the axes that turn with them.
 
 The gantry stands, turns on and on, or turns to and fro over an arc, whatever the beam does. Angles
 follow IEC 61217. The simulator keeps its own geometry on purpose: it must not share a sign error

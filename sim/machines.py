@@ -14,7 +14,7 @@ from sim.scenario import GIMBAL, JAWS, MLC, ROBOT, RoomActuator
 
 
 class SimulatedMachine(NamedTuple):
-    """What a treatment machine carries along its own position."""
+    """What a treatment machine of one kind moves, and how it is judged."""
 
     moves_patient: bool
     """The patient, and with the patient the target, the markers and the fiducials."""
@@ -23,7 +23,7 @@ class SimulatedMachine(NamedTuple):
     typical: RoomActuator
     """Settings of a machine of this kind, for rooms that do not describe theirs."""
     turns: Literal["", "gantry", "collimator"] = ""
-    """What its axes turn with; empty: they are those of the fixed frame."""
+    """The part its axes turn with; empty: they are those of the fixed frame."""
     acts: bool = True
     """Whether there is an actuator, which moves and reports."""
     in_beams_eye: bool = False

@@ -1,9 +1,9 @@
 """Simulate the gate's coupler: remote I/O on Modbus TCP with a WAGO-style watchdog.
 
-The coil written on gives a `SendPermit` until the watchdog would bite, the coil written off or
-the bite itself a `SendHold`: the room's gate model turns these into beam. The beam it is shown
-is what its input reads. Coil 1 sets a latch in the same loop, which input 1 reads and coil 2
-resets; a bite clears the coils and leaves the latch. A coupler talks to several clients at once.
+Switching coil 0 on gives the room a `SendPermit` until the watchdog would act. Switching it off, or
+the watchdog, gives a `SendHold`. The room's gate turns these into beam, and input 0 reads the beam
+that the twin is shown. Coil 1 sets a latch in the same loop, input 1 reads it, and coil 2 resets
+it. The watchdog clears the coils and leaves the latch. A coupler talks to several clients at once.
 """
 
 from __future__ import annotations

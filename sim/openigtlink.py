@@ -1,4 +1,4 @@
-"""Twin of an OpenIGTLink server: a tracker behind PLUS, or a belt.
+"""Simulate an OpenIGTLink server: a tracker behind PLUS, or a belt.
 
 It either pushes what it is shown as TRANSFORM messages, as PLUS does, or waits for STT_TDATA /
 STT_QTDATA and then sends no more often than was asked for.

@@ -2,9 +2,9 @@
 
 Everything is in the patient frame (+X left, +Y superior, +Z anterior), in millimetres; the target
 relative to its mean over the first ``reference_s`` seconds, which is where the isocentre is put.
-Between recorded samples the motion follows a shape-preserving cubic that looks at most two
-samples ahead, and nothing is normalised over more than the first ``reference_s``: what a
-recording says after t leaves the patient before t alone.
+Between recorded samples the motion follows a shape-preserving cubic that looks at most two samples
+ahead. Nothing is normalised over more than the first ``reference_s``. So samples later than that do
+not change the patient's earlier motion.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Draw stereo radiographs of a patient with gold seeds, as the panels read them out.
+"""Draw stereo radiographs of a patient with gold seeds, as flat panels record them.
 
 Rays from the focal spot are followed through cylinders of gold (chord length times
 attenuation), laid over an anatomy of smooth tissue, ribs and a spine, with scatter, blur,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim.bev import BEV_UDP
 from sim.bitalino import BITALINO
 from sim.dicom import DICOM_XRAY
 from sim.gcs import GCS
@@ -9,6 +10,7 @@ from sim.lsl import LSL
 from sim.marker_cameras import GIGE_MARKERS, VIDEO_MARKERS
 from sim.modbus import MODBUS
 from sim.openigtlink import OPENIGTLINK
+from sim.openigtlink_linac import OPENIGTLINK_LINAC
 from sim.polaris import POLARIS
 from sim.rsi import RSI
 from sim.twin import TwinTable
@@ -27,5 +29,7 @@ TWINS = TwinTable(
         RSI,
         GCS,
         MODBUS,
+        BEV_UDP,
+        OPENIGTLINK_LINAC,
     )
 )

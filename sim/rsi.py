@@ -1,13 +1,14 @@
 """Simulate a KUKA controller with RSI: the UDP client that sets the cycle.
 
-Each cycle it closes the one before (answered, or late), lets the robot follow, and sends the
-next telegram. Like the controller it takes a reply only with the IPOC it sent last and the
-configured SENTYPE, keeps what HOLDON keeps when there is none, clamps corrections (POSCORR),
-counts late and invalid replies in one running total, and breaks RSI off beyond Timeout.
+In each cycle it closes the one before (answered, or late), lets the robot follow, and sends the
+next telegram. Like the real controller it accepts a reply only with the IPOC it sent last and the
+configured SENTYPE. Without a reply it keeps the corrections that HOLDON names. It clamps
+corrections (POSCORR), counts late and invalid replies together, and ends RSI when more than Timeout
+are late.
 
-Where the robot really is comes from ``dynamics`` where given, else from the `ActuatorStatus` it
-was last shown (the room moves it, on the demands `RobotTwin.wake` gives back), else it is where
-it was asked to be.
+The position of the robot comes from ``dynamics`` where that is given. Otherwise it comes from the
+`ActuatorStatus` that the twin was last shown: the room then moves the robot by the demands that
+`RobotTwin.wake` returns. Without either, the robot is where it was asked to be.
 """
 
 from __future__ import annotations

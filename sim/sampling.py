@@ -35,7 +35,7 @@ class Sampling(NamedTuple):
     factor: list[float]
     """Unit error of each *sample*, 1.0 when right."""
     garbage: list[bool]
-    """Whether each message is beyond decoding."""
+    """Whether each message cannot be decoded."""
 
 
 def sampling(

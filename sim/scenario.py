@@ -1,4 +1,4 @@
-"""Every setting of the simulated room: who breathes how, and what each device is like.
+"""Define every setting of the simulated room: the patient, the devices and the mishaps.
 
 The section ``[room]`` of a configuration. Unless a comment names a source, a default is a choice
 of this project. Names of devices and the patient's orientation belong to the controller's own
@@ -114,7 +114,7 @@ CHEST_MARKERS = (
 
 
 class RoomPatient(ScenarioSettings, frozen=True, kw_only=True):
-    """Who lies on the couch: a generated breath, or what a recording lacks to be a patient."""
+    """The patient: a generated breath, or what must be known besides a recording."""
 
     breathing: Breathing = Breathing()
     derived: Derived = Derived()

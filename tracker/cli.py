@@ -48,6 +48,11 @@ COMMANDS: dict[str, CommandRow] = {
         "rebuild the report of a session from its journal",
         "tidetrack report out/demo/session.mcap",
     ),
+    "dose": CommandRow(
+        "tracker.dose.command",
+        "estimate what the errors of one or more sessions mean in dose to target and liver",
+        "tidetrack dose out/demo/session.mcap --report out/dose --json out/dose.json",
+    ),
     "sessions": CommandRow(
         "tracker.report.sessions",
         "list, show, report, export and prune the recorded sessions of a folder",
@@ -154,6 +159,7 @@ KNOWN_ERRORS = (
     ("tracker.config", "ConfigurationError"),
     ("tracker.journal", "JournalError"),
     ("tracker.catalogue", "CatalogueError"),
+    ("tracker.dose.dose_error", "DoseError"),
     ("sim.recording", "RecordingError"),
     ("tracker.artefact", "ArtefactError"),
     ("tracker.offline.tuning.errors", "TuningError"),

@@ -65,7 +65,7 @@ class SelfTest(Settings, frozen=True, kw_only=True):
     latency_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     """Age of the latency measurement (hazard H28)."""
     arrangement_mm: tuple[Triple, ...] = ()
-    """Where a plate at the isocentre has its markers (fixed frame), in the tracker's order."""
+    """Where a plate at the isocentre has its markers (fixed frame), in each camera's order."""
     arrangement_tolerance_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
     """The largest distance of a plate's marker from its known position."""
     arrangement_file: str = ""

@@ -1,9 +1,9 @@
 """Read the sections ``[wires.NAME]``: which driver connects which device, and over which wire.
 
 NAME is the device's own section of the configuration: ``camera``, ``belt``, ``imager``,
-``actuator``, ``gate``, or the name of a further source (``[sources.NAME]``). The key ``driver``
-names a row of the driver table; that row's record says which further keys the section has. Paths
-are relative to the configuration's folder. A device without a section is not connected.
+``actuator``, ``gate``, ``linac``, or the name of a further source (``[sources.NAME]``). The key
+``driver`` names a row of the driver table; that row's record says which further keys the section
+has. Paths are relative to the configuration's folder. A device without a section is not connected.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from hal.driver import (
     BELT,
     GATE,
     IMAGER,
+    LINAC,
     MARKERS,
     AnyDriver,
     DriverSettings,
@@ -31,7 +32,12 @@ from tracker.core.surrogate.sources.source import is_source_name
 
 SOURCE_SECTIONS: Mapping[str, str] = {"camera": MARKERS, "belt": BELT}
 """The surrogate sources with a section of their own, and their roles."""
-OTHER_SECTIONS: Mapping[str, str] = {"imager": IMAGER, "actuator": ACTUATOR, "gate": GATE}
+OTHER_SECTIONS: Mapping[str, str] = {
+    "imager": IMAGER,
+    "actuator": ACTUATOR,
+    "gate": GATE,
+    "linac": LINAC,
+}
 """The other devices of a room, and their roles."""
 
 SectionRoles = tuple[tuple[str, str], ...]

@@ -53,13 +53,13 @@ def read_command(byte: int) -> tuple[str, tuple[int, ...]]:
 
 
 def frame_bytes(channels: int) -> int:
-    """Length of a frame with so many channels."""
+    """Return the length of a frame with so many channels, in bytes."""
     bits = 12 + 10 * channels if channels <= 4 else 52 + 6 * (channels - 4)
     return -(-bits // 8)
 
 
 def _crc_table() -> tuple[tuple[int, ...], ...]:
-    """For each remainder and byte, the remainder after the byte's eight bits."""
+    """Return, for each remainder and byte, the remainder after the byte's eight bits."""
     rows: list[tuple[int, ...]] = []
     for remainder in range(16):
         row: list[int] = []
@@ -79,7 +79,7 @@ _CRC = _crc_table()
 
 
 def crc4(frame: bytes) -> int:
-    """CRC of a frame (polynomial x^4+x+1), its own CRC nibble taken as zero."""
+    """Return the CRC of a frame (polynomial x^4+x+1), its own CRC nibble taken as zero."""
     x = 0
     for byte in frame[:-1]:
         x = _CRC[x][byte]
@@ -184,7 +184,7 @@ class Frames:
             elif len(self._held) < self._size:
                 return found
             else:
-                self._take(found, t_ns)
+                self._use(found, t_ns)
 
     def _follows(self, before: BitalinoFrame, after: BitalinoFrame, steps: int) -> bool:
         """Return whether ``after`` can be the frame so many samples after ``before``."""
@@ -195,7 +195,7 @@ class Frames:
             and change <= steps * self._step
         )
 
-    def _take(self, found: list[Found | BitalinoTrouble], t_ns: int) -> None:
+    def _use(self, found: list[Found | BitalinoTrouble], t_ns: int) -> None:
         last = self._last
         if last is None:
             return

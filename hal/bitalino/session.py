@@ -199,7 +199,7 @@ class BitalinoSession:
         return samples
 
     def _lost(self, found: Found) -> int:
-        """Samples missing before this one: the sequence tells them modulo 16, time the rest."""
+        """Return how many samples before this one are missing, by sequence (modulo 16) and time."""
         last = self._last
         if last is None:
             return 0

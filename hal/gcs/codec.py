@@ -53,12 +53,12 @@ def command(name: str, *words: str) -> bytes:
 
 
 def axis_values(values: Mapping[str, float]) -> list[str]:
-    """Axis and value pairs as a set command carries them: 0.1 micrometre."""
+    """Return axis and value pairs as a set command carries them, to 0.1 micrometre."""
     return [word for axis, value in values.items() for word in (axis, f"{value:.4f}")]
 
 
 def read_move(line: bytes) -> dict[str, float]:
-    """Axes and numbers of a ``MOV`` line, as the device reads them; raises `ProtocolError`."""
+    """Return axes and numbers of a ``MOV`` line, as the device reads it; raises `ProtocolError`."""
     name, *words = line.decode("ascii").split()
     if name != "MOV" or len(words) % 2 or not line.endswith(b"\n"):
         raise ProtocolError(f"GCS line is no MOV: {line[:40]!r}")

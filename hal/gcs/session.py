@@ -55,7 +55,7 @@ class GcsStep(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Expected(msgspec.Struct, frozen=True, gc=False):
-    """An answer that is out."""
+    """A request whose answer has not come yet."""
 
     kind: str
     since_ns: int
@@ -164,7 +164,7 @@ class GcsSession:
                 if not self._expected:
                     raise ProtocolError(f"GCS answer that was not asked for: {answer}")
                 expected = self._expected.popleft()
-                samples += self._take(expected.kind, answer, now_ns)
+                samples += self._read_answer(expected.kind, answer, now_ns)
         except ProtocolError as error:
             samples += self._lost_thread(str(error), now_ns)
         return samples
@@ -200,7 +200,7 @@ class GcsSession:
         self._expected.append(_Expected(kind, now_ns))
 
     def _next(self, now_ns: int) -> None:
-        """The start-up's next step, or the one whose answer was lost."""
+        """Return the next step of the start-up, or the one whose answer was lost."""
         if self._step is None and self._plan:
             self._step = self._plan.popleft()
         if self._step is not None:
@@ -270,30 +270,32 @@ class GcsSession:
 
     # Answers, by the name of what was asked.
 
-    def _take(self, kind: str, answer: codec.GcsAnswer | codec.Ready, now_ns: int) -> list[Sample]:
+    def _read_answer(
+        self, kind: str, answer: codec.GcsAnswer | codec.Ready, now_ns: int
+    ) -> list[Sample]:
         if isinstance(answer, codec.Ready):
             if kind != "ready":
                 raise ProtocolError(f"GCS ready byte in answer to {kind}")
-            self._advance(now_ns, lambda: self._take_ready(answer.ready, now_ns))
+            self._advance(now_ns, lambda: self._read_ready(answer.ready, now_ns))
             return []
         lines = answer.lines
         if kind == "position":
-            return self._take_position(lines, now_ns)
+            return self._read_position(lines, now_ns)
         if kind == "on target":
             self.on_target = all(codec.read_flags(lines, self._axes).values())
             self._failures = 0
             return []
         if kind in ("move error", "stop error", "halt error"):
-            return self._take_error(kind, codec.read_error(lines), now_ns)
+            return self._read_error(kind, codec.read_error(lines), now_ns)
         reader: dict[str, Callable[[list[str]], None]] = {
-            "forget": self._take_leftover,
-            "done": self._take_done,
-            "identity": self._take_identity,
-            "axes": self._take_axes,
-            "servo": self._take_servo,
-            "referenced": self._take_referenced,
-            "lowest": self._take_lowest,
-            "highest": self._take_highest,
+            "forget": self._read_leftover,
+            "done": self._read_done,
+            "identity": self._read_identity,
+            "axes": self._read_axes,
+            "servo": self._read_servo,
+            "referenced": self._read_referenced,
+            "lowest": self._read_lowest,
+            "highest": self._read_highest,
         }
         if kind not in reader:
             raise ProtocolError(f"GCS text in answer to {kind}")
@@ -319,19 +321,19 @@ class GcsSession:
     def _set_and_check(self, name: str, *words: str) -> GcsStep:
         return GcsStep(codec.command(name, *words) + codec.command("ERR?"), "done")
 
-    def _take_leftover(self, lines: list[str]) -> None:
+    def _read_leftover(self, lines: list[str]) -> None:
         codec.read_error(lines)  # of an earlier run, or that of the stop just sent
 
-    def _take_done(self, lines: list[str]) -> None:
+    def _read_done(self, lines: list[str]) -> None:
         code = codec.read_error(lines)
         if code:
             sent = self._step.data.split(b"\n")[0].decode() if self._step else ""
             raise DeviceError(f"{self._device}: couch refused {sent!r}: {codec.meaning(code)}")
 
-    def _take_identity(self, lines: list[str]) -> None:
+    def _read_identity(self, lines: list[str]) -> None:
         self.identity = " ".join(lines)
 
-    def _take_axes(self, lines: list[str]) -> None:
+    def _read_axes(self, lines: list[str]) -> None:
         self._all_axes = tuple(line.strip() for line in lines)
         missing = [axis for axis in self._axes if axis not in self._all_axes]
         if missing:
@@ -339,14 +341,14 @@ class GcsSession:
             raise DeviceError(f"{self._device}: couch has no axis {missing[0]}, it has {have}")
         self._plan.append(GcsStep(codec.command("SVO?", *self._all_axes), "servo"))
 
-    def _take_servo(self, lines: list[str]) -> None:
+    def _read_servo(self, lines: list[str]) -> None:
         flags = codec.read_flags(lines, self._all_axes)
         off = [word for axis, on in flags.items() if not on for word in (axis, "1")]
         if off:
             self._plan.append(self._set_and_check("SVO", *off))
         self._plan.append(GcsStep(codec.command("FRF?", *self._all_axes), "referenced"))
 
-    def _take_referenced(self, lines: list[str]) -> None:
+    def _read_referenced(self, lines: list[str]) -> None:
         if all(codec.read_flags(lines, self._all_axes).values()):
             low = GcsStep(codec.command("TMN?", *self._axes), "lowest")
             self._plan += [low, GcsStep(codec.command("TMX?", *self._axes), "highest")]
@@ -365,7 +367,7 @@ class GcsSession:
         self._plan.append(self._set_and_check("FRF", self._all_axes[0]))
         self._plan.append(GcsStep(codec.READY, "ready", wait_ms=100.0))
 
-    def _take_ready(self, ready: bool, now_ns: int) -> None:
+    def _read_ready(self, ready: bool, now_ns: int) -> None:
         if self._referencing_since_ns in (None, -1):
             self._referencing_since_ns = now_ns
         if ready:
@@ -377,10 +379,10 @@ class GcsSession:
             )
         self._plan.append(GcsStep(codec.READY, "ready", wait_ms=100.0))
 
-    def _take_lowest(self, lines: list[str]) -> None:
+    def _read_lowest(self, lines: list[str]) -> None:
         self._low = codec.read_values(lines, self._axes)
 
-    def _take_highest(self, lines: list[str]) -> None:
+    def _read_highest(self, lines: list[str]) -> None:
         high = codec.read_values(lines, self._axes)
         pairs = [
             sorted((sign * self._low[axis], sign * high[axis]))
@@ -389,7 +391,7 @@ class GcsSession:
         (x0, x1), (y0, y1), (z0, z1) = pairs
         self.limits_mm = ((x0, y0, z0), (x1, y1, z1))
 
-    def _take_error(self, kind: str, code: int, now_ns: int) -> list[Sample]:
+    def _read_error(self, kind: str, code: int, now_ns: int) -> list[Sample]:
         samples: list[Sample] = []
         if kind == "move error":
             if code == 0:
@@ -404,7 +406,7 @@ class GcsSession:
             samples.append(BadSample(self._device, now_ns, "couch refused to stop", self._fault))
         return samples
 
-    def _take_position(self, lines: list[str], now_ns: int) -> list[Sample]:
+    def _read_position(self, lines: list[str], now_ns: int) -> list[Sample]:
         values = codec.read_values(lines, self._axes)
         x, y, z = (s * values[a] for a, s in zip(self._axes, self._signs, strict=True))
         position = (x, y, z)

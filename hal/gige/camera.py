@@ -48,7 +48,7 @@ def receive_buffer(wire: socket.socket) -> int:
 
 
 def local_address(host: str, port: int) -> str:
-    """The address this host has on the way to the camera."""
+    """Return the address that this host has on the way to the camera."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((host, port))
         return str(probe.getsockname()[0])

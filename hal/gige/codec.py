@@ -1,7 +1,7 @@
 """GVCP, the control half of GigE Vision: commands and acknowledgements as bytes.
 
-Both directions, since the twin camera speaks the same. Every field is big endian. A datagram
-that is not exactly one well-formed message raises `ProtocolError`.
+It encodes and decodes, because the twin camera speaks the same. Every field is big endian. A
+datagram that is not exactly one well-formed message raises `ProtocolError`.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class FeatureMap:
         return node
 
     def read(self, name: str, depth: int = 0) -> Reading:
-        """A feature's value as a number (an enumeration's: its register value)."""
+        """Return a feature's value as a number (an enumeration's: its register value)."""
         node = self._node(name, depth)
         if depth == 0:
             yield from self._check_there(node)
@@ -374,7 +374,7 @@ def _packed(node: Node, number: float, length: int) -> bytes:
 
 
 def _bits(node: Node, length: int) -> tuple[int, int]:
-    """Lowest bit and width of a masked register; GenICam counts from the left when big endian."""
+    """Return lowest bit and width of a masked register; big endian ones count from the left."""
     if node.text("Bit"):
         first = last = _whole(node, node.text("Bit"))
     elif node.text("LSB") and node.text("MSB"):

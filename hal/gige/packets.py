@@ -1,8 +1,8 @@
 """GVSP, the picture half of GigE Vision: leader, payload and trailer packets as bytes.
 
-Both directions. A packet's header says its block (one picture), its place in it and its kind;
-the leader says what the picture is. GVSP has no checksum of its own beyond UDP's, so every
-field that can be checked against the others is.
+It encodes and decodes. A packet's header says its block (one picture), its place in it and its
+kind. The leader says what the picture is. GVSP has no checksum of its own beyond UDP's, so every
+field that can be checked against the others is checked.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Leader(NamedTuple):
 
     @property
     def picture_bytes(self) -> int:
-        """How many bytes of picture follow; raises for formats that cannot be read."""
+        """Return how many bytes of picture follow; raises for formats that cannot be read."""
         size = BYTES_PER_PIXEL.get(self.pixel_format)
         if size is None:
             raise ProtocolError(f"pixel format 0x{self.pixel_format:08x}: set Mono8 or Mono16")

@@ -1,8 +1,8 @@
 """Locate the centre of a seed in a picture to a fraction of a pixel, also where seeds touch.
 
-A seed is a rod: along itself a step up and a step down, across itself a hill, both softened
-by the same blur. Rods of one window are fitted at once, with a sloping ground below, so that
-two seeds that touch do not pull each other. A ball is a rod without length.
+A seed is a rod. Its profile along the axis is a step up and a step down, across the axis it is a
+hill, and the same blur softens both. Rods of one window are fitted together on a sloping
+background, so that two seeds that touch do not shift each other. A ball is a rod without length.
 """
 
 # pyright: basic
@@ -88,7 +88,7 @@ def _rod(parameters: Array, x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def _model(parameters: Array, x: Array, y: Array, count: int) -> tuple[Array, Array]:
-    """Value (m) and Jacobian (m x p) of the rods and the sloping ground."""
+    """Return value (m) and Jacobian (m x p) of the rods and the sloping ground."""
     ground = parameters[_PER_ROD * count :]
     value = ground[0] + ground[1] * x + ground[2] * y
     blocks: list[Array] = []
@@ -100,7 +100,7 @@ def _model(parameters: Array, x: Array, y: Array, count: int) -> tuple[Array, Ar
 
 
 def _window(flat: Field, starts: Array, reach: float) -> tuple[Array, Array, Array] | None:
-    """Coordinates and values of the pixels within ``reach`` of any start."""
+    """Return coordinates and values of the pixels within ``reach`` of any start."""
     low = np.floor(starts.min(axis=0) - reach).astype(int)
     high = np.ceil(starts.max(axis=0) + reach).astype(int)
     x0, y0 = max(0, low[0]), max(0, low[1])
@@ -119,7 +119,7 @@ def _window(flat: Field, starts: Array, reach: float) -> tuple[Array, Array, Arr
 def _first_guess(
     starts: Array, x: Array, y: Array, values: Array, radius_px: float, length_px: float
 ) -> Array:
-    """Rods at the starts, by the moments of what lies around each of them."""
+    """Return rods at the starts, by the moments of what lies around each of them."""
     ground = float(np.median(values))
     guess: list[float] = []
     for start in starts:
@@ -245,7 +245,7 @@ def _sound(fit: Fit, likeness: float) -> bool:
 
 
 def _once(places: Array, fitted: NDArray[np.bool_], apart_px: float) -> list[int]:
-    """Indices without the fitted candidates that ended where another one did."""
+    """Return the indices without the fitted candidates that ended where another one did."""
     kept: list[int] = []
     for index, place in enumerate(places):
         same = [k for k in kept if fitted[k] and np.linalg.norm(places[k] - place) < apart_px]
@@ -282,7 +282,7 @@ def _split(
 def _rods(
     flat: Field, peaks: Array, radius_px: float, length_px: float, likeness: float
 ) -> Array | None:
-    """Middles of the fewest rods that start from some of the peaks and explain them all."""
+    """Return the middles of the fewest rods, started at some of the peaks, that explain all."""
     for count in (2, 3):
         best: Fit | None = None
         for subset in combinations(range(len(peaks)), count):

@@ -92,7 +92,7 @@ def _possible_points(
 
 
 def _triples(distances: Array, planned: Array, tolerance: float) -> NDArray[np.intp]:
-    """Ordered triples of points whose three distances agree with the planned ones; n x 3."""
+    """Return ordered triples of points whose three distances agree with the planned ones; n x 3."""
     first = np.abs(distances - planned[0]) <= tolerance
     second = np.abs(distances - planned[1]) <= tolerance
     third = np.abs(distances - planned[2]) <= tolerance
@@ -104,7 +104,7 @@ def _triples(distances: Array, planned: Array, tolerance: float) -> NDArray[np.i
 
 
 def _trials(planned: Array, points: _Points, rules: Rules, size: int) -> list[tuple[Array, Array]]:
-    """Poses (turns, shifts) suggested by every subset of ``size`` planned fiducials."""
+    """Return the poses (turns, shifts) suggested by every subset of ``size`` planned fiducials."""
     where = points.where_mm
     distances = np.linalg.norm(where[:, None] - where[None, :], axis=2)
     trials: list[tuple[Array, Array]] = []

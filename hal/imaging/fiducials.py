@@ -77,7 +77,7 @@ class _Pictured:
 
 
 def seed_look(view: View, at_mm: Array, settings: FiducialSettings) -> SeedLook:
-    """A seed's size on a view's panel when it is at ``at_mm``."""
+    """Return a seed's size on a view's panel when it is at ``at_mm``."""
     pixel = float(view.pixel_mm(at_mm[None])[0])
     return SeedLook(
         radius_px=settings.diameter_mm / 2.0 / pixel,
@@ -87,7 +87,7 @@ def seed_look(view: View, at_mm: Array, settings: FiducialSettings) -> SeedLook:
 
 
 def _region(view: View, centre: Array, reach_mm: float) -> Region:
-    """The part of a picture in which the arrangement must be."""
+    """Return the part of a picture in which the arrangement must be."""
     middle = view.project(centre[None])[0]
     reach = reach_mm / float(view.pixel_mm(centre[None])[0]) + 40.0
     return (int(middle[0] - reach), int(middle[1] - reach), int(2 * reach), int(2 * reach))
@@ -142,7 +142,7 @@ def _picture_fit(
 
 
 def _misfit(planned: Array, views: tuple[View, View], left: Array, right: Array) -> float:
-    """Root mean square of rigid residual and ray distance over a naming of the pictures."""
+    """Return the root mean square of rigid residual and ray distance over a naming."""
     points, miss = meet(views[0], views[1], left, right)
     pose = fit_pose(planned, points)
     off = np.sum((pose.put(planned) - points) ** 2, axis=1)
@@ -272,7 +272,7 @@ class FiducialFinder:
     def _exchangeable(
         self, good: NDArray[np.bool_], left: _Pictured, right: _Pictured
     ) -> NDArray[np.bool_]:
-        """Seeds touching in a view whose names could be exchanged without being noticed."""
+        """Return touching seeds whose names could be exchanged without being noticed."""
         doubtful = np.zeros(len(good), dtype=bool)
         index = np.nonzero(good)[0]
         if len(index) < 2:

@@ -66,7 +66,7 @@ class MarkerCamera:
     def _named_pictures(
         self, finder: ArucoFinder, left: Image, right: Image
     ) -> tuple[Array, Array]:
-        """Pictures of the middles (k x 2 each) of ArUco markers; NaN where not seen."""
+        """Return pictures of the middles (k x 2 each) of ArUco markers; NaN where not seen."""
         pictures: list[Array] = []
         for side, image in enumerate((left, right)):
             found = finder.find(image.pixels, self._regions[side])
@@ -82,7 +82,7 @@ class MarkerCamera:
         return pictures[0], pictures[1]
 
     def _followed_pictures(self, left: Image, right: Image) -> tuple[Array, Array] | str:
-        """Pictures of the discs (k x 2 each); NaN where not seen; a sentence while unnamed."""
+        """Return the discs' pictures (k x 2 each), NaN where not seen; a sentence while unnamed."""
         spots = [
             find_discs(image.pixels, self.settings.disc, region).places_px
             for image, region in zip((left, right), self._regions, strict=True)
@@ -109,7 +109,7 @@ class MarkerCamera:
         )
 
     def _middle(self, spots: list[Array]) -> Array:
-        """Roughly where all spots are, from their mean pictures."""
+        """Return about where all spots are, from their mean pictures."""
         if not len(spots[0]) or not len(spots[1]):
             return np.zeros(3)
         means = [s.mean(axis=0, keepdims=True) for s in spots]

@@ -113,7 +113,7 @@ class ArucoFinder:
         )
 
     def find(self, pixels: Pixels, region: Region | None = None) -> dict[int, Array]:
-        """Corners (4 x 2, pixels) of every wanted marker; one seen twice is seen not at all."""
+        """Return corners (4 x 2, pixels) of each wanted marker; seen twice counts as not seen."""
         rows, columns = pixels.shape[:2]
         x0, y0, width, height = region if region is not None else (0, 0, columns, rows)
         x1, y1 = min(columns, max(0, x0) + width), min(rows, max(0, y0) + height)

@@ -53,7 +53,7 @@ class Calibrated:
 def helix_phantom(
     beads: int = 24, radius_mm: float = 45.0, height_mm: float = 110.0, turns: float = 2.3
 ) -> Array:
-    """Beads on a helix about Y with one gap, so that no turn of it looks like another; n x 3."""
+    """Return beads (n x 3) on a helix about Y, with a gap so that no turn looks like another."""
     part = np.arange(beads) / (beads - 1)
     part = part**1.15
     angle = 2.0 * np.pi * turns * part + 0.4

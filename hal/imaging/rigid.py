@@ -30,13 +30,13 @@ class RigidPose:
 
 
 def turn_deg(rotations: Array) -> Array:
-    """Angles of turns (n x 3 x 3), degrees; shape n."""
+    """Return the angles of turns (n x 3 x 3) in degrees; shape n."""
     trace = np.trace(rotations, axis1=1, axis2=2)
     return np.degrees(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
 
 
 def fit_poses(planned_mm: Array, found_mm: Array) -> tuple[Array, Array]:
-    """Best turns (n x 3 x 3) and shifts (n x 3) of arrangements (n x m x 3 each).
+    """Return the best turns (n x 3 x 3) and shifts (n x 3) of arrangements (n x m x 3 each).
 
     With one point the turn is the identity, with two the smallest that lays one line on the
     other: the singular vectors along which nothing is known are completed that way.

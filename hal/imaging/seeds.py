@@ -64,7 +64,7 @@ class Candidates:
 
 
 def flatten(image: NDArray[np.uint16] | NDArray[np.uint8], background_px: float) -> Field:
-    """Attenuation with everything wide taken away; zero mean, small metal positive."""
+    """Return the attenuation with everything wide taken away; zero mean, small metal positive."""
     counts = np.maximum(image, 1).astype(np.float32)
     attenuation = -cv2.log(counts)
     # At a quarter of the size a wide Gaussian costs a sixteenth and loses nothing.
@@ -84,7 +84,7 @@ def answer(flat: Field, radius_px: float) -> Field:
 
 
 def local_noise(response: Field, reach_px: int = 41) -> tuple[Field, float]:
-    """Noise of the answer around each pixel, and over the picture; seeds are kept out of it."""
+    """Return the noise of the answer around each pixel, and over the picture, without the seeds."""
     sample = np.abs(response[::5, ::5])
     overall = max(1.4826 * float(np.median(sample)), 1e-9)
     clipped = np.clip(response, -4.0 * overall, 4.0 * overall)
@@ -105,7 +105,7 @@ def _quadratic_peak(patch: Array) -> Array:
 
 
 def _thin(places: Array, strength: Array, apart_px: float) -> NDArray[np.intp]:
-    """Indices of the peaks to keep, strongest first: none nearer than ``apart_px`` to another."""
+    """Return the peaks to keep, strongest first: none nearer than ``apart_px`` to another."""
     kept: list[int] = []
     for index in np.argsort(-strength, kind="stable").tolist():
         gaps = [np.linalg.norm(places[index] - places[k]) for k in kept]

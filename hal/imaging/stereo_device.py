@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import cv2
@@ -70,11 +70,11 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name=f"look-{device}")
 
     def start(self) -> None:
-        """Begin looking."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the item in hand and end."""
+        """Finish the present item and end the thread."""
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join()
@@ -109,8 +109,22 @@ class Worker:
                 self._hand_over(sample)
 
 
+def _start(worker: Worker, cameras: Sequence[StereoCamera]) -> None:
+    """Start the worker, then the cameras."""
+    worker.start()
+    for camera in cameras:
+        camera.start()
+
+
+def _stop(worker: Worker, cameras: Sequence[StereoCamera]) -> None:
+    """Stop the cameras, then the worker."""
+    for camera in cameras:
+        camera.stop()
+    worker.stop()
+
+
 class MarkerDevice:
-    """A stereo marker camera: `take` is what both cameras call, ``hand_over`` gets the samples."""
+    """A stereo marker camera: both cameras call `on_image`, ``hand_over`` gets the samples."""
 
     def __init__(
         self,
@@ -131,15 +145,11 @@ class MarkerDevice:
     def start(self, *cameras: StereoCamera) -> None:
         """Start the worker, then the cameras."""
         self._cameras = cameras
-        self.worker.start()
-        for camera in cameras:
-            camera.start()
+        _start(self.worker, cameras)
 
     def stop(self) -> None:
         """Stop the cameras, then the worker."""
-        for camera in self._cameras:
-            camera.stop()
-        self.worker.stop()
+        _stop(self.worker, self._cameras)
 
     def on_image(self, arrived: Image | BadSample) -> None:
         """Pair an image of a camera, or pass on its fault; called from the camera's thread."""
@@ -184,15 +194,11 @@ class XrayDevice:
     def start(self, *cameras: Triggered) -> None:
         """Start the worker, then the cameras: those that have a trigger, left first."""
         self._cameras = cameras
-        self.worker.start()
-        for camera in cameras:
-            camera.start()
+        _start(self.worker, cameras)
 
     def stop(self) -> None:
         """Stop the cameras, then the worker."""
-        for camera in self._cameras:
-            camera.stop()
-        self.worker.stop()
+        _stop(self.worker, self._cameras)
 
     @property
     def wake_ns(self) -> int | None:
@@ -200,7 +206,7 @@ class XrayDevice:
         return self._book.wake_ns
 
     def wake(self, now_ns: int) -> None:
-        """It is `wake_ns` or later."""
+        """Give up a shot that was not answered in time; called at `wake_ns` or later."""
         with self._lock:
             lost = self._book.wake(now_ns)
         for item in lost:

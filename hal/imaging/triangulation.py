@@ -28,7 +28,7 @@ class Triangulated:
 
 
 def meet(left: View, right: View, left_px: Array, right_px: Array) -> tuple[Array, Array]:
-    """Midpoints (n x 3) and distances (n) of the rays through paired pictures (n x 2 each)."""
+    """Return midpoints (n x 3) and distances (n) of the rays through paired pictures (n x 2)."""
     first = left.rays(left_px)
     second = right.rays(right_px)
     gap = right.source_mm - left.source_mm
@@ -54,7 +54,7 @@ def triangulate(left: View, right: View, left_px: Array, right_px: Array) -> Tri
 
 
 def all_pairs(left: View, right: View, left_px: Array, right_px: Array) -> tuple[Array, Array]:
-    """Midpoints (n x m x 3) and ray distances (n x m) of every left with every right picture."""
+    """Return midpoints (n x m x 3) and ray distances (n x m) of all left and right pictures."""
     count_left, count_right = len(left_px), len(right_px)
     first = np.repeat(np.asarray(left_px).reshape(-1, 2), count_right, axis=0)
     second = np.tile(np.asarray(right_px).reshape(-1, 2), (count_left, 1))

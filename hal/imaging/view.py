@@ -50,7 +50,7 @@ class View:
         return float(self.camera_matrix[0, 0] + self.camera_matrix[1, 1]) / 2.0
 
     def depth_mm(self, points_mm: Array) -> Array:
-        """Distance of points (n x 3) from the pinhole along its axis; shape n."""
+        """Return the distance of points (n x 3) from the pinhole along its axis; shape n."""
         return points_mm @ self.rotation[2] + self.translation_mm[2]
 
     def pixel_mm(self, points_mm: Array) -> Array:
@@ -58,7 +58,7 @@ class View:
         return self.depth_mm(points_mm) / self.focal_px
 
     def project(self, points_mm: Array) -> Array:
-        """Points in space (n x 3) to the picture (n x 2)."""
+        """Project points in space (n x 3) to the picture (n x 2)."""
         inside = np.atleast_2d(points_mm) @ self.rotation.T + self.translation_mm
         if self.distortion.size:
             zero = np.zeros(3)
@@ -68,7 +68,7 @@ class View:
         return flat[:, :2] / flat[:, 2:3]
 
     def ideal(self, picture_px: Array) -> Array:
-        """Points of the picture (n x 2) with the lens distortion taken out, still in pixels."""
+        """Return points of the picture (n x 2) without the lens distortion, in pixels."""
         if not self.distortion.size or not len(picture_px):
             return np.asarray(picture_px, dtype=np.float64).reshape(-1, 2)
         straight = cv2.undistortPoints(
@@ -80,7 +80,7 @@ class View:
         return np.asarray(straight, dtype=np.float64).reshape(-1, 2)
 
     def rays(self, picture_px: Array) -> Array:
-        """Unit directions in space (n x 3), from `source_mm` through points of the picture."""
+        """Return unit directions in space (n x 3) from `source_mm` through picture points."""
         ideal = self.ideal(picture_px)
         across = np.column_stack([ideal, np.ones(len(ideal))])
         inside = np.linalg.solve(self.camera_matrix, across.T).T

@@ -31,7 +31,7 @@ class XrayGeometry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def magnification(self) -> float:
-        """Magnification of an object at the isocentre on the panel."""
+        """Return the magnification of an object at the isocentre on the panel."""
         return self.source_panel_mm / self.source_isocentre_mm
 
 

@@ -70,7 +70,7 @@ class LslInlet:
                 self._report(False, "closed by us", self._clock())
 
     def _work(self, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None:
-        """The thread: connect again and again, longer apart each time."""
+        """Run the thread: connect again and again, with growing pauses."""
         pause_s = _FIRST_PAUSE_S
         try:
             while not self._stop.is_set():

@@ -72,7 +72,7 @@ def _unpack_bits(packed: bytes) -> tuple[int, ...]:
 
 
 def encode_request(request: ModbusRequest) -> bytes:
-    """A request as it goes to the device."""
+    """Return a request as it goes to the device."""
     head = struct.pack(">BH", request.function, request.address)
     if request.function in _BITS + _REGISTERS:
         pdu = head + struct.pack(">H", request.count)
@@ -90,7 +90,7 @@ def encode_request(request: ModbusRequest) -> bytes:
 
 
 def encode_answer(answer: ModbusAnswer, count: int = 1) -> bytes:
-    """An answer as it comes from the device; ``count`` is that of a written range."""
+    """Return an answer as it comes from the device; ``count`` is that of a written range."""
     function = answer.function
     if answer.exception:
         pdu = bytes([function | 0x80, answer.exception])

@@ -62,11 +62,11 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     watchdog: Watchdog | None = Watchdog()
     trip_coil: int | None = 1
     """Sets the gate's latch, whose contact breaks the beam's loop whatever the permit's coil says.
-    The monitor's alone: nothing here writes it. ``None``: the gate has no latch."""
+    Only the monitor writes it. ``None``: the gate has no latch."""
     tripped_input: int = 1
     """Reads the latch's own contact: on while it is set."""
     reset_coil: int | None = 2
-    """Resets the latch, at a person's word; ``None``: only a key at the gate does."""
+    """Resets the latch when a person asks for it; ``None``: only a key at the gate does."""
 
 
 class GateStep(msgspec.Struct, frozen=True, gc=False):
@@ -171,9 +171,9 @@ class GateSession:
         return min(moments, default=None)
 
     def begin(self, now_ns: int) -> None:
-        """Coil off, watchdog set up; no permit survives a reconnection."""
+        """Switch the coil off and set up the watchdog; no permit survives a reconnection."""
         self._restart(now_ns)
-        self._take_step(now_ns)
+        self._next_step(now_ns)
 
     def data_to_send(self) -> bytes:
         """Return the requests that wait."""
@@ -223,7 +223,7 @@ class GateSession:
         samples = self._late_answers(now_ns)
         if not self._running:
             if self._step is None and self._steps and now_ns >= self._next_ns:
-                self._take_step(now_ns)
+                self._next_step(now_ns)
             return samples
         if self._written_on and now_ns >= self._until_ns:
             self._lapsed = True
@@ -309,9 +309,9 @@ class GateSession:
             return
         self._next_ns = now_ns + round(self._steps[0].silent_ms * MS)
         if not self._steps[0].silent_ms:
-            self._take_step(now_ns)
+            self._next_step(now_ns)
 
-    def _take_step(self, now_ns: int) -> None:
+    def _next_step(self, now_ns: int) -> None:
         self._step = step = self._steps.popleft()
         self._ask(step.function, step.address, step.value, now_ns)
 

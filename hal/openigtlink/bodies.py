@@ -55,7 +55,7 @@ def chars(text: str, size: int) -> bytes:
 
 
 def utf8(data: bytes) -> str:
-    """Text on the wire."""
+    """Return text as UTF-8 bytes, as it goes on the wire."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -63,7 +63,7 @@ def utf8(data: bytes) -> str:
 
 
 def write_content(content: Content) -> tuple[str, bytes]:
-    """Type name and content bytes."""
+    """Return the type name and the bytes of a content."""
     match content:
         case Transform():
             return "TRANSFORM", _floats(_MATRIX, content.matrix)

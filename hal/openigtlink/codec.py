@@ -208,7 +208,7 @@ def _read(head: _Head, body: bytes) -> IgtlPacket:
 
 
 def _read_extended(body: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Message id, metadata and content of a body with an extended header."""
+    """Return message id, metadata and content of a body with an extended header."""
     if len(body) < _EXTENDED.size:
         raise refused("the extended header is cut off")
     size, meta_header_size, meta_size, message_id = _EXTENDED.unpack_from(body)

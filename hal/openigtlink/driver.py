@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from hal.driver import (
     BELT,
+    LINAC,
     MARKERS,
     AddressedSettings,
     Clock,
@@ -19,6 +20,7 @@ from hal.driver import (
     OnWire,
     Text,
 )
+from hal.openigtlink.linac_session import IgtlLinacSettings
 from hal.openigtlink.session import IgtlSettings
 
 
@@ -64,4 +66,26 @@ OPENIGTLINK = DriverRow(
     wires=("tcp",),
     build=build,
     problems=problems,
+)
+
+
+class IgtlLinacWire(AddressedSettings, frozen=True, kw_only=True, tag="openigtlink-linac"):
+    """A server that sends gantry, collimator and table as TRANSFORM messages, after IEC 61217."""
+
+    session: IgtlLinacSettings = IgtlLinacSettings()
+
+
+def build_linac(settings: IgtlLinacWire, context: DriverContext, clock: Clock) -> OnWire:
+    """Make the conversation."""
+    from hal.openigtlink.linac_session import IgtlLinacSession
+
+    return OnWire(IgtlLinacSession(context.device, settings.session), settings.address)
+
+
+OPENIGTLINK_LINAC = DriverRow(
+    does="angles of the treatment machine behind an OpenIGTLink server",
+    roles=(LINAC,),
+    settings=IgtlLinacWire,
+    wires=("tcp",),
+    build=build_linac,
 )

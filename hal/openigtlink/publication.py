@@ -46,7 +46,7 @@ class Publication:
         return self._message(name, name, t_ns, Transform(at(position_mm)))
 
     def numbers(self, name: str, t_ns: int, values: tuple[float, ...]) -> bytes:
-        """Numbers without a unit."""
+        """Return a message with numbers without a unit."""
         return self._message(name, name, t_ns, Sensor(values))
 
     def state(self, name: str, t_ns: int, code: int, state: str, reason: str = "") -> bytes:

@@ -197,7 +197,7 @@ class IgtlSession:
             if isinstance(item, IgtlGarbled):
                 samples.append(self._bad("OpenIGTLink message", item.what, now_ns))
             else:
-                samples += self._take(item, now_ns)
+                samples += self._samples_of(item, now_ns)
         return samples
 
     def wake(self, now_ns: int) -> list[Sample]:
@@ -232,7 +232,7 @@ class IgtlSession:
     def _move(self, trigger: IgtlTrigger) -> None:
         self._state = TABLE[self._state, trigger]
 
-    def _take(self, packet: IgtlPacket, now_ns: int) -> list[Sample]:
+    def _samples_of(self, packet: IgtlPacket, now_ns: int) -> list[Sample]:
         """Return one message: markers, belt, status, or nothing to us."""
         if not self.identity:
             self.identity = f"OpenIGTLink {packet.device_name!r}, header {packet.version}"

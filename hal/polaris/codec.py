@@ -115,7 +115,7 @@ def command(name: str, parameters: str = "") -> bytes:
 
 
 def read_command(line: bytes) -> tuple[str, str]:
-    """Name and parameters of one command (without its CR), with CRC or without.
+    """Return name and parameters of one command (without its CR), with CRC or without.
 
     Raises `ProtocolError` where the CRC is wrong or there is no name.
     """
@@ -146,7 +146,7 @@ def refusal(code: int) -> bytes:
 
 
 def rom_blocks(handle: int, rom: bytes) -> list[str]:
-    """Parameters of the PVWR commands that upload a tool definition of up to 1024 bytes."""
+    """Return the parameters of the PVWR commands that upload a tool definition (1024 bytes)."""
     if not 0 < len(rom) <= ROM_BYTES:
         raise ProtocolError(
             f"tool definition of {len(rom)} bytes, limit {ROM_BYTES}: export a .rom file"
@@ -159,7 +159,7 @@ def rom_blocks(handle: int, rom: bytes) -> list[str]:
 
 
 def read_handles(text: str) -> list[tuple[int, int]]:
-    """Handles and their status out of a PHSR reply."""
+    """Return the handles and their status in a PHSR reply."""
     if re.fullmatch(r"[0-9A-F]{2}(?:[0-9A-F]{5})*", text) is None:
         raise ProtocolError(f"PHSR reply is no list of handles: {text[:20]!r}")
     if len(text) != 2 + 5 * int(text[:2], 16):

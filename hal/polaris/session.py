@@ -106,7 +106,7 @@ class PolarisSession:
         self._wake_ns: int | None = None
         self._line_later = None
         self._awaiting = False
-        self._answer_taken = False
+        self._answer_read = False
         self._failures = 0
         self._tracking = False
         self._last_frame = -1
@@ -197,7 +197,7 @@ class PolarisSession:
             return []
         self._wake_ns = None
         if not self._awaiting:
-            if self._answer_taken:
+            if self._answer_read:
                 self._step = None  # the time it wanted after its answer has passed
             if self._line_later is not None:
                 self._line, self._line_later = self._line_later, None
@@ -237,7 +237,7 @@ class PolarisSession:
     def _next(self, now_ns: int) -> None:
         """Make the request that is due: a repeated one, the plan's next, or a poll."""
         self._replies.drop()
-        self._answer_taken = False
+        self._answer_read = False
         if self._step is None and self._plan:
             self._step = self._plan.popleft()
         if self._step is not None:
@@ -256,56 +256,56 @@ class PolarisSession:
         if step is None:
             raise ProtocolError(f"{self._device}: unexpected reply {text[:20]!r}")
         reader = {
-            "okay": self._take_okay,
-            "reset": self._take_reset,
-            "rate": self._take_rate,
-            "identity": self._take_identity,
-            "free": self._take_free,
-            "upload": self._take_upload,
-            "handle": self._take_handle,
-            "tracking": self._take_tracking,
+            "okay": self._read_okay,
+            "reset": self._read_reset,
+            "rate": self._read_rate,
+            "identity": self._read_identity,
+            "free": self._read_free,
+            "upload": self._read_upload,
+            "handle": self._read_handle,
+            "tracking": self._read_tracking,
         }[step.then]
         reader(text)
         self._failures = 0
         self._fresh_ns = now_ns
-        self._answer_taken = True
+        self._answer_read = True
         if step.wait_ms:
             self._wake_ns = now_ns + round(step.wait_ms * MS)
             return
         self._step = None
         self._next(now_ns)
 
-    def _take_okay(self, text: str) -> None:
+    def _read_okay(self, text: str) -> None:
         if text != "OKAY" and not text.startswith("WARNING"):
             name = self._step.name if self._step else ""
             raise DeviceError(f"{self._device}: {name} answered {text[:20]!r}, expected OKAY")
 
-    def _take_reset(self, text: str) -> None:
+    def _read_reset(self, text: str) -> None:
         if text != "RESET":
             raise DeviceError(f"{self._device}: reset answered {text[:20]!r}, expected RESET")
         self._rates = [9600]
         self._line = SerialLine(9600)
 
-    def _take_rate(self, text: str) -> None:
-        self._take_okay(text)
+    def _read_rate(self, text: str) -> None:
+        self._read_okay(text)
         # The answer came at the old rate; the new one holds after wait_ms.
         self._rates = [self._set.baud]
         self._line_later = SerialLine(self._set.baud)
 
-    def _take_identity(self, text: str) -> None:
+    def _read_identity(self, text: str) -> None:
         self.identity = text.replace("\n", "; ").strip("; ")
 
-    def _take_free(self, text: str) -> None:
+    def _read_free(self, text: str) -> None:
         for handle, _ in reversed(codec.read_handles(text)):
             self._plan.appendleft(PolarisStep("PHF", f"{handle:02X}"))
 
-    def _take_upload(self, text: str) -> None:
+    def _read_upload(self, text: str) -> None:
         # Handles left by an earlier run would be reported beside ours.
         for handle, _ in codec.read_handles(text):
             self._plan.append(PolarisStep("PHF", f"{handle:02X}"))
         self._plan.extend(PolarisStep("PHRQ", "*********1****", then="handle") for _ in self._roms)
 
-    def _take_handle(self, text: str) -> None:
+    def _read_handle(self, text: str) -> None:
         try:
             handle = int(text, 16)
         except ValueError:
@@ -321,8 +321,8 @@ class PolarisSession:
             )
             self._plan.append(PolarisStep("TSTART", then="tracking"))
 
-    def _take_tracking(self, text: str) -> None:
-        self._take_okay(text)
+    def _read_tracking(self, text: str) -> None:
+        self._read_okay(text)
         self._tracking = True
 
     # Tracking.

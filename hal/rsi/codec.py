@@ -129,7 +129,7 @@ class TelegramForm:
             if name == "IPOC":
                 ipoc = _ipoc(attributes, content)
                 break
-            self._take(name, attributes, content, numbers, texts)
+            self._add_element(name, attributes, content, numbers, texts)
         else:
             raise _refused(
                 f"at character {position} no element: {text[position : position + 40]!r}"
@@ -141,7 +141,7 @@ class TelegramForm:
             raise _refused(f"after the IPOC comes {text[position : position + 40]!r}")
         return Telegram(ipoc, numbers, texts)
 
-    def _take(
+    def _add_element(
         self,
         name: str,
         attributes: str,

@@ -156,7 +156,7 @@ def _elements(root: ElementTree.Element, direction: str) -> tuple[Element, ...]:
 
 
 def _shape(tag: str) -> tuple[str, tuple[str, ...]]:
-    """XML element name and attribute names a TAG stands for."""
+    """Return the XML element name and attribute names that a TAG stands for."""
     internal = tag.removeprefix("DEF_")
     if internal in _STRUCTURES:
         return internal.split(".")[0], _STRUCTURES[internal]

@@ -85,7 +85,7 @@ class Interpolator:
         return _scaled(_add(self._to_mm, self._from_mm, -1.0), 1e9 / self._period_ns)
 
     def _wanted(self, reference: Triple, feed_forward: Triple) -> Triple:
-        """Velocity that meets the reference without having to overshoot it.
+        """Return the velocity that meets the reference without having to overshoot it.
 
         The gap left after moving along with the reference is closed at most at
         √((a·dt/2)² + 2·a·gap) − a·dt/2, from where the point can still brake in time.

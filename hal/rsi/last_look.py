@@ -21,7 +21,7 @@ _ROUNDING = 1.0 + 1e-9
 
 
 def leaving_room(limits: MotionLimits, cycle_ns: int) -> MotionLimits:
-    """The limits less what the wire's decimals may add; raises `DeviceError` if little is left."""
+    """Return the limits less what rounding may add; raises `DeviceError` if little is left."""
     dt_s = cycle_ns * 1e-9
     speed = limits.speed_mm_s - COUNT_MM / dt_s
     acceleration = limits.acceleration_mm_s2 - 4.0 * COUNT_MM / dt_s**2
@@ -44,7 +44,7 @@ class LastLook:
         self._velocity_mm_s: Triple = ORIGIN
 
     def stand(self, position_mm: Triple) -> None:
-        """The robot stands here."""
+        """Note that the robot stands here."""
         self._last_mm, self._velocity_mm_s = position_mm, ORIGIN
 
     def judge(self, position_mm: Triple) -> str:

@@ -183,7 +183,7 @@ class RsiSession:
         return self._listen(telegram, now_ns)
 
     def wake(self, now_ns: int) -> list[Sample]:
-        """Silence lasted too long; raises `LinkError` when a run was being followed."""
+        """Note that silence lasted too long; raises `LinkError` when a run was being followed."""
         if self.wake_ns is None or now_ns < self.wake_ns:
             return []
         followed = self._state is RsiState.FOLLOWING
@@ -213,7 +213,7 @@ class RsiSession:
         self._state = TABLE[self._state, trigger]
 
     def _stand(self, position_mm: Triple) -> Triple:
-        """The robot is known to stand here, so the next step starts from rest."""
+        """Note that the robot stands here, so that the next step starts from rest."""
         self._look.stand(_decimals(position_mm))
         return self._motion.stand(position_mm)
 
@@ -390,7 +390,7 @@ def _transposed(rotation: Rotation) -> Rotation:
 
 
 def _is_rotation(matrix: Rotation) -> bool:
-    """Orthonormal rows and a determinant of +1, to a millionth."""
+    """Return whether rows are orthonormal and the determinant is +1, to a millionth."""
     a, b, c = matrix
     cross = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
     products = [_turned(matrix, row) for row in matrix]

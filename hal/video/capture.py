@@ -75,7 +75,7 @@ class VideoCamera:
             self._thread.join()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a file's end; tells whether it came."""
+        """Wait for a file's end; return whether it came."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -147,7 +147,7 @@ class VideoCamera:
         return f"{capture.getBackendName()}, {wide:.0f} x {high:.0f} at {rate:g} Hz"
 
     def _paced(self, due_ns: int) -> int:
-        """Wait for a file's next picture; gives the moment back."""
+        """Wait for a file's next picture; return the moment."""
         now_ns = self._clock()
         if self.settings.pace == "real" and due_ns > now_ns:
             self._stopping.wait((due_ns - now_ns) / 1e9)

@@ -1,5 +1,8 @@
 """The check of beam and target: apart now, or a smaller error for too long."""
 
+import pytest
+from msgspec.structs import replace
+
 from tests.core.situations import COUCH, NOW, S, found, situation
 from tracker.core.machine.following import Following
 from tracker.core.safety.checks.beam_offset import BeamOffsetCheck
@@ -189,3 +192,14 @@ def test_before_the_first_tick_nothing_has_been_counted():
     assert not any(told(BeamOffsetCheck(COUCH), [0.0] * 600, begun=0))
     fresh = told(BeamOffsetCheck(COUCH), often(500, 2))
     assert told(BeamOffsetCheck(COUCH), often(500, 2), begun=0) == fresh
+
+
+@pytest.mark.parametrize(
+    ("permitted", "beam_on", "judged"),
+    [(True, True, True), (True, False, False), (False, True, False), (False, False, False)],
+)
+def test_a_beam_that_gating_keeps_off_is_not_off_its_target(permitted, beam_on, judged):
+    until_ns = NOW if permitted else NOW - 1
+    for gated_off, expected in ((True, judged), (False, True)):
+        now = replace(at(0, 9.0), gated_off=gated_off, beam_on=beam_on, permit_until_ns=until_ns)
+        assert bool(found(BeamOffsetCheck(COUCH), now)) is expected

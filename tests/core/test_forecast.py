@@ -328,3 +328,13 @@ def test_to_forget_is_to_begin_again():
     assert forecast.predict(AT, MODEL, NOW) is None
     learner.learn(START + 20 * MS)
     assert learner.moments == [START + 20 * MS]
+
+
+def test_amplitude_and_velocity_of_the_surrogate_go_on_along_the_predicted_velocity():
+    learner = Learner()
+    assert learner.forecast.swing_at(AT) is None
+    forecast = learner.told([2.0, 1.5], SPREAD)
+    for later_ns, amplitude in ((0, 2.0), (100 * MS, 2.3), (-200 * MS, 1.4)):
+        assert forecast.swing_at(AT + later_ns) == pytest.approx((amplitude, 3.0))
+    assert Learner().told([np.nan, 1.0]).swing_at(AT) is None
+    assert Learner("target").told([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).swing_at(AT) is None

@@ -129,7 +129,8 @@ def test_the_exact_projection_differs_as_stated():
 
 
 def test_each_axis_that_is_not_followed_stays_at_zero():
-    for follows in itertools.product((True, False), repeat=3):
+    for a, b, c in itertools.product((True, False), repeat=3):
+        follows = (a, b, c)
         axes = BeamsEyeAxes("HFS", MachineAngles(), follows=follows)
         expected = tuple(x if on else 0.0 for x, on in zip((3.0, 20.0, 7.0), follows, strict=True))
         assert axes.wanted((3.0, 20.0, 7.0)) == expected

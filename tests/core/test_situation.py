@@ -20,7 +20,7 @@ def test_where_nothing_was_told_nothing_has_been_and_nothing_is_permitted():
     assert (now.surrogate, now.shots, now.prediction_off) == (SurrogateReport(), ShotFindings(), "")
     assert now.reports == Reports()
     assert (now.region_variance_mm2, now.angles) == (None, None)
-    assert now.permitted is False
+    assert (now.permitted, now.gated_off) == (False, False)
 
 
 def test_where_nothing_was_told_nobody_has_been_identified_and_nothing_is_wrong():

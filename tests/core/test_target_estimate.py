@@ -220,3 +220,13 @@ def test_without_breathing_or_model_the_target_is_unknown():
     room.estimate(START)
     assert room.estimator.no_estimate() == (None, None)
     assert room.estimator.prediction_off == ""
+
+
+def test_the_swing_of_the_surrogate_is_told_while_predictions_are_followed():
+    room = Room()
+    room.learn(START, *STILL)
+    room.forecast._at_ns = START + LATENCY
+    assert room.estimator.swing_later(START + LATENCY + 100 * MS) == pytest.approx((2.3, 3.0))
+    room = Room()
+    room.judged(60, off_mm=1.5)
+    assert room.estimator.swing_later(START + S) is None

@@ -115,7 +115,7 @@ FAILURES: tuple[Failure, ...] = (
     Failure("couch", "LSL", "the outlet is silent", put("belt", "mute", True),
             "belt lost", "warned"),
     Failure("couch", "LSL", "the sender's clock goes back", put("belt", "ahead_s", -5.0),
-            "bad samples", beam_off_s=0.05),
+            "clock set anew", beam_off_s=0.05),
     Failure("couch", "LSL", "the sender's clock jumps ahead", put("belt", "ahead_s", 3.0),
             "clock set anew", beam_off_s=0.1),
     Failure("couch", "LSL", "a value that is no number", put("belt", "spoiled", float("nan")),
@@ -202,6 +202,6 @@ FAILURES: tuple[Failure, ...] = (
             "markers lost", "warned"),
     Failure("couch", "OpenIGTLink", "STATUS is not OK", complained, "bad samples",
             beam_off_s=0.05),
-    Failure("couch", "OpenIGTLink", "its clock is set", clock_of_server, "bad samples",
+    Failure("couch", "OpenIGTLink", "its clock is set", clock_of_server, "clock set anew",
             beam_off_s=0.05),
 )  # fmt: skip

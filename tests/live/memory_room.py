@@ -9,6 +9,7 @@ set; then radiographs are drawn and read. Failures take hold of the joints by th
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -195,6 +196,8 @@ class MemoryRoom:
         self.beam: list[tuple[int, bool]] = []
         """The beam at the gate, each slice of the last `advance`."""
         self.drawn: Panels | None = None
+        self.onlookers: list[Callable[[Event], None]] = []
+        """Called with each event before the engine handles it."""
         self.stalled_until_ns = 0
         """The controller does nothing until then: no tick, and nothing it takes in."""
         self._arrived: list[Event] = []
@@ -304,6 +307,8 @@ class MemoryRoom:
         self._due_ns = self.now_ns + TICK_NS
 
     def _handle(self, event: Event) -> None:
+        for onlooker in self.onlookers:
+            onlooker(event)
         outputs = self.engine.handle(event)
         self.outputs += outputs
         for output in outputs:

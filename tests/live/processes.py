@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -15,8 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
 from tracker.core.session import SessionState
 from tracker.live.ready_file import ReadyProgram, read_ready
@@ -215,3 +217,43 @@ def serving_room(file: Path, truth: Path, *options: object) -> Iterator[Process]
     with tidetrack("room", file, "--truth", truth, "--priority", 10, *options) as room:
         room.ready()
         yield room
+
+
+class BeamRun(NamedTuple):
+    """A run with beam that has ended, and what it left behind."""
+
+    journal: Path
+    truth: Path
+    figures: dict[str, Any]
+
+    def devices(self) -> dict[str, dict[str, Any]]:
+        """The measured figures of each device, by its name."""
+        return {device["device"]: device for device in self.figures["devices"]}
+
+    def rms_mm(self) -> tuple[float, float]:
+        """Root mean square distance of beam and target while tracking, and without tracking."""
+        file = self.journal.with_suffix(".score.json")
+        assert main(["score", str(self.journal), str(self.truth), "--json", str(file)]) == 0
+        summary = json.loads(file.read_text())
+        return summary["tracked"]["rms_mm"], summary["untracked"]["rms_mm"]
+
+
+def with_beam(
+    file: Path,
+    folder: Path,
+    seconds: int = 1,
+    meanwhile: Callable[[Process], None] = lambda run: None,
+) -> BeamRun:
+    """Run a configuration and its room until there were so many seconds of beam, then stop both.
+
+    ``meanwhile`` is called with the run while the beam is on.
+    """
+    journal, truth, figures = (folder / n for n in ("live.mcap", "truth.mcap", "figures.json"))
+    options = ("--journal", journal, "--figures", figures, "--operator", "auto", "--priority", 20)
+    with serving_room(file, truth) as room:
+        with tidetrack("run", file, *options, "--no-self-test") as run:
+            run.until(BEAM_ON, seconds)
+            meanwhile(run)
+        assert run.returncode == 0
+    assert room.returncode == 0
+    return BeamRun(journal, truth, json.loads(figures.read_text()))

@@ -17,7 +17,7 @@ import pytest
 
 from hal.openigtlink.codec import IgtlPacket, StreamReader
 from hal.openigtlink.contents import Status, Transform
-from tests.live.processes import BEAM_ON, SOON, free_ports, serving_room, tidetrack
+from tests.live.processes import SOON, free_ports, with_beam
 from tests.live.test_twin_and_probe import twins
 from tracker.cli import main
 from tracker.config import SHIPPED, altered, load_configuration
@@ -97,23 +97,10 @@ def test_every_driver_is_tracked_with_beam_on(
     file = tmp_path / "room.toml"
     shipped = load_configuration(SHIPPED / "room-twin-couch.toml")
     file.write_text(altered(shipped, {**SOON, **changes}).text)
-    journal, truth, figures = (tmp_path / n for n in ("live.mcap", "truth.mcap", "figures.json"))
-    with serving_room(file, truth) as room:
-        options = (
-            "--journal",
-            journal,
-            "--figures",
-            figures,
-            "--operator",
-            "auto",
-            "--priority",
-            20,
-        )
-        with tidetrack("run", file, *options, "--no-self-test") as run:
-            run.until(BEAM_ON, BEAM_SECONDS)
-            shown = looked_at(run.ready().gateway)
-        assert run.returncode == 0
-    assert room.returncode == 0
+    shown: list[IgtlPacket] = []
+    done = with_beam(
+        file, tmp_path, BEAM_SECONDS, lambda run: shown.extend(looked_at(run.ready().gateway))
+    )
 
     places = {packet.device_name for packet in shown if isinstance(packet.content, Transform)}
     assert places == {"Target", "Prediction", "Couch"}
@@ -121,15 +108,13 @@ def test_every_driver_is_tracked_with_beam_on(
     assert status.error_name == SessionState.TRACKING.value
 
     capsys.readouterr()
-    assert main(["replay", str(journal)]) == 0
+    assert main(["replay", str(done.journal)]) == 0
     assert capsys.readouterr().out.startswith("identical")
-    assert main(["score", str(journal), str(truth), "--json", str(tmp_path / "s.json")]) == 0
-    summary = json.loads((tmp_path / "s.json").read_text())
     # `BEAM_SECONDS` of beam were waited for; how long that took depends on the machine.
-    assert summary["tracked"]["rms_mm"] < 0.6 * summary["untracked"]["rms_mm"]
-    for device in json.loads(figures.read_text())["devices"]:
-        least = 5 if device["device"] == "imager" else 100
-        assert device["counts"]["samples"] >= least, device
+    tracked_mm, untracked_mm = done.rms_mm()
+    assert tracked_mm < 0.6 * untracked_mm
+    for name, device in done.devices().items():
+        assert device["counts"]["samples"] >= (5 if name == "imager" else 100), device
 
 
 def looked_at(listen: str) -> list[IgtlPacket]:

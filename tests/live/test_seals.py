@@ -10,7 +10,7 @@ import pytest
 
 from hal.sealed import write_sealed
 from tracker.config import SHIPPED, Configuration, altered, load_configuration
-from tracker.live.devices.arrangement import Arrangement, pose_sha256
+from tracker.live.devices.arrangement import Arrangement, CameraErrors, pose_sha256
 from tracker.live.devices.self_test import BEFORE
 
 NOW = datetime.datetime(2026, 11, 24, 9, 0, tzinfo=datetime.UTC)
@@ -32,7 +32,7 @@ def configured(folder: Path) -> Configuration:
         ({}, ("", ""), ""),
         ({}, ("0.31", "0.13"), "checksum does not match"),
         ({}, ("2026", "2027"), "checksum does not match"),
-        ({"device": "camera-2"}, ("", ""), "made with camera-2, the camera is camera"),
+        ({"device": "camera-2"}, ("", ""), "camera was not checked, but camera-2; check again"),
         ({"made": "2026-11-20T09:00:00+00:00"}, ("", ""), "tidetrack arrangement"),
         ({"errors_mm": (0.1, 2.5, 0.1, 0.1)}, ("", ""), "2.5 mm off, limit 2 mm"),
         ({"pose_sha256": "0"}, ("", ""), "another camera pose"),
@@ -42,15 +42,16 @@ def test_the_arrangement_check_is_believed_only_as_it_was_written(
     tmp_path: Path, change: dict[str, object], edit: tuple[str, str], said: str
 ) -> None:
     configuration = configured(tmp_path)
-    good = Arrangement(
+    changes = dict(change)
+    made = str(changes.pop("made", "2026-11-24T07:00:00+00:00"))
+    camera = CameraErrors(
         device="camera",
-        made="2026-11-24T07:00:00+00:00",
         errors_mm=(0.31, 0.2, 0.4, 0.1),
-        tolerance_mm=2.0,
-        pose_sha256=pose_sha256(configuration),
+        pose_sha256=pose_sha256(configuration, configuration.controller.camera),
     )
+    cameras = (msgspec.structs.replace(camera, **changes),)
     path = tmp_path / "plate.json"
-    write_sealed(path, msgspec.structs.replace(good, **change))
+    write_sealed(path, Arrangement(made=made, tolerance_mm=2.0, cameras=cameras))
     path.write_text(path.read_text().replace(*edit, 1))
     ((passed, text),) = BEFORE["arrangement"](configuration, tmp_path, NOW)
     assert passed == (not said), text
@@ -60,4 +61,4 @@ def test_the_arrangement_check_is_believed_only_as_it_was_written(
 def test_a_missing_arrangement_check_says_how_to_make_one(tmp_path: Path) -> None:
     ((passed, text),) = BEFORE["arrangement"](configured(tmp_path), tmp_path, NOW)
     assert not passed
-    assert "no such file; look again: tidetrack arrangement CONFIG --out" in text
+    assert "no such file; check again: tidetrack arrangement CONFIG --out" in text

@@ -14,9 +14,11 @@ from tracker.config import SHIPPED, Configuration, ConfigurationError, altered, 
 from tracker.live.devices.arrangement import (
     EXCHANGES,
     Arrangement,
+    CameraErrors,
     advice,
     errors_mm,
     exchanged,
+    marker_cameras,
     named,
     pose_sha256,
     refuse_symmetric,
@@ -33,15 +35,16 @@ NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 def test_every_exchange_of_axes_or_signs_is_found_and_named(turn: Any) -> None:
     seen = [exchanged(place, turn) for place in PLATE]
     assert max(errors_mm(seen, PLATE)) > 2.0
-    said = advice(seen, PLATE, 2.0)
+    said = advice(seen, PLATE, 2.0, "camera")
     assert said.startswith("it would be with ")
+    assert "correct camera.rotation_deg" in said
     back = next(t for t in EXCHANGES if named(t) in said)
     assert [exchanged(place, back) for place in seen] == [list(p) and tuple(p) for p in PLATE]
 
 
 def test_what_no_exchange_explains_says_so() -> None:
     seen = [(x + 9.0, y, z) for x, y, z in PLATE]
-    assert advice(seen, PLATE, 2.0).startswith("no exchange")
+    assert advice(seen, PLATE, 2.0, "camera").startswith("no exchange")
 
 
 @pytest.mark.parametrize(
@@ -105,16 +108,53 @@ def test_the_arrangement_check_is_new_good_and_of_this_pose(
     tmp_path: Path, age_days: float, off_mm: float, other_pose: bool, passed: bool, says: str
 ) -> None:
     wanted = configured(tmp_path, arrangement_file="plate.json", arrangement_mm=PLATE)
-    found = Arrangement(
-        device="camera",
-        made=(NOW - datetime.timedelta(days=age_days)).isoformat(),
-        errors_mm=(0.1, off_mm, 0.2),
-        tolerance_mm=2.0,
-        pose_sha256="0" * 64 if other_pose else pose_sha256(wanted),
-    )
-    write_sealed(tmp_path / "plate.json", found)
+    digest = "0" * 64 if other_pose else pose_sha256(wanted, wanted.controller.camera)
+    seen = CameraErrors(device="camera", errors_mm=(0.1, off_mm, 0.2), pose_sha256=digest)
+    made = (NOW - datetime.timedelta(days=age_days)).isoformat()
+    write_sealed(tmp_path / "plate.json", Arrangement(made=made, tolerance_mm=2.0, cameras=(seen,)))
     judged, text = before("arrangement", wanted, tmp_path)
     assert (judged, says in text) == (passed, True), text
+
+
+def with_second_camera(folder: Path) -> Configuration:
+    """The room with two marker cameras on wires."""
+    keys: dict[str, object] = {"arrangement_file": "plate.json", "arrangement_mm": PLATE}
+    text = configured(folder, **keys).text
+    file = folder / "room.toml"
+    file.write_text(
+        text + '[sources.second]\nkind = "markers"\nposition_mm = [0.0, 0.0, 1600.0]\n'
+        '[wires.second]\ndriver = "polaris"\naddress = "serial:///dev/second"\n'
+    )
+    return load_configuration(file)
+
+
+def test_every_marker_camera_with_a_wire_must_have_been_checked(tmp_path: Path) -> None:
+    wanted = with_second_camera(tmp_path)
+    cameras = marker_cameras(wanted)
+    assert list(cameras) == ["camera", "second"]
+    seen = [
+        CameraErrors(
+            device=camera.device, errors_mm=(0.1,), pose_sha256=pose_sha256(wanted, camera)
+        )
+        for camera in cameras.values()
+    ]
+    assert seen[0].pose_sha256 != seen[1].pose_sha256
+    file = tmp_path / "plate.json"
+    for found, passed in ((seen, [True, True]), (seen[:1], [True, False])):
+        write_sealed(
+            file, Arrangement(made=NOW.isoformat(), tolerance_mm=2.0, cameras=tuple(found))
+        )
+        lines = list(BEFORE["arrangement"](wanted, tmp_path, NOW))
+        assert [each for each, _ in lines] == passed, lines
+    assert "second was not checked, but camera" in lines[1][1]
+
+
+def test_a_room_without_marker_cameras_needs_no_arrangement_check(tmp_path: Path) -> None:
+    shipped = configured(tmp_path, arrangement_file="plate.json", arrangement_mm=PLATE)
+    wanted = altered(shipped, {"camera": {"enabled": False}})
+    passed, text = before("arrangement", wanted, tmp_path)
+    assert passed
+    assert "no marker camera has a wire" in text
 
 
 def test_a_missing_arrangement_check_is_refused_with_the_command(tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ over GigE, robot over RSI, gate over Modbus; learning, modelling, tracking with 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.live.processes import BEAM_ON, children_of, serving_room, tidetrack, written
+from tests.live.processes import children_of, with_beam, written
 from tracker.cli import main
 from tracker.config import SHIPPED
 
@@ -26,41 +25,25 @@ def test_a_room_on_wires_is_tracked_with_beam_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(tmp_path)
-    journal, truth = tmp_path / "live.mcap", tmp_path / "truth.mcap"
-    figures = tmp_path / "figures.json"
-    with serving_room(file, truth) as room:
-        options = (
-            "--journal",
-            journal,
-            "--figures",
-            figures,
-            "--operator",
-            "auto",
-            "--priority",
-            20,
-        )
-        with tidetrack("run", file, *options, "--no-self-test") as run:
-            run.until(BEAM_ON, BEAM_SECONDS)
-            children = children_of(run.pid)
-            assert len(children) == 4, "robot, imager, recorder and monitor are processes"
-        assert run.returncode == 0
-        assert not any(Path(f"/proc/{pid}").exists() for pid in children)
-    assert room.returncode == 0
+    children: set[int] = set()
+    done = with_beam(
+        file, tmp_path, BEAM_SECONDS, lambda run: children.update(children_of(run.pid))
+    )
+    assert len(children) == 4, "robot, imager, recorder and monitor are processes"
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
     capsys.readouterr()
-    assert main(["replay", str(journal)]) == 0
+    assert main(["replay", str(done.journal)]) == 0
     assert capsys.readouterr().out.startswith("identical")
-    assert main(["score", str(journal), str(truth), "--json", str(tmp_path / "s.json")]) == 0
-    summary = json.loads((tmp_path / "s.json").read_text())
     # `BEAM_SECONDS` of beam were waited for; how long that took depends on the machine.
-    assert summary["tracked"]["rms_mm"] < 0.6 * summary["untracked"]["rms_mm"]
+    tracked_mm, untracked_mm = done.rms_mm()
+    assert tracked_mm < 0.6 * untracked_mm
 
-    measured = json.loads(figures.read_text())
-    devices = {device["device"]: device for device in measured["devices"]}
+    devices = done.devices()
     assert devices["robot"]["cycles"] > 500
     # How late replies and demands are depends on the machine: `tests.live.long_run` measures it.
     assert devices["camera"]["counts"]["bad_samples"] == 0
-    assert measured["sample_to_demand"]["count"] > 100
+    assert done.figures["sample_to_demand"]["count"] > 100
 
 
 def test_a_room_without_a_camera_is_tracked_by_its_belt(tmp_path: Path) -> None:
@@ -68,16 +51,9 @@ def test_a_room_without_a_camera_is_tracked_by_its_belt(tmp_path: Path) -> None:
     text = file.read_text()
     begin, end = text.index("[wires.camera]"), text.index("[wires.belt]")
     file.write_text(text[:begin] + text[end:])
-    figures = tmp_path / "figures.json"
-    options = ("--journal", tmp_path / "live.mcap", "--figures", figures, "--operator", "auto")
-    with (
-        serving_room(file, tmp_path / "truth.mcap"),
-        tidetrack("run", file, *options, "--priority", 20, "--no-self-test") as run,
-    ):
-        run.until(BEAM_ON)
-    measured = json.loads(figures.read_text())
-    assert "camera" not in {device["device"] for device in measured["devices"]}
-    assert measured["sample_to_demand"]["count"] > 0
+    done = with_beam(file, tmp_path)
+    assert "camera" not in done.devices()
+    assert done.figures["sample_to_demand"]["count"] > 0
 
 
 def test_a_run_without_any_source_is_refused(

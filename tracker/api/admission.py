@@ -1,7 +1,7 @@
 """Decide whether a message from a client becomes a request, and say why when it does not.
 
-No I/O and no clock. What is not admitted gets an answer that says why. Hold and stop have a rate
-and a memory of their own, so that no amount of other requests can keep them out.
+There is no I/O and no clock here. A message that is not admitted gets an answer that says why. Hold
+and stop are counted apart, so that other requests, however many, cannot keep them out.
 """
 
 from __future__ import annotations

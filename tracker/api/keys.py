@@ -2,8 +2,8 @@
 
 A folder holds the server's own key (``server.key``, mode 0600) and one file for each known public
 key with its roles (``known/NAME.json``). A client has one secret file of its own (``NAME.key``,
-mode 0600) with all it needs. Who has no file in ``known`` is nobody. Keys are Curve25519, written
-in Z85 as ZeroMQ does (RFC 26, RFC 32).
+mode 0600) with all it needs. A key without a file in ``known`` is refused. Keys are Curve25519,
+written in Z85 as ZeroMQ does (RFC 26, RFC 32).
 """
 
 from __future__ import annotations

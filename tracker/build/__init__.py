@@ -1,1 +1,1 @@
-"""Build engine and simulated room from a configuration, and run them once before time counts."""
+"""Build engine and simulated room from a configuration, and run them once to compile everything."""

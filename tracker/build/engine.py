@@ -1,4 +1,4 @@
-"""From settings to an engine: the one place where parts and tuned parameters are chosen."""
+"""Build an engine from settings: the one place where parts and tuned parameters are chosen."""
 
 from __future__ import annotations
 

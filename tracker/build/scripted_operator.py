@@ -1,4 +1,4 @@
-"""The scripted operator of a closed loop: asks for the model, starts, resumes what is latched."""
+"""The scripted operator of a closed loop: asks for model and start, and resumes latched holds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ PATIENCE_NS = 5_000_000_000
 
 
 class Operator:
-    """Looks at the session's state every tick and seldom does anything."""
+    """Looks at the session's state every tick, and makes a request when one is due."""
 
     def __init__(self) -> None:
-        """Come in before anything has begun."""
+        """Start before the session has begun."""
         self._state = SessionState.IDLE
         self._since_ns = 0
         self._acted_ns = 0

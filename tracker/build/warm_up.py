@@ -1,7 +1,7 @@
-"""Everything compiled and loaded before time counts: a throwaway session.
+"""Compile and load everything before the run begins, by running a simulated session once.
 
-A whole session, learning, modelling and tracking, is run in a simulated room on virtual time by
-the engine's own build; what it leaves behind is compiled kernels and warm caches.
+A whole session, learning, modelling and tracking, runs in a simulated room on virtual time, with
+the engine of the configuration. Nothing of it is kept but compiled kernels and warm caches.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tracker.core.session import SessionState
 
 
 def warm(configuration: Configuration) -> SessionState:
-    """Run the throwaway session; returns where it ended, STOPPED when all went its way."""
+    """Run the simulated session; return the state it ended in, STOPPED if all is well."""
     controller = configuration.controller
     actuator = simulated_machine(controller.actuator.kind).typical
     angles = controller.linac

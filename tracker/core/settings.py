@@ -43,7 +43,7 @@ class Imager(Settings, frozen=True, kw_only=True):
     """Hazard H08; the default is unverified."""
     answer_within_s: Annotated[float, Meta(gt=0, le=30)] = 3.0
     fiducials_mm: tuple[Triple, ...] = ((0.0, 12.0, 4.0), (9.0, -6.0, -3.0), (-8.0, -5.0, 6.0))
-    """The fiducials around the target's reference point, in the patient frame, as planned."""
+    """The planned positions of the fiducials from the target's reference point, patient frame."""
     rigid_residual_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
     """Hazard H09: mean migration is 1.5 mm; also for the distance of any two fiducials."""
     rotation_deg: Annotated[float, Meta(gt=0, le=90)] = 15.0
@@ -70,7 +70,7 @@ class Actuator(Settings, frozen=True, kw_only=True):
     """Per axis, the step in which the machine moves, such as one leaf; 0: it moves continuously."""
     status_delay_ms: Annotated[float, Meta(ge=0, le=200)] = 5.0
     follow_error_mm: Annotated[float, Meta(gt=0, le=20)] = 1.0
-    """Hazard H13: demand, as it should have arrived by now, against encoder: hold."""
+    """Hazard H13: distance of the encoder from the demand it should have reached by now: hold."""
     follow_time_ms: Annotated[float, Meta(ge=0, le=2000)] = 100.0
     follow_stop_mm: Annotated[float, Meta(gt=0, le=50)] = 3.0
     """Hazard H13: at this distance the motion is stopped at once."""
@@ -104,7 +104,7 @@ class Linac(Settings, frozen=True, kw_only=True):
     collimator_deg: Annotated[float, Meta(ge=-360, le=360)] = 0.0
     table_deg: Annotated[float, Meta(ge=-360, le=360)] = 0.0
     delay_ms: Annotated[float, Meta(ge=0, le=500)] = 20.0
-    """Measured to arrival."""
+    """Time from the measurement of the angles to their arrival."""
     stale_ms: Annotated[float, Meta(ge=50, le=2000)] = 200.0
     """Hazard H29: age of the newest angles that holds the beam of a machine that needs them."""
     jump_deg: Annotated[float, Meta(gt=0, le=90)] = 3.0
@@ -112,7 +112,7 @@ class Linac(Settings, frozen=True, kw_only=True):
 
 
 class Fusion(Settings, frozen=True, kw_only=True):
-    """The Kalman filter over markers and belt."""
+    """The Kalman filter over all surrogate sources."""
 
     agility_per_s2: Annotated[float, Meta(gt=0, le=200)] = 5.0
     """Spectral strength of the common motion's acceleration (mm/s2 per root hertz) for each
@@ -123,11 +123,13 @@ class Fusion(Settings, frozen=True, kw_only=True):
     history_ms: Annotated[float, Meta(ge=50, le=2000)] = 300.0
     """The greatest age at which a late sample is still applied at its own time."""
     learning_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
-    """Quiet breathing after which directions and gains of markers and belt are fixed."""
+    """Length of quiet breathing from which directions and gains of the sources are learned."""
     stale_ms: Annotated[float, Meta(ge=20, le=1000)] = 100.0
     """Hazard H01: age of the newest surrogate sample."""
     sigma_mm: Annotated[float, Meta(gt=0, le=20)] = 1.5
-    """The beam is held when the standard deviation of the fused amplitude is larger."""
+    """The beam is held when the standard deviation of the fused amplitude is larger. Without a
+    source of points the amplitude has no millimetres: it is counted in standard deviations of quiet
+    breathing, and so is this limit."""
 
 
 class Correlation(Settings, frozen=True, kw_only=True):
@@ -141,9 +143,9 @@ class Correlation(Settings, frozen=True, kw_only=True):
     phase_coverage: Annotated[float, Meta(ge=0, le=1)] = 0.75
     """Share of the breathing cycle's bins that must hold a shot before tracking may start."""
     extrapolation: Annotated[float, Meta(ge=0, le=2)] = 0.5
-    """Hazard H06: how far outside the range of the shots, as a share of it or of the breath's. The
-    published 10 % is of a range filmed whole; shots seldom meet the deepest breath, and the error
-    region grows there anyway."""
+    """Hazard H06: how far a breath may lie outside the range of the shots, as a share of that range
+    or of the breath's. The published 10 % is of a range that was imaged completely. Few shots show
+    the deepest breath, and the error region grows outside their range anyway."""
     extrapolation_ms: Annotated[float, Meta(ge=0, le=5000)] = 0.0
     residual_rebuild_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
     """Hazard H07: rebuild (Vero's practice)."""
@@ -181,19 +183,20 @@ class Gating(Settings, frozen=True, kw_only=True):
     tolerance_mm: Annotated[float, Meta(gt=0, le=20)] = 5.0
     """The beam is held when the radius of the predicted 95 % error region is larger."""
     speed_mm_s: Annotated[float, Meta(gt=0, le=500)] = 60.0
-    """Hazard H04 and H12: no breathing moves a marker faster."""
+    """Hazard H04 and H12: the highest speed of a marker that counts as breathing."""
     speed_share: Annotated[float, Meta(ge=1.5, le=50)] = 4.5
     """Hazard H12: times the usual speed of the last breaths; a deep sigh reaches about three, a
     start after quiet breathing four."""
     envelope_mm: Annotated[float, Meta(gt=0, le=200)] = 50.0
-    """Hazard H04: no breathing moves a marker or the target further."""
+    """Hazard H04: the largest distance from rest of a marker or the target that counts as
+    breathing."""
     frozen_samples: Annotated[int, Meta(ge=3, le=1000)] = 10
     """Hazard H02: this many bit-identical samples are a stuck sensor."""
     prediction_error_mm: Annotated[float, Meta(gt=0, le=20)] = 3.0
     """Hazard H11, over half a second."""
     prediction_rms_mm: Annotated[float, Meta(gt=0, le=20)] = 1.5
     """Hazard H11, over 30 s. TG-306 names 1 mm; liver patients of the LARK recordings reach 1.3 mm
-    while the beam stays on the target, and the distance itself is watched besides."""
+    while the beam stays on the target, and the distance itself is checked as well."""
     off_target_share: Annotated[float, Meta(gt=0, le=1)] = 0.7
     """Hazard H13: beam axis from the target as estimated now, as a share of the tolerance. The
     rest is for what a target goes on in the tenth of a second until the beam is off."""

@@ -1,4 +1,4 @@
-"""What the controller returns besides commands: its estimates, its model, its state, its words.
+"""What the controller returns besides commands: estimates, model, session, faults and notices.
 
 Positions are millimetres in the patient frame (+X left, +Y superior, +Z anterior), relative to
 the reference position, unless a name says otherwise; times are nanoseconds of the run.

@@ -62,7 +62,7 @@ class Header(msgspec.Struct, frozen=True):
     """The configuration, seed and versions of a run: enough to build the same controller again.
 
     ``configuration`` is the TOML text as it was read. ``seed`` is ``None`` where nothing was
-    drawn. ``further`` holds whatever else the run wants remembered, as text.
+    drawn. ``further`` holds other facts of the run, as text.
     """
 
     configuration: str
@@ -106,7 +106,7 @@ CONTENTS = _contents()
 
 
 def _plain_number(value: Any) -> Any:
-    """Write NumPy's scalars as the Python numbers they are; refuse everything else."""
+    """Return the Python number of a NumPy scalar; refuse everything else."""
     item = getattr(value, "item", None)
     if item is None:
         raise TypeError(f"{type(value).__name__} cannot be written to a journal")
@@ -186,7 +186,7 @@ def make_header(
 
 
 def sha256_of_text(text: str) -> str:
-    """The SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
+    """Return the SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -83,7 +83,7 @@ def raw_records(file: BinaryIO) -> Iterator[RawRecord]:
 
 
 def read_footer(file: BinaryIO) -> Footer | None:
-    """The footer of a file that was closed properly; ``None`` when it has none."""
+    """Return the footer of a file that was closed properly; ``None`` when it has none."""
     size = size_of(file)
     if size < len(MCAP0_MAGIC) + _FOOTER_BYTES:
         return None
@@ -97,7 +97,7 @@ def read_footer(file: BinaryIO) -> Footer | None:
 
 
 def size_of(file: BinaryIO) -> int:
-    """The file's length in bytes."""
+    """Return the file's length in bytes."""
     return os.fstat(file.fileno()).st_size
 
 

@@ -65,7 +65,7 @@ class TornTail(NamedTuple):
     complete: bool
 
     def describe(self) -> str:
-        """One sentence for people."""
+        """Return one sentence for people."""
         where = f"after {self.records} whole records, at {self.last_ns / 1e9:.3f} s"
         if self.complete:
             return f"every record is there, only the index at the end is missing ({where})"

@@ -1,9 +1,9 @@
 """Record from the daemon without waiting: write bytes into a pipe, and know what is on disk.
 
-The pipe and a bounded rest in memory are the queue; a process of its own
-(`tracker.journal.recording_process`) empties it. What that process has written is acknowledged.
-A slow disk delays acknowledgements and never a tick. What failed for good is given up from that
-byte on, so that the journal has no gap.
+The queue is the pipe and a bounded buffer in memory. A separate process
+(`tracker.journal.recording_process`) empties it and acknowledges what it has written. A slow disk
+delays acknowledgements and never a tick. After a write that failed for good, nothing more is
+written, so that the journal has no gap.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
     python -I recording_process.py PIPE FILE PAGE RESERVE SYNC_MS
 
-It outlives a daemon that is killed until the pipe is empty, so what the daemon handed over is on
-disk. A full disk is told at once; then the reserve, an unnamed file beside the journal, is given
-back, so that the end of the run and its reason still find room. After a write that failed for
-good nothing more is written: the journal stays whole up to there. Standard library only.
+When the daemon is killed, this process continues until the pipe is empty, so everything that the
+daemon handed over is on disk. A full disk is reported at once. The reserve, an unnamed file beside
+the journal, is then released, so that the end of the run and its reason can still be written. After
+a write that failed for good nothing more is written: the journal stays whole up to there. This file
+uses the standard library only.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Disk:
             self.sync()
 
     def sync(self) -> None:
-        """Flush the file to the disk; a device that cannot do so is left alone."""
+        """Flush the file to the disk; do nothing for a device that cannot do so."""
         self._synced_s = time.monotonic()
         try:
             os.fdatasync(self._file)
@@ -62,7 +63,7 @@ class Disk:
                 self._failed(error.errno or errno.EIO)
 
     def tell(self, where: int, value: int) -> None:
-        """Write a number to the page in one piece."""
+        """Write a number to the shared page in one operation."""
         os.pwrite(self._page, _NUMBER.pack(value), where)
 
     def _failed(self, number: int) -> None:

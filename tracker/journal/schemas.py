@@ -1,8 +1,8 @@
 """The JSON schema of each record, in the plain form that Foxglove reads.
 
 Foxglove wants an object at the top, no references, no tuples spelled out item by item, and in
-``properties`` neither arrays of arrays nor values that may be null. The latter two are kept in
-``patternProperties``, which validators heed and Foxglove passes over.
+``properties`` neither arrays of arrays nor values that may be null. Those two are put into
+``patternProperties``, which validators use and Foxglove ignores.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The live controller: devices over real wires, the beat, the journal, and the operator."""
+"""The live controller: devices on real wires, ticks, journal, and requests of the operator."""

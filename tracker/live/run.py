@@ -12,6 +12,7 @@ import msgspec
 from hal.clock import HostClock
 from tracker.catalogue import CataloguedRecording
 from tracker.config import Configuration, ConfigurationError, load_configuration
+from tracker.core.machine.kinds.table import machine_kind
 from tracker.journal import Header, JournalError, make_header
 from tracker.live.daemon import Daemon
 from tracker.live.dead_man.heartbeat import DeadMan
@@ -190,10 +191,15 @@ def _checked(args: argparse.Namespace) -> tuple[Configuration, dict[str, DeviceP
 
 def _refuse_missing(path: Path, configuration: Configuration, plans: dict[str, DevicePlan]) -> None:
     """Raise `ConfigurationError` for a device that the controller needs and no wire leads to."""
+    controller = configuration.controller
+    machine = machine_kind(controller.actuator.kind)
+    needed = ["imager", "gate"]
+    if machine.moves:
+        needed.insert(1, "actuator")
+    if machine.turns and controller.linac.enabled:
+        needed.append("linac")
     missing = [
-        f"{path}: wires.{section}: missing; add it"
-        for section in ("imager", "actuator", "gate")
-        if section not in plans
+        f"{path}: wires.{section}: missing; add it" for section in needed if section not in plans
     ]
     enabled = [
         name for name, s in configuration.controller.surrogate_sources().items() if s.enabled

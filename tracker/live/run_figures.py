@@ -1,4 +1,4 @@
-"""What a run measures of itself: lateness of ticks, compute times, and each device's own counts."""
+"""The figures a run measures: lateness of ticks, computing times, and counts of each device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     tick: DurationFigures
     """From the beginning of a tick until its last command was handed to its device."""
     sample_to_demand: DurationFigures
-    """Decoding and handling the newest marker frame, plus the tick that sent the demand."""
+    """Decoding and handling the newest surrogate sample, and the tick that sent the demand."""
     journal: DurationFigures
     """Appending the records of one event."""
     devices: list[DeviceFigures]

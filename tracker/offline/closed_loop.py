@@ -37,7 +37,7 @@ class JournalSink(Protocol):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all outputs so far."""
+        """The SHA-256 over all outputs so far."""
         ...
 
     def event(self, event: Event) -> None:
@@ -62,7 +62,7 @@ class DigestOnly:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all outputs so far."""
+        """The SHA-256 over all outputs so far."""
         return self._digest.hexdigest()
 
     def event(self, event: Event) -> None:

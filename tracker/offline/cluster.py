@@ -1,9 +1,9 @@
 """Have tasks done by the workers of a dask cluster, which get the archive once each.
 
-The archive is a plugin, which dask gives to every worker there is and to every one that joins
-later; nothing a task needs lives on one worker alone, so that no worker's death takes it away. A
-task on a worker that dies is moved to another by the scheduler; one the scheduler has given up on
-(it counts deaths) is submitted again from here, as often as `farm.ATTEMPTS`.
+The archive is a plugin, which dask gives to every worker, also to those that join later. So nothing
+is lost when a worker dies. The scheduler moves a task of a dead worker to another worker. A task
+that the scheduler has given up (it counts deaths) is submitted again from here, at most
+`farm.ATTEMPTS` times.
 """
 
 from __future__ import annotations

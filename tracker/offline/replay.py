@@ -2,7 +2,7 @@
 
 On the machine that made the journal every output must come out with the same bits. Across
 machines, compilers and versions the last bits of a float may differ; the largest difference is
-reported, and judging it is left to the reader.
+reported, and the reader judges it.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, engine_factory: EngineFactory = engine_from_configuration) -> int:
-    """Replay and say what came of it; 0 when identical, 1 when not."""
+    """Replay and print the result; 0 when identical, 1 when not."""
     journal = read_journal(args.journal)
     if journal.torn:
         print(f"{args.journal}: {journal.torn.describe()}")

@@ -177,7 +177,7 @@ def carry_out(wanted: Wanted) -> tuple[Finished, dict[str, Any]]:
 
 @contextmanager
 def progress_bar(what: str) -> Generator[Callable[[float], None] | None]:
-    """Show a bar while a person looks on; nothing where the output is no terminal."""
+    """Show a progress bar if the output is a terminal, else nothing."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -1,7 +1,7 @@
 """Report a session: its summary as JSON, and a page that explains it.
 
-A simulation gathers its records as it goes (`Collector`) and needs no journal; everybody else
-takes them from one (`collect`). Both then go the same way.
+A simulation gathers its records while it runs (`Collector`) and needs no journal. Every other
+caller reads them from a journal (`collect`). Summary and page are then made in the same way.
 """
 
 from tracker.report.command import report_page, save_report, write_report

@@ -16,20 +16,31 @@ from tracker.report.setting import setting_of
 from tracker.report.summary import about_of, summary_of
 
 
-def report_page(records: Records, summary: dict[str, Any], header: Header, notice: str = "") -> str:
-    """Return the report as HTML, from gathered records."""
+def report_page(
+    records: Records,
+    summary: dict[str, Any],
+    header: Header,
+    notice: str = "",
+    sections: tuple[str, ...] = (),
+) -> str:
+    """Return the report as HTML, from gathered records and further sections in HTML."""
     setting = setting_of(header.configuration)
     errors = errors_of(
         records, setting.orientation, in_beams_eye=judges_in_beams_eye(setting.actuator)
     )
-    return page(SessionPage(records, errors, summary, header, setting, notice))
+    return page(SessionPage(records, errors, summary, header, setting, notice, sections))
 
 
 def save_report(
-    directory: Path, records: Records, summary: dict[str, Any], header: Header, notice: str = ""
+    directory: Path,
+    records: Records,
+    summary: dict[str, Any],
+    header: Header,
+    notice: str = "",
+    sections: tuple[str, ...] = (),
 ) -> Path:
     """Write ``report.html`` into ``directory``, which is made if need be; returns its path."""
-    html = report_page(records, summary, header, notice)
+    html = report_page(records, summary, header, notice, sections)
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "report.html"
     path.write_text(html, encoding="utf-8")

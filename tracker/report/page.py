@@ -1,7 +1,7 @@
 """Write the report's page: one HTML file that contains everything.
 
-The answer first, then how it came about: the session over time, the correlation, the spread of
-the errors, their causes, the holds, and with which settings all this was done.
+It says the result first. Then come the session over time, the correlation, the spread of the errors
+and their causes, the holds, and the settings.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 class SessionPage(NamedTuple):
-    """The content of a page. ``notice`` says what is wrong with the journal, if anything."""
+    """The content of a page. ``notice`` says what is wrong with the journal, if anything.
+
+    ``sections`` are further parts as HTML, made by a layer above this one, such as the dose.
+    """
 
     records: Records
     errors: Errors | None
@@ -35,6 +38,7 @@ class SessionPage(NamedTuple):
     header: Header
     setting: Setting
     notice: str = ""
+    sections: tuple[str, ...] = ()
 
 
 def page(session: SessionPage) -> str:
@@ -51,6 +55,7 @@ def page(session: SessionPage) -> str:
             _correlation(session),
             _spread(session),
             tables.causes(session.errors),
+            *session.sections,
             tables.holds(session.records),
             tables.shots(session.records),
             tables.log(session.records),

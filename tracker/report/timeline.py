@@ -1,9 +1,9 @@
 """Thin the curves of the report's timeline so that no drawn line deviates visibly.
 
 All curves share one grid of times. It starts at `BASE_HZ` (less in a long session); then moments
-are added where a curve strays from the straight line between its neighbours, first where it strays
-far and then ever less, down to `TOLERANCE_MM` or until there are `MOST_POINTS`. A cough's peak is
-kept, a smooth breath needs few points.
+are added where a curve deviates from the straight line between its neighbours, the largest
+deviations first, down to `TOLERANCE_MM` or until there are `MOST_POINTS`. The peak of a cough is
+kept, and a smooth breath needs few points.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def thinned(t_s: Vector, curves: list[Vector], most: int) -> tuple[NDArray[np.in
 def _refined(
     t_s: Vector, curves: list[Vector], kept: NDArray[np.intp], tolerance: float
 ) -> NDArray[np.intp]:
-    """Add the worst moment of each gap in which a curve strays too far, until none does."""
+    """Add the worst moment of each gap in which a curve deviates too far, until none does."""
     while True:
         strays = np.zeros(len(t_s))
         for curve in curves:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.web.test_page_server import Served, served
+from tests.live.web.served_pages import Served, served
 from tests.live.web.walk import ARGUMENTS, CHROMIUM
 from tracker.api.schema import Beam, BreathingGuide, Role
 from tracker.live.web.patient import PatientState
@@ -21,10 +21,10 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: apt-get install chromium"),
 ]
 
-SIZE = {"width": 1280, "height": 800}
+SIZE: Any = {"width": 1280, "height": 800}
 PERMITTED, HELD = Beam(permitted=True, on=True), Beam(permitted=False, on=False)
-WINDOW = {"low_mm": -3.0, "high_mm": 0.0}
-EVERYWHERE = {"low_mm": -100.0, "high_mm": 100.0}
+WINDOW: dict[str, Any] = {"low_mm": -3.0, "high_mm": 0.0}
+EVERYWHERE: dict[str, Any] = {"low_mm": -100.0, "high_mm": 100.0}
 SAYS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     # what the controller publishes -> sentence, colour, countdown
     "idle": ({"session": "IDLE", "beam": HELD}, "Lie still and relax", "wait", ""),

@@ -78,7 +78,7 @@ class AngleTrack:
 
     @property
     def report(self) -> AngleReport:
-        """What a check must know of the angles."""
+        """Return what the check of the angles needs."""
         return AngleReport(self.newest_ns, self._suspect, self._stopped)
 
     def _compare(self, t_ns: int, angles: MachineAngles) -> tuple[str, str]:
@@ -149,7 +149,7 @@ class AxesInTime:
 
     @property
     def report(self) -> AngleReport | None:
-        """What a check must know of the angles; ``None``: the axes do not depend on them."""
+        """Return what the check of the angles needs; ``None``: the axes do not depend on them."""
         return self.track.report if self.turning else None
 
     def velocity(self, at_ns: int, position_mm: Triple, velocity_mm_s: Triple) -> Triple:

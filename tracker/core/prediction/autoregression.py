@@ -1,8 +1,8 @@
 """Predict each channel from its own last seconds by recursive least squares.
 
-Features at sample s: a constant, x(s) - origin, x(s - j) - x(s) for the lags j; target:
-x(s + h) - x(s). The single-channel autoregression with about 4 s of history that is far ahead of
-Kalman and NLMS predictors on respiratory motion; ``regression`` keeps it alive for hours.
+The features at sample s are a constant, x(s) - origin, and x(s - j) - x(s) for the lags j. The
+target is x(s + h) - x(s). With about 4 s of history this predicts respiratory motion much better
+than Kalman and NLMS predictors. ``regression`` keeps it numerically stable for hours.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""How sure a prediction is: an error covariance, calibrated online by adaptive conformal inference.
+"""Estimate the error covariance of predictions, calibrated by adaptive conformal inference.
 
-The region is the joint ellipsoid ``e' C^-1 e <= chi2(0.95, channels)`` of the covariance C given
-out with a prediction. Its shape is the exponentially weighted second moment of matured errors, an
-outlier counting as one twice the usual size, so that a cough does not widen it for a minute. Its
-size follows two rules. A fast one widens it as soon as recent errors are larger than the usual
+The region is the joint ellipsoid ``e' C^-1 e <= chi2(0.95, channels)`` of the covariance C returned
+with a prediction. Its shape is the exponentially weighted second moment of the errors known so far.
+An outlier counts as an error of twice the usual size, so that a cough does not widen it for long.
+Its size follows two rules. A fast one widens it as soon as recent errors are larger than the usual
 ones, and after a gap. A slow one is adaptive conformal inference (Gibbs & Candes 2021) on the
-logarithm of the size: every truth outside its region adds ``gain * 0.95``, every one inside
-takes off ``gain * 0.05``, so that over any stretch the share outside can differ from 0.05 by at
-most (bounds of the logarithm) / (gain * number of truths), whatever the errors look like. The
-gain is per second, not per truth, so that a minute is as well balanced at 3 Hz as at 50.
+logarithm of the size: every truth outside its region adds ``gain * 0.95``, every one inside takes
+off ``gain * 0.05``, so that over any stretch the share outside can differ from 0.05 by at most
+(bounds of the logarithm) / (gain * number of truths), whatever the errors look like. The gain is
+per second, not per truth, so that a minute is as well balanced at 3 Hz as at 50.
 """
 
 from __future__ import annotations

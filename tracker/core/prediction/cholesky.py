@@ -1,8 +1,8 @@
 """Compute Cholesky factors of small positive matrices in plain loops.
 
-Written out so that one machine always gives the same bits: results of LAPACK may depend on
-memory alignment, and a call of it costs more than factoring the 3 by 3 and 7 by 7 matrices met
-here.
+The loops are written out so that one machine always gives the same bits: results of LAPACK may
+depend on memory alignment. A call of LAPACK also costs more than factoring the 3 by 3 and 7 by 7
+matrices that are used here.
 """
 
 from __future__ import annotations

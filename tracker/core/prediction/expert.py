@@ -1,12 +1,12 @@
 """Implement one regression expert: ridge on faded lag differences, with or without waves.
 
-All the good predictors of breathing here are the same regression with other settings. Inputs are
-the differences x(s) - x(s - i) of every channel, weighted by exp(-fade * age) and scaled to unit
-mean square, and x(s) - centre with its own weight. Features are those inputs (a linear predictor)
-and, when there are waves, random Fourier features of a Gaussian kernel on them (Rahimi & Recht
-2007), which make it a Gaussian process of fixed size: breathing of the same shape goes on the same
-way. The target is x(s + h) - x(s). Lags are every period at first and geometrically farther apart
-later, so that three seconds of history cost as little at 30 Hz as at 10.
+The best predictors of breathing in this package are this regression with different settings. Inputs
+are the differences x(s) - x(s - i) of every channel, weighted by exp(-fade * age) and scaled to
+unit mean square, and x(s) - centre with its own weight. Features are those inputs (a linear
+predictor) and, when there are waves, random Fourier features of a Gaussian kernel on them (Rahimi &
+Recht 2007), which make it a Gaussian process of fixed size: breathing of the same shape goes on the
+same way. The target is x(s + h) - x(s). Lags are every period at first and geometrically farther
+apart later, so that three seconds of history cost as little at 30 Hz as at 10.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
-"""Predict with a harmonic Kalman filter.
+"""Predict with a harmonic Kalman filter: level, drift and harmonics of the breathing frequency.
 
-Level, drift and a few harmonics of one adapting breathing frequency.
-
-An extended Kalman filter per channel with state [level, drift, c1, s1, .. cK, sK, w]: each pair
-turns by k w dt between samples, the measured position is level + c1 + .. + cK, and the angular
-frequency w walks randomly (after McCall & Jeraj 2007 and Hong et al. 2011). Noises are relative to
-the channel's variance.
+Each channel has an extended Kalman filter with the state [level, drift, c1, s1, .. cK, sK, w].
+Between samples each pair turns by k w dt. The measured position is level + c1 + .. + cK. The
+angular frequency w adapts by a random walk (after McCall & Jeraj 2007 and Hong et al. 2011). Noises
+are relative to the channel's variance.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def begin(parameters: HoldParameters, channels: int, rate_hz: float, horizon_ns:
 
 @compiled
 def step(parameters: HoldParameters, state: HoldState, t_ns: int, position: Reals) -> int:
-    """Learn from one sample; return 0, or why it was refused (see ``stream.refusal``)."""
+    """Learn from one sample; return 0, or why it was refused (see ``stream.admit``)."""
     stream, calibration = state
     slot = admit(stream, t_ns, position)
     if slot < 0:

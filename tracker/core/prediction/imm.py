@@ -1,10 +1,9 @@
-"""Predict with interacting multiple models.
+"""Predict with interacting multiple models (Blom & Bar-Shalom 1988), each channel alone.
 
-Near-constant velocity, near-constant acceleration, quiet drift.
-
-Blom & Bar-Shalom (1988), each channel alone. All models share the state [p, v, a]; what differs is
-the transition (no acceleration, acceleration, or a velocity that dies out) and the noise.
-Measurement noise is relative to the channel's variance. Used for breathing by Putra et al. (2008).
+The three models are near-constant velocity, near-constant acceleration and quiet drift. All share
+the state [p, v, a]. They differ in the transition (no acceleration, acceleration, or a velocity
+that dies out) and in the noise. Measurement noise is relative to the channel's variance. Putra et
+al. (2008) used the method for breathing.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def run_velocity(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step_velocity`` and ``answer`` over a whole trace."""
+    """Run a whole trace with ``step_velocity`` and ``answer``."""
     for i in range(times_ns.size):
         step_velocity(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])
@@ -215,7 +215,7 @@ def run_acceleration(
     means: Reals,
     covariances: Reals,
 ) -> None:
-    """``step_acceleration`` and ``answer`` over a whole trace."""
+    """Run a whole trace with ``step_acceleration`` and ``answer``."""
     for i in range(times_ns.size):
         step_acceleration(parameters, state, times_ns[i], positions[i])
         answer(state.stream, state.calibration, asked_ns[i], means[i], covariances[i])

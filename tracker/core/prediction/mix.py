@@ -2,14 +2,13 @@
 
 It has three layers, each trained only on predictions whose outcome is known.
 
-1. The bank: regressions that differ in history, memory, penalty and waves, and the
-   single-channel autoregression. None is best on every patient.
-2. The stack: the combination of their deviations from their mean that would have been best over
-   the last minute, by ridge regression with weights that sum to one (after Breiman 1996, online).
-3. The floor: stack, plain mean of the bank and hold share a blend by softmin of their squared
-   errors over the last seconds, so that the mean replaces a stack that fails. The answer goes
-   from hold towards the blend only as far as was best lately, and never beyond it: motion that
-   no expert can predict is held.
+   1. The bank: regressions that differ in history, memory, penalty and waves, and the
+   single-channel autoregression. None is best on every patient. 2. The stack: a weighted sum of the
+   experts. The weights sum to one and are those that would have been best over the last minute, by
+   ridge regression (Breiman 1996, made online). 3. The floor: a weighted mean of the stack, the
+   plain mean of the bank and hold. The weights are a softmin of their squared errors over the last
+   seconds, so that the mean replaces a stack that fails. The answer lies between hold and this
+   mean, where it would have been best lately. So motion that no expert can predict is held.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
-"""Predict with MULIN, multi-step linear prediction.
+"""Predict with MULIN, multi-step linear prediction (Ernst & Schweikard 2008).
 
-Differences over one horizon, expanded and smoothed.
-
-After Ernst & Schweikard (2008). With D(n) = x(n) - x(n - h), the error of holding, order 1 adds
-D(n) to the newest position, order 2 also D(n) - D(n - h), order 3 its next difference, and so
-on: Newton's backward expansion in steps of the horizon. The sum of differences is smoothed
-exponentially.
+It expands the differences over one horizon and smooths them. With D(n) = x(n) - x(n - h), the error
+of holding, order 1 adds D(n) to the newest position, order 2 also D(n) - D(n - h), order 3 its next
+difference, and so on: Newton's backward expansion in steps of the horizon. The sum of differences
+is smoothed exponentially.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Hidden state z(s) = tanh(W z(s-1) + U u(s)), prediction x(s) + V [z(s), 1], all channels together,
 u the last scaled positions and a constant. SnAp-1 (Menick et al. 2021; for breathing Pohl et al.
 2022) keeps, of the influence of every weight on every unit, only that on the unit it feeds. The
-published code corrects the weights with a label one horizon too early; here influence and state of
-sample s are kept until its label exists. Plain gradient steps, clipped.
+published code corrects the weights with a label one horizon too early. Here influence and state of
+sample s are kept until its label exists. The gradient steps are plain and clipped.
 """
 
 from __future__ import annotations

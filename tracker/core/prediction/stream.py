@@ -1,10 +1,10 @@
 """Store what a predictor has seen: samples, their lag windows, and labels once they exist.
 
-Methods need windows of equally spaced lags; cameras do not deliver those. Here
-a sample is kept at its own time, the window of lags before it is read off by time (linear
-between neighbours), and the label of an old window, the position one horizon after it, is
-handed out once a sample at or after that moment has come in. A silence longer than ``gap_ns``
-starts a new segment: no window and no label reaches across it.
+Methods need windows of equally spaced lags, but cameras do not sample at equal intervals. Each
+sample is kept at its own time. Its window of lags is interpolated linearly between samples. The
+label of a window is the position one horizon after it; it is available once a sample at or after
+that moment has come. A gap longer than ``gap_ns`` starts a new segment: no window and no label
+reaches across it.
 """
 
 from __future__ import annotations

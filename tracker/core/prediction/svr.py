@@ -128,7 +128,9 @@ def _compare(parameters: SvrParameters, state: SvrState, channel: int, known: in
 
 
 @compiled
-def _take(parameters: SvrParameters, state: SvrState, slot: int, channel: int, place: int) -> None:
+def _put_pair(
+    parameters: SvrParameters, state: SvrState, slot: int, channel: int, place: int
+) -> None:
     """Put a new pair at ``place``, where the oldest one was."""
     targets, duals, outputs = state.targets[channel], state.duals[channel], state.outputs[channel]
     kernel = state.kernel[channel]
@@ -182,7 +184,7 @@ def _train(parameters: SvrParameters, state: SvrState, slot: int) -> None:
     every = max(1, int(parameters.pair_s * 1e9 / state.stream.clock[PERIOD] + 0.5))
     if cursor[SEEN] % every == 0:
         for channel in range(channels):
-            _take(parameters, state, slot, channel, cursor[TAKEN] % pairs)
+            _put_pair(parameters, state, slot, channel, cursor[TAKEN] % pairs)
         cursor[TAKEN] += 1
     cursor[SEEN] += 1
     known = min(cursor[TAKEN], pairs)

@@ -1,8 +1,8 @@
-"""Whole breaths, counted one by one, and whether the last ones were regular (H12).
+"""Count whole breaths, and tell whether the last ones were regular (H12).
 
-A breath begins when the amplitude rises through a quarter of the half range above the middle,
-having been as far below it since the last. It is regular when its period and its depth are not far
-from the median of those before it.
+A breath begins when the amplitude rises through a quarter of the half range above the middle, if it
+was that far below the middle since the last breath. It is regular when its period and its depth are
+not far from the median of those before it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Breaths:
         self._least = self._most = 0.0
 
     def forget(self) -> None:
-        """Another model is begun."""
+        """Forget the breaths, because another model is begun."""
         self.__init__()
 
     def add(self, t_ns: int, amplitude_mm: float, span: BreathingRange) -> None:

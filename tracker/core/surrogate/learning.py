@@ -1,4 +1,4 @@
-"""The learning phase: what a few quiet breaths say of every source.
+"""The learning phase: find directions and scales of every source from a few quiet breaths.
 
 A source of points is learned by principal directions: each point's direction is that of its
 largest variance. The points of all sources share one common amplitude, by least squares. A source

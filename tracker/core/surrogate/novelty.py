@@ -5,8 +5,9 @@ line on which they moved together (Jackson & Mudholkar 1979). Both are measured 
 spread while the model was made. Published specificity of such alarms is 15 % at 95 % sensitivity
 for a 3 mm error of the target, so this never holds the beam.
 
-Markers that part by far more than they used to tell no common amplitude any more. Their scatter
-about it is then its variance (White 1980, HC0), and an amplitude known too badly does hold.
+When markers move much less together than before, they have no common amplitude any more. Their
+scatter about it is then its variance (White 1980, HC0). An amplitude with too large a variance does
+hold the beam.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Novelty:
         self.forget()
 
     def forget(self) -> None:
-        """Another model is begun."""
+        """Forget what was learned, because another model is begun."""
         self._count = 0
         self._mean = self._square = self._speed_square = 0.0
         self._q_mean = 0.0
@@ -80,7 +81,7 @@ class Novelty:
         )
 
     def scatter_mm2(self, state: BreathingState, amplitudes: tuple[float, ...]) -> float:
-        """Give what markers that have parted add to the variance of the amplitude (mm^2).
+        """Return what markers that no longer move together add to the amplitude's variance (mm^2).
 
         The deeper and faster a breath is, the farther they may part: some lag behind others.
         """
@@ -96,7 +97,7 @@ class Novelty:
 
 
 def _scatter_mm2(state: BreathingState, amplitudes: tuple[float, ...]) -> float:
-    """Give the variance of the least-squares amplitude that the markers' residuals make."""
+    """Return the variance of the least-squares amplitude, from the residuals of the markers."""
     y = state.amplitude_mm
     weighed = square = 0.0
     for s, a in zip(state.markers_mm, amplitudes, strict=True):

@@ -1,4 +1,4 @@
-"""What the surrogate stage says of itself at a tick: the breathing state, and each source of it.
+"""The state of the surrogate stage at one tick: the breathing state, and each source.
 
 The checks read these records and nothing else of the surrogate. Times are nanoseconds of the run.
 """

@@ -1,4 +1,4 @@
-"""What the shots say of the model and of themselves, kept until a later shot says otherwise."""
+"""What the last shots found wrong with model and fiducials, until a later shot corrects it."""
 
 from __future__ import annotations
 

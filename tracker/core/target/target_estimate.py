@@ -44,7 +44,7 @@ class TargetEstimator:
         self._prediction_off = ""
 
     def forget_misses(self) -> None:
-        """Begin another run of motion: earlier predictions are judged no more."""
+        """Forget earlier predictions, because another run of motion begins."""
         self._quality.forget()
 
     def learn(

@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 from hal.errors import LinkError
-from hal.modbus.driver import ModbusWire
 from hal.modbus.trip import READ_INPUTS, ModbusReplies, read_bit, write_bit
 from tracker.config import ConfigurationError, load_configuration
 from tracker.live.dead_man.heartbeat import (
     default_page,
     monitor_command,
     monitor_setup,
+    monitored_gate,
 )
 from tracker.live.dead_man.monitor import MonitorSetup
 from tracker.live.own_process import process_environment
@@ -42,9 +42,7 @@ def run(args: argparse.Namespace) -> int:
     settings = configuration.operation.monitor
     setup = monitor_setup(configuration, settings.page or default_page())
     if args.reset:
-        wire = configuration.wires.settings("gate") if configuration.wires else None
-        assert isinstance(wire, ModbusWire)
-        return _reset(args.config, setup, wire.session.reset_coil)
+        return _reset(args.config, setup, monitored_gate(configuration).reset_coil)
     if settings.start != "apart":
         raise ConfigurationError(
             [

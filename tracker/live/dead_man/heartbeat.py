@@ -15,12 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+from hal.driver import MonitoredGate
+from hal.errors import LinkError
 from hal.events import Command, Event, LinkChanged, SendDemand, SendHold, SendPermit, SendStop
-from hal.messages import BeamStatus, BeltSample, MarkerFrame
-from hal.modbus.driver import ModbusWire
-from hal.transports import Tcp, parse_address
+from hal.messages import BeamStatus, Message
 from tracker.config import Configuration, ConfigurationError
 from tracker.core.safety.situation import MONITOR
+from tracker.core.surrogate.sources.source import SourceKind
+from tracker.core.surrogate.sources.table import kind_of
 from tracker.daemon_settings import Monitor
 from tracker.live.dead_man.conditions import CONDITIONS
 from tracker.live.dead_man.monitor import MonitorSetup
@@ -39,25 +41,39 @@ AGAIN_NS = 1_000_000_000
 RESET = "look why, then: tidetrack monitor CONFIG --reset"
 
 
-def monitor_setup(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
-    """Return the settings of a monitor; raises `ConfigurationError` without a gate on TCP."""
-    wire = None if configuration.wires is None else configuration.wires.settings("gate")
-    if not isinstance(wire, ModbusWire):
+def monitored_gate(configuration: Configuration) -> MonitoredGate:
+    """Return how the monitor reaches the gate; raises `ConfigurationError` where it cannot."""
+    wire = None if configuration.wires is None else configuration.wires.devices.get("gate")
+    if wire is None:
         raise ConfigurationError(
             [f"{configuration.path}: wires.gate: missing, and the monitor takes the beam there"]
         )
-    address = parse_address(wire.address)
-    if not isinstance(address, Tcp):
-        raise ConfigurationError([f"wires.gate.address: {wire.address}: write tcp://host:port"])
-    gate, limits = wire.session, configuration.operation.monitor
+    if wire.driver.monitored is None:
+        rows = configuration.drivers.rows
+        able = ", ".join(row.name for row in rows if row.monitored is not None) or "none"
+        raise ConfigurationError(
+            [
+                f"{configuration.path}: wires.gate.driver: the monitor cannot reach a gate on"
+                f' {wire.driver.name}, but on: {able}; choose another or set monitor.start = "off"'
+            ]
+        )
+    try:
+        return wire.driver.monitored(wire.settings)
+    except LinkError as error:
+        raise ConfigurationError([f"wires.gate.address: {error}"]) from None
+
+
+def monitor_setup(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
+    """Return the settings of a monitor; raises `ConfigurationError` where it has no gate."""
+    gate, limits = monitored_gate(configuration), configuration.operation.monitor
     guard = configuration.controller.guard
     return MonitorSetup(
         page=page,
-        host=address.host,
-        port=address.port,
+        host=gate.host,
+        port=gate.port,
         unit=gate.unit,
         coil=gate.coil,
-        reads_input=gate.readback == "input",
+        reads_input=gate.reads_input,
         readback_address=gate.readback_address,
         trip_coil=-1 if gate.trip_coil is None else gate.trip_coil,
         tripped_input=gate.tripped_input,
@@ -93,6 +109,10 @@ class DeadMan:
         self._settings: Monitor = configuration.operation.monitor
         self._start_ns = start_ns
         self._configuration = configuration
+        self._breathing: dict[str, SourceKind] = {
+            source.device: kind_of(source, configuration.sources.kinds)
+            for source in configuration.controller.surrogate_sources().values()
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = -1
         self._descriptor = -1
@@ -137,12 +157,12 @@ class DeadMan:
 
     def on_arrival(self, event: Event) -> None:
         """Note what a device reported."""
-        if isinstance(event, BeltSample) or (
-            isinstance(event, MarkerFrame) and any(event.markers_mm)
-        ):
-            self._surrogate_ns = event.t_ns + self._start_ns
-        elif isinstance(event, BeamStatus):
+        if isinstance(event, BeamStatus):
             self._beam_ns, self._beam_on = event.t_ns + self._start_ns, event.on
+        elif isinstance(event, Message):
+            kind = self._breathing.get(event.device)
+            if kind is not None and isinstance(event, kind.message) and kind.shows_breath(event):
+                self._surrogate_ns = event.t_ns + self._start_ns
 
     def on_command(self, command: Command) -> None:
         """Note a command that was sent to a device."""

@@ -29,7 +29,7 @@ class DaemonRecord(NamedTuple):
     beat_ns: int = -1
     permit_until_ns: int = -1
     surrogate_ns: int = -1
-    """Arrival of the newest valid sample of camera or belt."""
+    """Arrival of the newest sample of a surrogate source that shows the breath."""
     beam_ns: int = -1
     """Arrival of the newest beam read-back from the daemon's own driver."""
     demand_ns: int = -1

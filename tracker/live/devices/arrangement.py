@@ -1,8 +1,8 @@
-"""`tidetrack arrangement`: check the camera's pose on markers at known positions (hazard H05).
+"""`tidetrack arrangement`: check the cameras' poses on markers at known positions (hazard H05).
 
-No signal shows a wrong sign or exchanged axes in the camera's pose: breathing looks like
-breathing from every side. Therefore, once a day, a plate with markers at measured positions is
-put at the isocentre, and the camera must see every marker at its position. The markers must be
+No signal shows a wrong sign or exchanged axes in a camera's pose: breathing looks like breathing
+from every side. Therefore, once a day, a plate with markers at measured positions is put at the
+isocentre, and every marker camera must see every marker at its position. The markers must be
 arranged without symmetry: a plate that a rotation or a mirror maps onto itself is refused.
 """
 
@@ -23,8 +23,10 @@ from hal.messages import MarkerFrame, Triple
 from hal.sealed import write_sealed
 from tracker.config import Configuration, ConfigurationError, load_configuration
 from tracker.core.frames import CameraPoint, CameraPose
+from tracker.core.settings import Camera
 from tracker.live.devices.device_plan import device_plans
-from tracker.live.devices.probe import probe_all
+from tracker.live.devices.probe import Probed, probe_all
+from tracker.wires import SOURCE_SECTIONS
 
 SECONDS = 5.0
 AXES = "XYZ"
@@ -40,20 +42,31 @@ EXCHANGES: tuple[AxisExchange, ...] = tuple(
 """Every exchange of axes and signs; the first changes nothing."""
 
 
-class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of one check: which camera, when (ISO 8601, UTC), and each marker's error."""
+class CameraErrors(msgspec.Struct, frozen=True, kw_only=True):
+    """What one camera saw: how far each marker was from its position."""
 
     device: str
-    made: str
     errors_mm: tuple[float, ...]
-    tolerance_mm: float
     pose_sha256: str
     """Digest of the camera's pose and the planned positions: another pose needs another check."""
 
-    @property
-    def good(self) -> bool:
-        """Whether every marker was seen within the tolerance of its position."""
-        return max(self.errors_mm) <= self.tolerance_mm
+
+class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one check: when it was made (ISO 8601, UTC), and what each camera saw."""
+
+    made: str
+    tolerance_mm: float
+    cameras: tuple[CameraErrors, ...]
+
+
+def marker_cameras(configuration: Configuration) -> dict[str, Camera]:
+    """Return the enabled marker cameras that have a wire, by the section of each wire."""
+    wired = () if configuration.wires is None else configuration.wires.devices
+    return {
+        section: source
+        for section, source in configuration.controller.surrogate_sources().items()
+        if isinstance(source, Camera) and source.enabled and section in wired
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,10 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "config",
         type=Path,
         metavar="CONFIG",
-        help="configuration with [wires.camera] and the plate",
+        help="configuration with the wires of its cameras, and the plate",
     )
     parser.add_argument(
-        "--seconds", type=float, default=SECONDS, metavar="S", help="seconds to read the camera"
+        "--seconds", type=float, default=SECONDS, metavar="S", help="seconds to read the cameras"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write self_test.arrangement_file")
 
@@ -78,26 +91,46 @@ def run(args: argparse.Namespace) -> int:
     planned = configuration.operation.self_test.arrangement_mm
     tolerance_mm = configuration.operation.self_test.arrangement_tolerance_mm
     refuse_symmetric(planned, tolerance_mm)
-    seen = asyncio.run(_seen(configuration, len(planned), args.seconds))
-    errors = errors_mm(seen, planned)
-    for index, (error, place) in enumerate(zip(errors, seen, strict=True)):
-        where = ", ".join(f"{value:.1f}" for value in place)
-        print(f"marker {index + 1}: seen at ({where}) mm, {error:.2f} mm off")
-    found = Arrangement(
-        device=configuration.controller.camera.device,
-        made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        errors_mm=tuple(round(error, 3) for error in errors),
-        tolerance_mm=tolerance_mm,
-        pose_sha256=pose_sha256(configuration),
-    )
-    if not found.good:
-        print(f"a marker is off by {max(errors):.1f} mm, tolerance {tolerance_mm:g} mm")
-        print(advice(seen, planned, tolerance_mm))
+    cameras = marker_cameras(configuration)
+    if not cameras:
+        raise ConfigurationError(
+            ["no enabled marker camera has a wire; add [wires.camera], or enable the camera"]
+        )
+    found: list[CameraErrors] = []
+    good = True
+    for section, seen in asyncio.run(_seen(configuration, len(planned), args.seconds)).items():
+        camera = cameras[section]
+        errors = errors_mm(seen, planned)
+        for index, (error, place) in enumerate(zip(errors, seen, strict=True)):
+            where = ", ".join(f"{value:.1f}" for value in place)
+            print(f"{camera.device}: marker {index + 1}: seen at ({where}) mm, {error:.2f} mm off")
+        if max(errors) > tolerance_mm:
+            good = False
+            worst = f"off by {max(errors):.1f} mm, tolerance {tolerance_mm:g} mm"
+            print(f"{camera.device}: a marker is {worst}")
+            print(f"{camera.device}: {advice(seen, planned, tolerance_mm, key_of(section))}")
+        found.append(
+            CameraErrors(
+                device=camera.device,
+                errors_mm=tuple(round(error, 3) for error in errors),
+                pose_sha256=pose_sha256(configuration, camera),
+            )
+        )
+    if not good:
         return 1
     if args.out is not None:
-        write_sealed(args.out, found)
-    print(f"every marker is at its position, within {max(errors):.2f} mm")
+        made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        write_sealed(
+            args.out, Arrangement(made=made, tolerance_mm=tolerance_mm, cameras=tuple(found))
+        )
+    worst_mm = max(error for camera in found for error in camera.errors_mm)
+    print(f"every marker is at its position, within {worst_mm:.2f} mm")
     return 0
+
+
+def key_of(section: str) -> str:
+    """Return what the configuration calls the section of a surrogate source."""
+    return section if section in SOURCE_SECTIONS else f"sources.{section}"
 
 
 def refuse_symmetric(planned: Sequence[Triple], tolerance_mm: float) -> None:
@@ -121,14 +154,20 @@ def errors_mm(seen: Sequence[Triple], planned: Sequence[Triple]) -> list[float]:
     return [math.dist(one, other) for one, other in zip(seen, planned, strict=True)]
 
 
-def advice(seen: Sequence[Triple], planned: Sequence[Triple], tolerance_mm: float) -> str:
-    """Say which exchange of axes or signs would explain what was seen, if one does."""
+def advice(
+    seen: Sequence[Triple], planned: Sequence[Triple], tolerance_mm: float, section: str
+) -> str:
+    """Say which exchange of axes or signs would explain what was seen, if one does.
+
+    ``section`` is the configuration's section with the pose of the camera.
+    """
     for exchange in EXCHANGES[1:]:
         if max(errors_mm([exchanged(place, exchange) for place in seen], planned)) <= tolerance_mm:
             return (
-                f"it would be with {named(exchange)}; correct camera.rotation_deg, then look again"
+                f"it would be with {named(exchange)}; correct {section}.rotation_deg, "
+                "then check again"
             )
-    return "no exchange of axes or signs explains it; measure camera.position_mm and the plate"
+    return f"no exchange of axes or signs explains it; measure {section}.position_mm and the plate"
 
 
 def exchanged(place: Triple, exchange: AxisExchange) -> Triple:
@@ -148,23 +187,33 @@ def named(exchange: AxisExchange) -> str:
     return ", ".join(parts)
 
 
-def pose_sha256(configuration: Configuration) -> str:
-    """Return the SHA-256 over camera pose and planned positions."""
-    camera = configuration.controller.camera
+def pose_sha256(configuration: Configuration, camera: Camera) -> str:
+    """Return the SHA-256 over a camera's pose and the planned positions."""
     planned = configuration.operation.self_test.arrangement_mm
     content = msgspec.json.encode((camera.position_mm, camera.rotation_deg, planned))
     return hashlib.sha256(content).hexdigest()
 
 
-async def _seen(configuration: Configuration, count: int, seconds: float) -> list[Triple]:
-    """Return every marker's mean position, fixed frame; raises `ConfigurationError` without it."""
-    plans = {name: p for name, p in device_plans(configuration).items() if name == "camera"}
-    if not plans:
-        raise ConfigurationError(["wires.camera: missing; add it"])
-    (probed,) = await probe_all(plans, seconds, False)
+async def _seen(
+    configuration: Configuration, count: int, seconds: float
+) -> dict[str, list[Triple]]:
+    """Return every marker's mean position (fixed frame) by each camera, by the camera's section.
+
+    Raises `ConfigurationError` for a camera that sends nothing or does not see every marker.
+    """
+    cameras = marker_cameras(configuration)
+    plans = {name: plan for name, plan in device_plans(configuration).items() if name in cameras}
+    probed = await probe_all(plans, seconds, False)
+    return {
+        section: _means(one, cameras[section], count)
+        for section, one in zip(plans, probed, strict=True)
+    }
+
+
+def _means(probed: Probed, camera: Camera, count: int) -> list[Triple]:
+    """Return the mean position of every marker that one camera saw, fixed frame."""
     if not probed.good:
         raise ConfigurationError([f"{probed.device}: {'; '.join(probed.trouble) or 'no frame'}"])
-    camera = configuration.controller.camera
     pose = CameraPose.of(camera.position_mm, camera.rotation_deg)
     frames = [sample for sample in probed.samples if isinstance(sample, MarkerFrame)]
     means: list[Triple] = []

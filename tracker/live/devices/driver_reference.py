@@ -32,9 +32,9 @@ table in `hal/registry.py`: change that, not this page.
 [Write a driver](../how-to/write-a-driver.md) tells how to add one.
 
 A section `[wires.NAME]` connects the device whose own section is `[NAME]`: `camera`, `belt`,
-`imager`, `actuator`, `gate`, or a further source `[sources.NAME]`. Its key `driver` names a row of
-this table. Every driver that can have the role of a device can connect it. Paths are relative to
-the configuration's folder. A file without `[wires.*]` is for the closed loop.
+`imager`, `actuator`, `gate`, `linac`, or a further source `[sources.NAME]`. Its key `driver` names
+a row of this table. Every driver that can have the role of a device can connect it. Paths are
+relative to the configuration's folder. A file without `[wires.*]` is for the closed loop.
 
 | role | what the device does |
 |---|---|

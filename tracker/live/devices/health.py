@@ -1,4 +1,4 @@
-"""The health of each device: link, rate, age, delay and loss of its messages, last seconds."""
+"""The health of each device: its link, and rate, age, delay and loss of its last messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_LOST = 50
 
 
 class OneDevice:
-    """What one device sent."""
+    """The link and the messages of one device."""
 
     def __init__(self, device: str, role: str, new_timebase: Callable[[], Timebase] | None) -> None:
         """``new_timebase`` makes the time base of a sensor that counts; ``None``: it has none."""
@@ -40,7 +40,7 @@ class OneDevice:
         self._ticks = self._timebase = None
 
     def note_sample(self, sample: Message) -> None:
-        """Note a message."""
+        """Note that a message came: its rate, delay and lost messages before it."""
         now_ns = sample.t_ns
         self.came.add(now_ns)
         if isinstance(sample, FiducialShot):

@@ -186,6 +186,6 @@ def measure_in_room(room: SimulatedRoom, chirp: Chirp, tick_ns: int, delay_ms: f
 
 
 def triple(values: list[float]) -> Triple:
-    """Three numbers as a position."""
+    """Return three numbers as a position."""
     x, y, z = values
     return (x, y, z)

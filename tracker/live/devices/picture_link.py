@@ -81,7 +81,7 @@ class PictureLink:
 
     @property
     def _identity(self) -> str:
-        """What an apparatus says late, once it knows whom it works with."""
+        """Return the identity that an apparatus knows only after it has connected."""
         return getattr(self._apparatus, "identity", "")
 
     def _opened(self) -> str | None:

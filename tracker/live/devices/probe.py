@@ -84,7 +84,7 @@ class Probed:
 
     @property
     def found(self) -> Findings:
-        """Rate, jitter, loss, drift and noise of its samples."""
+        """Return rate, jitter, loss, drift and noise of its samples."""
         return findings_of(self.samples, self.nominal_hz)
 
     @property

@@ -1,14 +1,15 @@
 """Test disk, dates, devices and clocks before a live start; a test that fails refuses the start.
 
 A check is a function that yields what it found. The checks of the first table need no device;
-those of the second judge what each device sent while it was listened to. The gate's driver proves
-the gate's own watchdog before it reports the gate as there, so "there" includes that.
+those of the second judge what each device sent during the test. The gate's driver tries the gate's
+own watchdog before it reports the gate as connected, so "there" includes that trial.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from hal.driver import GATE, CalibratedSettings
 from hal.messages import BeamStatus
 from hal.sealed import SealError, read_sealed
 from tracker.config import Configuration, ConfigurationError
-from tracker.live.devices.arrangement import Arrangement, pose_sha256
+from tracker.live.devices.arrangement import Arrangement, marker_cameras, pose_sha256
 from tracker.live.devices.device_plan import DevicePlan
 from tracker.live.devices.latency_file import MeasuredLatency, refuse_other_latency
 from tracker.live.devices.probe import Probed, probe_all
@@ -129,22 +130,31 @@ def _arrangement(configuration: Configuration, folder: Path, now: datetime.datet
     if not wanted.arrangement_file:
         yield True, "not asked for; name one with self_test.arrangement_file"
         return
+    cameras = marker_cameras(configuration)
+    if not cameras:
+        yield True, "no marker camera has a wire, so there is nothing to check"
+        return
     path = configuration.folder / wanted.arrangement_file
-    again = f"look again: tidetrack arrangement CONFIG --out {path}"
+    again = f"check again: tidetrack arrangement CONFIG --out {path}"
     try:
         found = read_sealed(path, Arrangement)
     except SealError as error:
         yield False, f"{error}; {again}"
         return
-    device = configuration.controller.camera.device
-    if found.device != device:
-        yield False, f"{path}: made with {found.device}, the camera is {device}; {again}"
-    elif found.pose_sha256 != pose_sha256(configuration):
-        yield False, f"made for another camera pose or plate; {again}"
-    elif not found.good:
-        yield False, f"{max(found.errors_mm):.1f} mm off, limit {found.tolerance_mm:g} mm; {again}"
-    else:
-        yield _age(found.made, now, wanted.arrangement_days, again)
+    by_device = {camera.device: camera for camera in found.cameras}
+    for camera in cameras.values():
+        seen = by_device.get(camera.device)
+        if seen is None:
+            checked = ", ".join(by_device) or "none"
+            yield False, f"{path}: {camera.device} was not checked, but {checked}; {again}"
+        elif seen.pose_sha256 != pose_sha256(configuration, camera):
+            yield False, f"{camera.device}: made for another camera pose or plate; {again}"
+        elif (worst_mm := max(seen.errors_mm, default=math.inf)) > found.tolerance_mm:
+            off = f"{worst_mm:.1f} mm off, limit {found.tolerance_mm:g} mm"
+            yield False, f"{camera.device}: {off}; {again}"
+        else:
+            passed, text = _age(found.made, now, wanted.arrangement_days, again)
+            yield passed, f"{camera.device}: {text}"
 
 
 def _there(configuration: Configuration, plan: DevicePlan, probed: Probed) -> Found:

@@ -177,7 +177,7 @@ async def me(request: web.Request) -> web.StreamResponse:
 
 
 async def socket(request: web.Request) -> web.StreamResponse:
-    """Send state (20 Hz), log and model; an answer to a ping tells the page it is up to date.
+    """Send state (20 Hz), log and model; answer pings, so that a page knows it is up to date.
 
     The patient's screen gets only what it shows, whatever the role of the login is.
     """

@@ -2,10 +2,10 @@
 
 The protocol is that of the project's independent reference benchmark. With rate = 1 / median
 interval, sample j is predicted from what is known at sample j - round(horizon * rate), for the
-exact interval between their times; scored from 60 s on, or from 40 % of a trace shorter than 120 s.
-Motion channels only (``_mm``, ``_au``). Where the reference draws straight lines over blank
-cells, which takes the value after the gap into account, nothing is drawn here: a row with a
-blank is a sample that did not come, and blanks are not scored. Without blanks both score alike.
+exact interval between their times. Scores count from 60 s on, or from 40 % of a trace shorter than
+120 s. Only motion channels (``_mm``, ``_au``) are scored. The reference draws straight lines over
+blank cells, which uses the value after the gap. Here a row with a blank is a sample that did not
+come, and blanks are not scored. Without blanks both give the same scores.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tracker.offline.bench.traces import (
     FEWEST_SCORED,
     WARMUP_S,
     BenchError,
+    Replayed,
     Trace,
     read_trace,
     replay,
@@ -189,20 +190,8 @@ def score_trace(
     held = replay(trace, "hold", ahead).means[rows - ahead]
     points = points_of(trace.channels)
     scores: dict[str, Score] = {}
-    for name in predictors:
-        said = replay(trace, name, ahead)
-        scores[name] = score(
-            measured,
-            said.means[rows - ahead],
-            said.covariances[rows - ahead],
-            held,
-            points,
-            said.step_us,
-        )
-    for name in rivals:
-        from tracker.offline.bench.rivals import replay_rival
-
-        said = replay_rival(trace, name, ahead)
+    for name in (*predictors, *rivals):
+        said = _replayed(trace, name, ahead)
         scores[name] = score(
             measured,
             said.means[rows - ahead],
@@ -214,8 +203,17 @@ def score_trace(
     return scores
 
 
+def _replayed(trace: Trace, name: str, ahead: int) -> Replayed:
+    """Run a predictor of ours, or a rival of another library, over the trace."""
+    if name in METHODS:
+        return replay(trace, name, ahead)
+    from tracker.offline.bench.rivals import replay_rival
+
+    return replay_rival(trace, name, ahead)
+
+
 def as_json(results: Results) -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
-    """``{trace: {horizon_ms: {predictor: {rmse, rel, ..}}}}``; what has no number is null."""
+    """Return ``{trace: {horizon_ms: {predictor: {rmse, rel, ..}}}}``, with null for NaN."""
     return {
         trace: {
             ms: {

@@ -57,7 +57,7 @@ def _draw_worst(
     results: Mapping[str, Mapping[str, Mapping[str, Score]]],
     folder: Path,
 ) -> None:
-    """The traces where ``name`` is worst relative to hold, around its largest error."""
+    """Draw the traces where ``name`` is worst relative to hold, around its largest error."""
     from matplotlib import pyplot as plt
 
     from tracker.offline.bench.traces import replay, steps_ahead

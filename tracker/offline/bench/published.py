@@ -2,11 +2,11 @@
 
 The open code behind the ExtMarker tables (Pohl et al. 2022, 2024) corrects its weights at once
 with the sample it has just predicted: the prediction made at m + 1 has been trained on sample m +
-h. For h > 1 that sample has not been measured yet. Here the same filters run both ways, labels one
-sample late and labels when they exist, next to "repeat the last label", which has the same
-privilege and needs no filter at all, and next to ``mix``, which has none. Split and figures are
-theirs: test from 60 s on, errors per point in space, nRMSE relative to the spread of the test
-part.
+h. For h > 1 that sample has not been measured yet. Here the same filters run in both ways: with
+labels one sample late, and with labels when they exist. Two predictors stand beside them: "repeat
+the last label", which uses the same future samples without any filter, and ``mix``, which uses
+none. Split and figures are those of the published tables: test from 60 s on, errors per point in
+space, nRMSE relative to the spread of the test part.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class PublishedFigures(NamedTuple):
 
 
 def lms(scaled: Reals, lags: int, ahead: int, late: int, rate: float, said: Reals) -> None:
-    """LMS of all channels on all lags; the label of the input at m is used ``late`` samples on.
+    """Run LMS of all channels on all lags; the label of the input at m is used ``late`` samples on.
 
     ``said[m + ahead]`` is predicted from the samples up to m. ``late = 1`` is the published
     order of things, ``late = ahead`` the causal one.
@@ -78,7 +78,7 @@ def _lms_steps(
 
 
 def rls(scaled: Reals, lags: int, ahead: int, late: int, forgetting: float, said: Reals) -> None:
-    """Recursive least squares of all channels on all lags; ``late`` as in ``lms``."""
+    """Run recursive least squares of all channels on all lags; ``late`` as in ``lms``."""
     channels = scaled.shape[1]
     size = channels * lags
     inverse = np.zeros((size, size))
@@ -117,7 +117,7 @@ def _rls_steps(
 
 
 def figures_of(measured: Reals, said: Reals, points: Sequence[Sequence[int]]) -> PublishedFigures:
-    """The published figures of one trace and horizon; both arrays (samples, channels)."""
+    """Return the published figures of one trace and horizon; both arrays (samples, channels)."""
     off = measured - said
     spread = measured - measured.mean(axis=0)
     sizes = np.stack([np.linalg.norm(off[:, point], axis=1) for point in points])
@@ -134,7 +134,7 @@ def figures_of(measured: Reals, said: Reals, points: Sequence[Sequence[int]]) ->
 
 
 def compare(trace: Trace, ahead: int) -> dict[str, PublishedFigures]:
-    """All rows of the two tables for one trace; names say which table."""
+    """Return all rows of the two tables for one trace; names say which table."""
     from tracker.offline.bench.traces import replay
 
     positions = trace.positions

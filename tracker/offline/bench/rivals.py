@@ -1,9 +1,9 @@
 """Run predictors of other libraries causally on the same traces: ``bench --against reference``.
 
-Each channel alone, positions centred and scaled by what was seen before scoring starts (the one
-liberty: these libraries do not scale online, and it can only help them). Labels are delayed until
-they exist. Settings follow the reference benchmark or the library's defaults. None says how sure
-it is, so coverage is blank.
+Each channel is predicted alone. Positions are centred and scaled by the part before scoring starts,
+because these libraries do not scale online; this can only help them. Labels are delayed until they
+exist. Settings follow the reference benchmark or the library's defaults. These predictors give no
+covariance, so coverage is blank.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def _adaptive(make: Callable[[int], Any], x: Reals, ahead: int, rate_hz: float) 
 
 
 def padasip_rls(x: Reals, ahead: int, rate_hz: float) -> Reals:
-    """Recursive least squares with the reference benchmark's settings."""
+    """Predict by recursive least squares with the reference benchmark's settings."""
     filters: Any = importlib.import_module("padasip.filters")
     make = partial(filters.FilterRLS, mu=0.9995, eps=0.1, w="zeros")
     return _adaptive(make, x, ahead, rate_hz)
 
 
 def padasip_nlms(x: Reals, ahead: int, rate_hz: float) -> Reals:
-    """Normalised LMS with the reference benchmark's settings."""
+    """Predict by normalised LMS with the reference benchmark's settings."""
     filters: Any = importlib.import_module("padasip.filters")
     make = partial(filters.FilterNLMS, mu=0.05, eps=1e-6, w="zeros")
     return _adaptive(make, x, ahead, rate_hz)
@@ -87,19 +87,19 @@ def _kalman(x: Reals, ahead: int, order: int, noise: float) -> Reals:
 
 
 def filterpy_cv(x: Reals, ahead: int, rate_hz: float) -> Reals:
-    """Constant velocity."""
+    """Predict with constant velocity."""
     del rate_hz
     return _kalman(x, ahead, 2, 0.1)
 
 
 def filterpy_ca(x: Reals, ahead: int, rate_hz: float) -> Reals:
-    """Constant acceleration."""
+    """Predict with constant acceleration."""
     del rate_hz
     return _kalman(x, ahead, 3, 0.01)
 
 
 def river_linear(x: Reals, ahead: int, rate_hz: float) -> Reals:
-    """River's online linear regression on the last lags, by stochastic gradient."""
+    """Predict by River's online linear regression on the last lags, by stochastic gradient."""
     from river import linear_model, optim
 
     lags = _lags(rate_hz)
@@ -117,7 +117,7 @@ def river_linear(x: Reals, ahead: int, rate_hz: float) -> Reals:
 
 
 def statsmodels_ar(x: Reals, ahead: int, rate_hz: float) -> Reals:
-    """An autoregression refitted every two seconds to the last minute, iterated to the horizon."""
+    """Predict by an autoregression that is refitted every two seconds to the last minute."""
     model: Any = importlib.import_module("statsmodels.tsa.ar_model")
     lags = min(_lags(rate_hz), 20)
     every, span = max(1, round(_REFIT_S * rate_hz)), round(_FIT_S * rate_hz)

@@ -37,7 +37,7 @@ class Score(NamedTuple):
 
 
 def points_of(channels: Sequence[str]) -> list[list[int]]:
-    """Columns that form one point each: triples in space, and the others alone."""
+    """Return the columns that form one point each: triples in space, and the others alone."""
     place = {name: column for column, name in enumerate(channels)}
     points: list[list[int]] = []
     taken: set[int] = set()
@@ -58,7 +58,7 @@ def points_of(channels: Sequence[str]) -> list[list[int]]:
 
 
 def root_mean_square(errors: Reals) -> float:
-    """Pooled over everything that is not blank."""
+    """Return the root mean square over everything that is not blank."""
     return float(np.sqrt(np.nanmean(errors**2)))
 
 
@@ -96,7 +96,7 @@ def score(
 
 
 def coverage(errors: Reals, covariances: Reals) -> float:
-    """Share of the complete samples inside ``e' C^-1 e <= chi2(0.95, channels)``."""
+    """Return the share of the complete samples inside ``e' C^-1 e <= chi2(0.95, channels)``."""
     whole = np.isfinite(errors).all(axis=1)
     if not whole.any() or not np.isfinite(covariances[whole]).all():
         return float("nan")

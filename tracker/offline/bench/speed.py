@@ -35,7 +35,7 @@ _AGILITY = 200.0
 class Live(NamedTuple):
     """Time of one live step, learn and predict together, in microseconds.
 
-    ``p999_us`` and ``max_us`` are by the clock on the wall and count what other processes took;
+    ``p999_us`` and ``max_us`` are measured in elapsed time and include what other processes took;
     ``busy_p999_us`` is the processor time of this thread alone.
     """
 
@@ -54,12 +54,12 @@ class Comparison(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """How many times faster ours is."""
+        """How many times faster the compiled kernel is."""
         return self.theirs_us / self.ours_us
 
 
 def breathing(samples: int, channels: int) -> Reals:
-    """Synthetic breathing of several channels: drifting period, harmonics, noise; fixed seed."""
+    """Return synthetic breathing (samples, channels): drifting period, harmonics, noise."""
     draw = np.random.Generator(np.random.PCG64(7))
     times = np.arange(samples) / _RATE_HZ
     phase = 2.0 * np.pi * (times / 4.0 + 0.05 * np.sin(times / 9.0))
@@ -188,14 +188,14 @@ def _compare(
 
 
 def compare_kalman() -> Comparison:
-    """Compiled constant-velocity Kalman filter against filterpy's, same numbers."""
+    """Time the compiled constant-velocity Kalman filter against filterpy's; both must agree."""
     positions = breathing(_SAMPLES, 1)
     arguments = (positions, 1.0 / _RATE_HZ, _AGILITY)
     return _compare(_kalman_trace, _filterpy_trace, arguments, np.zeros((_SAMPLES, 2)))
 
 
 def compare_rls() -> Comparison:
-    """Compiled recursive least squares against padasip's at equal order, same numbers."""
+    """Time compiled recursive least squares against padasip's of equal order; both must agree."""
     positions = np.ascontiguousarray(breathing(_SAMPLES, 1)[:, 0])
     arguments = (positions, _ORDER, 3, _FORGETTING)
     return _compare(_rls_trace, _padasip_trace, arguments, np.zeros(_SAMPLES))

@@ -27,7 +27,7 @@ _NOT_TRACES = ("INDEX.csv", "GAPS.csv")
 
 
 class BenchError(Exception):
-    """Something asked for cannot be done: what, value, limit, what to do."""
+    """The benchmark cannot do what was asked; the message says value, limit and remedy."""
 
 
 class Trace(NamedTuple):
@@ -44,7 +44,7 @@ class Trace(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """What one predictor said about one trace: row i was said at sample i, of sample i + ahead."""
+    """The predictions of one trace: row i was made at sample i, for sample i + ahead."""
 
     means: Reals
     covariances: Reals
@@ -52,7 +52,7 @@ class Replayed(NamedTuple):
 
 
 def trace_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The recordings named, those directly inside folders in the order of their names."""
+    """Return the named recordings, and those directly inside named folders, sorted by name."""
     for path in paths:
         if not path.is_dir():
             yield path
@@ -102,13 +102,13 @@ def read_trace(path: Path, warmup_s: float = WARMUP_S) -> Trace:
 
 
 def is_motion(channel: str) -> bool:
-    """Whether a channel is scored: lengths and belt units, no angle, phase or reference."""
+    """Return whether a channel is scored: lengths and belt units, no angle, phase or reference."""
     derived = "phase" in channel or "pca" in channel or channel.startswith("ref_")
     return channel.endswith(("_mm", "_au")) and not derived
 
 
 def steps_ahead(trace: Trace, horizon_ms: float) -> int:
-    """How many samples ahead a horizon is; at least one."""
+    """Return how many samples ahead a horizon is; at least one."""
     return max(1, round(horizon_ms * 1e-3 * trace.rate_hz))
 
 

@@ -1,4 +1,4 @@
-"""What stops a campaign and is for the person at the terminal."""
+"""Define the error that stops a campaign and is shown to the person at the terminal."""
 
 from __future__ import annotations
 

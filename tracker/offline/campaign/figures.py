@@ -1,4 +1,4 @@
-"""Sum up a campaign: one row for each fault, the limits, and the worst seeds.
+"""Summarise a campaign: one row for each fault, the limits, and the worst seeds.
 
 The limits are those of the hazard table: beam on with the target further than 5 mm from it lasts at
 most 150 ms where sensors or devices show the fault, and at most an imaging interval and a quarter
@@ -27,7 +27,7 @@ CLEAN_SHARE_3MM = 0.02
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Median, 95th percentile and largest of what there was; all ``None`` of nothing."""
+    """Median, 95th percentile and largest of some values; all ``None`` where there are none."""
 
     median: float | None
     p95: float | None
@@ -35,7 +35,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class FaultFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault over all its seeds, or, of a fault with both, those one can see or cannot."""
+    """One fault over all its seeds; two rows where some of its runs show in shots only."""
 
     fault: str
     image_only: bool
@@ -91,7 +91,7 @@ class Tally(NamedTuple):
 
 
 def tally(records: Iterable[RunRecord], interval_s: float, worst: int = 12) -> Tally:
-    """Sum up; the order of the runs does not matter."""
+    """Summarise runs; their order does not matter."""
     ordered = sorted(records, key=lambda each: (each.fault, each.seed))
     groups: dict[tuple[str, bool], list[RunRecord]] = {}
     for record in ordered:
@@ -145,7 +145,7 @@ def _breaches(
 
 
 def clean_limits(row: FaultFigures) -> tuple[Held, Held, Held, Held]:
-    """Hold clean runs to their limits: duty, nuisance holds, shares of beam at 5 and 3 mm."""
+    """Compare clean runs with their limits: duty, nuisance holds, beam share at 5 and 3 mm."""
     duty, holds = row.duty, row.nuisance_per_10_min
     five, three = row.share_5mm, row.share_3mm
     most = CLEAN_NUISANCE_PER_10_MIN
@@ -191,7 +191,7 @@ def _row(fault: str, image_only: bool, runs: Sequence[RunRecord]) -> FaultFigure
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median, 95th percentile (nearest rank) and largest."""
+    """Return median, 95th percentile (nearest rank) and largest."""
     if not values:
         return Spread(None, None, None)
     ordered = sorted(values)
@@ -204,7 +204,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def digest_of(records: Iterable[RunRecord]) -> str:
-    """Sign a whole campaign: the same seeds and the same code give the same digest."""
+    """Return a digest over all runs: the same seeds and the same code give the same digest."""
     import hashlib
 
     digest = hashlib.sha256()

@@ -1,8 +1,8 @@
 """Draw the mishaps of a run: a fault's name and a seed determine moment, length and size.
 
-A fault is ``KIND`` (the twin it befalls then goes by the seed), ``KIND.TWIN``, or several joined by
-``+``; ``clean`` is none. ``KIND.breathing`` befalls camera and belt together, so that nothing tells
-of the breath any more. The kinds are those of `sim.mishaps`; one without a row in `DRAWN` takes
+A fault is written ``KIND`` (the seed then chooses the twin), ``KIND.TWIN``, or several joined by
+``+``; ``clean`` is none. ``KIND.breathing`` happens to camera and belt together, so that no sensor
+shows the breath any more. The kinds are those of `sim.mishaps`; one without a row in `DRAWN` uses
 `USUAL`.
 """
 
@@ -32,7 +32,7 @@ Span = tuple[float, float]
 
 
 class Draw(NamedTuple):
-    """From what a mishap is drawn; sizes in the unit of its kind.
+    """The ranges from which a mishap is drawn; sizes are in the unit of its kind.
 
     ``sizes`` is a span, drawn evenly in the logarithm where it spans more than a factor of three,
     or, longer than two, a list to choose from.
@@ -109,30 +109,30 @@ class CampaignFault(NamedTuple):
 
 
 class MishapTrouble(NamedTuple):
-    """One mishap as drawn: what befalls which twins, and how it shows."""
+    """One mishap as drawn: what happens to which twins, and how it shows."""
 
     name: str
     """``KIND.TWIN``."""
     mishaps: tuple[Mishap, ...]
     clear_s: float
-    """When it is over; a lasting one has then become what it stays."""
+    """When it is over; a lasting one has then reached its full size."""
     image_only: bool
-    """Whether it shows in nothing but X-ray shots (hazards H07, H09 and H10)."""
+    """Whether it shows in X-ray shots only (hazards H07, H09 and H10)."""
 
 
 def known() -> tuple[str, ...]:
-    """Every kind there is, in the order of the table."""
+    """Return every kind, in the order of the table."""
     return tuple(EFFECTS)
 
 
 def twins_of(kind: MishapKind) -> tuple[str, ...]:
-    """What a kind can befall, camera and belt together included."""
+    """Return the twins a kind can happen to, camera and belt together included."""
     twins = EFFECTS[kind][0]
     return (*twins, BREATHING) if {"camera", "belt"} <= set(twins) else twins
 
 
 def pairs(count: int) -> tuple[str, ...]:
-    """Give so many different pairs of kinds, always the same ones."""
+    """Return so many different pairs of kinds, always the same ones."""
     every = list(itertools.combinations(known(), 2))
     drawn = np.random.Generator(np.random.PCG64(1)).permutation(len(every))[:count]
     indices: list[int] = drawn.tolist()

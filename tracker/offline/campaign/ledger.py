@@ -1,7 +1,7 @@
 """The ledger: every finished run of a campaign, one line each, appended and never changed.
 
-The first line says of which campaign; a campaign that would mean something else is refused. A last
-line torn by a kill is dropped, so that whatever ends a campaign, the same command goes on.
+The first line names the campaign; another campaign is refused. A last line that is incomplete,
+after a kill, is dropped. So the same command continues a campaign, however it was ended.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class CampaignIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """What must be the same for runs to belong to one campaign."""
 
     code_sha256: str
-    """Over the source of all that decides how a run goes."""
+    """Over the source of everything that a run depends on."""
     configuration_sha256: str
     recordings_sha256: str
     minutes: float
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """With what the runs were made, for people."""
+    """The versions and settings with which the runs were made, for people."""
 
     commit: str
     config: str
@@ -99,7 +99,7 @@ class Ledger:
         return whole
 
     def add(self, record: RunRecord) -> None:
-        """Keep a run; it is on its way to the disk when this returns."""
+        """Write a run to the file, and flush it to the system."""
         self.records[record.name] = record
         self._write(record)
 
@@ -142,7 +142,7 @@ def code_sha256() -> str:
 
 
 def commit() -> str:
-    """Name the commit this runs from, with a ``+`` where the source differs; else the version."""
+    """Return the commit this runs from, with a ``+`` if the source differs; else the version."""
     root = Path(tracker.__file__ or "").parent.parent
 
     def git(*arguments: str) -> str:

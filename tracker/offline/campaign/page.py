@@ -1,12 +1,12 @@
 """The page of a campaign: one HTML file with everything in it.
 
-The answer first (does every run keep its limit), then the spread of unsafe episodes, a row for each
-fault, the worst runs with the command that does each again, and with what it was all made.
+It says first whether every run keeps its limit. Then come the spread of unsafe episodes, a row for
+each fault, the worst runs with the command that repeats each, and the versions and settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from importlib import resources
 
@@ -27,6 +27,7 @@ from tracker.offline.campaign.ledger import Head
 from tracker.offline.campaign.record import RunRecord
 from tracker.offline.campaign.table import HEAD, cells_of
 from tracker.report import svg
+from tracker.report.html_table import html_table
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
@@ -167,7 +168,7 @@ def _faults(found: Tally, interval_s: float) -> str:
         "Returned: end of the mishap, or of the beam where that is later, to beam on. Nuisance: "
         "holds that no mishap explains and without which the beam would not have missed by 3 mm "
         "within a second.</p>"
-        f'<div class="wide">{_table(HEAD, rows)}</div>'
+        f'<div class="wide">{html_table(HEAD, rows)}</div>'
     )
 
 
@@ -183,7 +184,7 @@ def _breaches(found: Tally, again: str) -> str:
         ]
         for each in found.breaches[:100]
     ]
-    return "<h2>Outside a limit</h2>" + _table(("run", "what", "value", "limit"), rows)
+    return "<h2>Outside a limit</h2>" + html_table(("run", "what", "value", "limit"), rows)
 
 
 def _worst(found: Tally, again: str) -> str:
@@ -203,7 +204,7 @@ def _worst(found: Tally, again: str) -> str:
     return (
         "<h2>The worst</h2>"
         '<p class="about">With <code>--report DIR</code> the command writes journal and report.</p>'
-        + _table(head, rows)
+        + html_table(head, rows)
     )
 
 
@@ -222,17 +223,6 @@ def _made(records: Sequence[RunRecord], head: Head) -> str:
             f"{CLEAN_SHARE_5MM:.1%} at 5 mm and {CLEAN_SHARE_3MM:.0%} at 3 mm",
         ),
     ]
-    return "<h2>With what</h2>" + _table(
+    return "<h2>With what</h2>" + html_table(
         ("what", "value"), [[name, f"<code>{escape(value)}</code>"] for name, value in rows]
     )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = "".join(
-        "<tr>"
-        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row)
-        + "</tr>"
-        for row in rows
-    )
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>"

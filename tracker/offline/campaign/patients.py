@@ -1,9 +1,9 @@
 """Draw the patient of a run from its seed: generated, or from a folder of recordings.
 
-The generated ones are a population of free breathers: pace, depth and their spread, hysteresis,
-drift and wander each drawn from the span its row names. Depth stays within what the actuator can
-follow: a couch too slow for a patient says nothing about the controller. Every second seed is a
-recorded patient when recordings are given, begun at a moment drawn from the seed.
+Generated patients breathe freely. Rate, depth and their spread, hysteresis, drift and wander are
+each drawn from the span that their row names. The depth stays within what the actuator can follow,
+because a couch that is too slow for a patient shows nothing about the controller. If recordings are
+given, every second seed is a recorded patient, started at a moment drawn from the seed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SHARE_OF_SPEED = 0.75
 
 
 class CampaignPatient(NamedTuple):
-    """One patient: the room as they make it, and the recording, if they have one."""
+    """One patient: the room with the patient in it, and the recording, if there is one."""
 
     name: str
     room: RoomScenario
@@ -44,11 +44,11 @@ class CampaignPatient(NamedTuple):
 
 
 class PatientArchive(NamedTuple):
-    """The recordings there are to draw from."""
+    """The recordings from which patients are drawn."""
 
     recordings: tuple[Recording, ...]
     sha256: str
-    """Over names and values: what makes two archives the same."""
+    """The digest over names and values: two archives with the same digest are equal."""
 
 
 def load_archive(folder: Path | None, shortest_s: float) -> PatientArchive:

@@ -38,7 +38,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     """Length of the run; shorter than asked for where the session stopped or the recording did."""
     troubles: tuple[str, ...]
-    """What befell: kind, twin, moment, duration, size."""
+    """What happened: kind, twin, moment, duration, size."""
     image_only: bool
     """Whether any of it shows in X-ray shots alone."""
     detected_ms: float | None
@@ -48,7 +48,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Onset to beam off."""
     held_by: str
     return_s: float | None
-    """From when the mishap was over, or the beam went off if that was later, to beam on again."""
+    """From the end of the mishap, or from beam off if that was later, to beam on again."""
     stopped_by: str
     """The fault that stopped the session for good; empty: none."""
     duty: float

@@ -16,7 +16,7 @@ from tracker.offline.simulate import Wanted, carry_out, describe
 
 
 def replay_command(args: argparse.Namespace) -> str:
-    """Give what stands before ``FAULT:SEED`` in the command that does one run again."""
+    """Return the part before ``FAULT:SEED`` of the command that repeats one run."""
     parts = ["tidetrack campaign"]
     if args.config != SHIPPED / "couch.toml":
         parts.append(f"--config {args.config}")
@@ -30,7 +30,7 @@ def replay_command(args: argparse.Namespace) -> str:
 def replay_run(
     args: argparse.Namespace, configuration: Configuration, archive: PatientArchive
 ) -> int:
-    """Do the run, print its figures, and write journal and report where asked for."""
+    """Do the run, print its figures, and write journal and report if wanted."""
     fault, seed = parse_run_name(args.replay)
     length_s = args.minutes * 60.0
     record = Single(configuration, archive.recordings, length_s).run(fault, seed)

@@ -1,8 +1,8 @@
 """Run one run of a campaign: a deterministic closed loop on virtual time, and its figures.
 
-No journal is written and nothing is encoded: what the room came to is read from its twins at the
-end, and of what the engine says only faults, states and demands are kept. The same name, seed,
-length, configuration and recordings give the same `RunRecord`, wherever it runs.
+No journal is written and nothing is encoded: the motion and the beam are read from the twins at the
+end, and of the engine's outputs only faults, states and demands are kept. The same name, seed,
+length, configuration and recordings give the same `RunRecord` on any machine.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Cast(NamedTuple):
     """Everything that makes a run, before it is run."""
 
     configuration: Configuration
-    """With the patient and the mishaps in its room."""
+    """The configuration, with the patient and the mishaps in its room."""
     patient: CampaignPatient
     troubles: tuple[MishapTrouble, ...]
 
@@ -95,7 +95,7 @@ class Single:
 
 @contextlib.contextmanager
 def _no_collection() -> Generator[None]:
-    """Switch the garbage collector off: a run makes almost no cycles, and the search costs time."""
+    """Switch the garbage collector off: a run leaves almost nothing to collect."""
     was = gc.isenabled()
     gc.collect()
     gc.disable()

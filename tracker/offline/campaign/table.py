@@ -1,4 +1,4 @@
-"""A campaign's table: a row for each fault, for the terminal, for a page, for Markdown."""
+"""Write a campaign's table, one row for each fault: for the terminal, a page, or Markdown."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def in_words(found: Tally, again: str) -> str:
 
 
 def cells_of(row: FaultFigures) -> list[str]:
-    """Give a row's cells under `HEAD`, as text."""
+    """Return a row's cells under `HEAD`, as text."""
     return [
         row.fault,
         "X-ray" if row.image_only else "sensors",

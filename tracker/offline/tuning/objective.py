@@ -106,8 +106,8 @@ def predictions(
 ) -> NDArray[np.float64]:
     """Run a compiled predictor over a trace; row i is what it says at i of i + ``ahead``.
 
-    Regions are not computed: nothing here looks at them. The result lies in ``room``, and is
-    gone with the next one.
+    Error regions are not computed, because nothing here needs them. The result lies in ``room``,
+    and is gone with the next one.
     """
     means = room.for_trace(place.trace)
     trace, method = place.trace, METHODS[predictor]

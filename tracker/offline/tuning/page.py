@@ -1,12 +1,12 @@
 """Write the page of a tuning run: one HTML file that contains everything.
 
-The answer first (what tuning gains on people it has not seen), then how it was found: history,
-importance of each parameter, scores per subject, what changed, and what all of it rests on.
+It says first what tuning gains on subjects that it has not seen. Then come the history of the
+search, the importance of each parameter, the scores of each subject, the changed parameters, and
+the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
 
@@ -18,6 +18,7 @@ from tracker.offline.tuning.importance import Cost, cost_of, importances
 from tracker.offline.tuning.objective import TAIL_WEIGHT
 from tracker.offline.tuning.result import Result
 from tracker.offline.tuning.study import finished
+from tracker.report.html_table import html_table
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
@@ -133,7 +134,7 @@ def _subjects(result: Result) -> str:
         "<h2>Subjects</h2>"
         '<p class="about">Each was scored with the parameters that the others chose.</p>'
         f"<figure>{figures.subjects(result.folds)}<figcaption>Relative RMS of each held-out subject"
-        ": open with the defaults, filled tuned.</figcaption></figure>" + _table(head, rows)
+        ": open with the defaults, filled tuned.</figcaption></figure>" + html_table(head, rows)
     )
 
 
@@ -151,7 +152,7 @@ def _changes(result: Result) -> str:
     return (
         "<h2>What changed against the default</h2>"
         f'<p class="about">Trial {result.chosen} of the study, the best over all subjects.</p>'
-        + _table(("parameter", "default", "tuned", "factor", "searched"), rows)
+        + html_table(("parameter", "default", "tuned", "factor", "searched"), rows)
     )
 
 
@@ -181,21 +182,10 @@ def _archive(result: Result) -> str:
         "<h2>What it rests on</h2>"
         f'<p class="about">One evaluation of all subjects takes {cost.trial_s:.2f} s of processor '
         f"time, {cost.by_subject[dearest]:.2f} s of it for {escape(dearest)}; the whole study took "
-        f"{cost.total_s:.0f} s.</p>" + _table(head, rows)
+        f"{cost.total_s:.0f} s.</p>" + html_table(head, rows)
     )
 
 
 def _change(share: float) -> str:
     style = "up" if share > 0.0 else "down"
     return f'<td class="{style}">{share:+.1%}</td>'
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = "".join(
-        "<tr>"
-        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row)
-        + "</tr>"
-        for row in rows
-    )
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>"

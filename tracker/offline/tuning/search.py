@@ -1,9 +1,9 @@
 """Coordinate a search: ask for parameters, have them evaluated, and report the results.
 
 A trial is evaluated subject by subject, in an order of its own, so that a bad one is given up
-(Wilcoxon's signed-rank test against the best trial so far) before all subjects have been paid
-for. Several trials are under way at once, as many as keep the workers busy; when few are left,
-or workers are many, more subjects of each are out at a time.
+(Wilcoxon's signed-rank test against the best trial so far) before all subjects are evaluated.
+Several trials are evaluated at once, as many as keep the workers busy. When few trials are left, or
+there are many workers, several subjects of one trial are evaluated at once.
 """
 
 from __future__ import annotations

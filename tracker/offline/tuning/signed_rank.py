@@ -1,8 +1,8 @@
-"""Wilcoxon's signed-rank test: whether paired differences exceed zero by more than chance.
+"""Compute Wilcoxon's signed-rank test: whether paired differences exceed chance.
 
-Optuna's ``WilcoxonPruner`` and SciPy compute the same and take several milliseconds for it, most
-of them for options not used here: as long as a small subject takes to be scored. The
-distribution is exact, ties included; beyond ``_EXACT`` pairs it is the normal one.
+Optuna's ``WilcoxonPruner`` and SciPy compute the same. They take several milliseconds, mostly for
+options that are not used here; scoring a small subject takes no longer. The distribution is exact,
+ties included. For more than ``_EXACT`` pairs it is the normal one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Set the range in which the tuner searches each parameter, around its default.
 
-The bounds in the predictor's table say what is allowed; most of that is far from any use. A
-parameter is searched within a factor of ``REACH`` of its default, on a logarithmic scale, as far
-as its bounds go; one whose default is zero is searched from zero to one. ``--range`` says it
-differently. Parameters that buy accuracy with time per step are left alone: how long a step may
-take is for the room to say, not for the archive.
+The bounds in the predictor's table say what is allowed; most of that is of no use. A parameter is
+searched within a factor of ``REACH`` of its default, on a logarithmic scale, inside its bounds. A
+parameter whose default is zero is searched from zero to one. ``--range`` sets another range.
+Parameters that improve accuracy at the cost of time per step are not searched: the room decides how
+long a step may take, not the archive.
 """
 
 from __future__ import annotations

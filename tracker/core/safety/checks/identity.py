@@ -21,7 +21,7 @@ class IdentityCheck:
         self._needed = settings.session.identify
 
     def __call__(self, now: Situation, found: Conditions) -> None:
-        """Take over how what was announced differs."""
+        """Look at how the announced patient, plan and predictor differ from those configured."""
         reports = now.reports
         if reports.misidentified:
             found[FaultName.WRONG_PATIENT_OR_PLAN] = reports.misidentified

@@ -28,7 +28,7 @@ class MessageCheck:
     """Warns of unreadable messages, by the role of the device that sent them."""
 
     def __init__(self, settings: Controller) -> None:
-        """Nothing is set."""
+        """Need nothing from the settings."""
 
     def __call__(self, now: Situation, found: Conditions) -> None:
         """Look at the last unreadable message of each role."""

@@ -12,7 +12,7 @@ class RecordingCheck:
     """Holds the beam while the run is not recorded, or while no monitor watches the gate."""
 
     def __init__(self, settings: Controller) -> None:
-        """Nothing is set: both tell themselves whether they work."""
+        """Need nothing from the settings: journal and monitor report whether they work."""
 
     def __call__(self, now: Situation, found: Conditions) -> None:
         """Take over what journal and monitor told."""

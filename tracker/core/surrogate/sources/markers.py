@@ -181,4 +181,9 @@ class MarkerSource:
         self._misplaced = ""
 
 
-MARKERS = SourceKind("markers", MarkerFrame, Camera, MarkerSource)
+def _some_marker(frame: MarkerFrame) -> bool:
+    """Return whether at least one marker was seen."""
+    return any(frame.markers_mm)
+
+
+MARKERS = SourceKind("markers", MarkerFrame, Camera, MarkerSource, _some_marker)

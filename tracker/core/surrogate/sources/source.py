@@ -104,6 +104,11 @@ class Source(Protocol):
         ...
 
 
+def always_shows_breath(message: Any) -> bool:
+    """Return that every message says something of the breath."""
+    return True
+
+
 class SourceKind(NamedTuple):
     """One row of the table: a kind of source."""
 
@@ -114,3 +119,5 @@ class SourceKind(NamedTuple):
     settings: type[SourceSettings]
     make: Callable[[Any, SourceLimits], Source]
     """Makes a source from an instance of ``settings``."""
+    shows_breath: Callable[[Any], bool] = always_shows_breath
+    """Tells whether a message says anything of the breath; a frame without any marker does not."""

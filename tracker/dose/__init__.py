@@ -1,0 +1,1 @@
+"""Turn tracking errors into dose to tumour and liver: estimates for research."""
