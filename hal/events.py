@@ -12,6 +12,7 @@ from hal.messages import (
     FiducialShot,
     LinacStatus,
     MarkerFrame,
+    ProjectionShot,
     Triple,
 )
 
@@ -66,6 +67,7 @@ Event = (
     MarkerFrame
     | BeltSample
     | FiducialShot
+    | ProjectionShot
     | ActuatorStatus
     | BeamStatus
     | BadSample
@@ -110,7 +112,7 @@ class SendHold(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class SendExpose(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Take one stereo X-ray pair now; the answer carries the same ``shot_id``."""
+    """Take one X-ray shot now, a pair or a projection; the answer carries the same ``shot_id``."""
 
     t_ns: int
     device: str

@@ -14,6 +14,8 @@ import msgspec
 
 Triple = tuple[float, float, float]
 """x, y, z in millimetres, in the reporting device's frame."""
+Pair = tuple[float, float]
+"""Two coordinates in a picture."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -52,6 +54,23 @@ class FiducialShot(Message, frozen=True, gc=False, tag=True):
     ticks: int
     shot_id: int
     fiducials_mm: tuple[Triple | None, ...]
+
+
+class ProjectionShot(Message, frozen=True, gc=False, tag=True):
+    """One X-ray projection: every fiducial as one imager sees it, and from where it was seen.
+
+    ``ticks`` and ``shot_id`` are as of a `FiducialShot`. ``projection`` holds the 12 numbers, row
+    by row, of the matrix (3 x 4) that takes the fixed frame (mm) to the picture, calibrated for the
+    angle of this exposure: (p, q, s) = matrix (x, y, z, 1), and p / s and q / s are the coordinates
+    of ``fiducials_mm`` (mm, scaled to the isocentre). A fiducial not found is ``None``.
+    ``angle_deg`` is where the source stood (IEC 61217), for a person.
+    """
+
+    ticks: int
+    shot_id: int
+    projection: tuple[float, ...]
+    fiducials_mm: tuple[Pair | None, ...]
+    angle_deg: float
 
 
 class ActuatorStatus(Message, frozen=True, gc=False, tag=True):
@@ -95,7 +114,14 @@ class BadSample(Message, frozen=True, gc=False, tag=True):
 
 
 Sample = (
-    MarkerFrame | BeltSample | FiducialShot | ActuatorStatus | BeamStatus | LinacStatus | BadSample
+    MarkerFrame
+    | BeltSample
+    | FiducialShot
+    | ProjectionShot
+    | ActuatorStatus
+    | BeamStatus
+    | LinacStatus
+    | BadSample
 )
 
 

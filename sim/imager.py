@@ -1,15 +1,20 @@
-"""The twin of the stereo X-ray imager: it exposes on request and reports the fiducials later."""
+"""The twin of the X-ray imager: it exposes on request and reports the fiducials later.
+
+A pair reports where each fiducial is. A single imager reports where each is in its picture, with
+the projection matrix of the angle at which it then stood.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import atan2, cos, degrees, radians, sin
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hal.events import SendExpose
-from hal.messages import BadSample, FiducialShot, Sample, Triple
+from hal.messages import BadSample, FiducialShot, Pair, ProjectionShot, Sample, Triple
 from sim import mishaps as trouble
 from sim.actuator import SimulatedActuator
 from sim.chance import cut_normal, stream
@@ -30,6 +35,11 @@ class Pending(NamedTuple):
     """Shape (fiducials, 3)."""
 
 
+def _stands(_: float) -> NDArray[np.float64]:
+    """Return the axes of a gantry that stands at 0 degrees."""
+    return np.eye(3)
+
+
 class SimulatedImager:
     """The twin of the imager; the patient does not turn or deform between target and fiducials."""
 
@@ -41,8 +51,16 @@ class SimulatedImager:
         orientation: Orientation,
         mishaps: Sequence[Mishap],
         seed: int,
+        axes_at: Callable[[float], NDArray[np.float64]] = _stands,
+        source_mm: float = 1000.0,
     ) -> None:
-        """Make an imager that waits for its first request."""
+        """Make an imager that waits for its first request.
+
+        ``axes_at`` gives the axes of the gantry (3, 3) in the fixed frame at a time in s, and
+        ``source_mm`` is the distance of a single imager's source from the isocentre.
+        """
+        self._axes_at = axes_at
+        self._source_mm = source_mm
         self.settings = settings
         self.device = device
         self._patient = patient
@@ -88,20 +106,66 @@ class SimulatedImager:
         for mishap in trouble.of(self._mishaps, "imager", "migration"):
             if at[0] >= mishap.at_s:
                 layout[mishap.which] += mishap.size * trouble.MIGRATION_DIRECTION
-        where = rotated(layout + self._patient.internal(at)[0], self._lying) + shot.noise_mm
+        where = rotated(layout + self._patient.internal(at)[0], self._lying)
+        single = self.settings.kind == "single"
+        if not single:
+            where = where + shot.noise_mm
         if couch is not None:
             where = where + np.array(couch.position_at(shot.exposure_ns))
+        matrix = np.zeros((3, 4))
+        if single:
+            matrix = self._matrix(float(at[0]))
+            seen = where @ matrix[:, :3].T + matrix[:, 3]
+            where = seen[:, :2] / seen[:, 2:] + shot.noise_mm[:, :2]
         where = where * trouble.scale(self._mishaps, "imager", at)[0]
         if trouble.during(self._mishaps, "imager", "frame_error", at)[0]:
-            where = where[:, (1, 0, 2)]
+            where = where[:, (1, 0, *range(2, where.shape[1]))]
         for mishap in trouble.of(self._mishaps, "imager", "fiducial_swap"):
             if trouble.is_active(mishap, shot.exposure_ns):
                 second = (mishap.which + 1) % len(where)
                 where[[mishap.which, second]] = where[[second, mishap.which]]
-        found: list[Triple | None] = [(x, y, z) for x, y, z in where.tolist()]
-        for mishap in trouble.of(self._mishaps, "imager", "fiducial_lost"):
-            if trouble.is_active(mishap, shot.exposure_ns):
-                found[mishap.which] = None
+        lost = {
+            mishap.which
+            for mishap in trouble.of(self._mishaps, "imager", "fiducial_lost")
+            if trouble.is_active(mishap, shot.exposure_ns)
+        }
         step_ms = float(trouble.stepped(self._mishaps, "imager", "clock_step", at)[0])
         ticks = shot.exposure_ns + round((self.settings.clock_offset_ms + step_ms) * 1e6)
+        places = where.tolist()
+        if single:
+            pairs: list[Pair | None] = [
+                None if number in lost else (x, y) for number, (x, y) in enumerate(places)
+            ]
+            return ProjectionShot(
+                self.device,
+                shot.arrival_ns,
+                ticks,
+                shot.shot_id,
+                tuple(matrix.ravel().tolist()),
+                tuple(pairs),
+                self._angle_deg(float(at[0])),
+            )
+        found: list[Triple | None] = [
+            None if number in lost else (x, y, z) for number, (x, y, z) in enumerate(places)
+        ]
         return FiducialShot(self.device, shot.arrival_ns, ticks, shot.shot_id, tuple(found))
+
+    def _angle_deg(self, time_s: float) -> float:
+        """Return where the source of a single imager stands."""
+        x, _, z = self._axes_at(time_s)[2].tolist()
+        return (degrees(atan2(x, z)) + self.settings.from_gantry_deg) % 360.0
+
+    def _matrix(self, time_s: float) -> NDArray[np.float64]:
+        """Return the projection (3, 4) from the fixed frame to the picture, as calibrated.
+
+        The arm sags while the gantry turns, so the picture shifts along the body and across.
+        """
+        angle = radians(self._angle_deg(time_s))
+        flex = self.settings.flex_mm
+        matrix = np.zeros((3, 4))
+        matrix[0, :3] = (cos(angle), 0.0, -sin(angle))
+        matrix[1, 1] = 1.0
+        matrix[2] = (-sin(angle) / self._source_mm, 0.0, -cos(angle) / self._source_mm, 1.0)
+        matrix[0] += flex * sin(angle) * matrix[2]
+        matrix[1] += flex * (1.0 - cos(angle)) * matrix[2]
+        return matrix

@@ -135,7 +135,14 @@ class SimulatedRoom:
                 around = Surroundings(name, device, patient, orientation, befall, seed)
                 self._sources.append(twin_kind_of(source, source_twins).make(source, around))
         self.imager = SimulatedImager(
-            settings.imager, names.imager, patient, orientation, befall, seed
+            settings.imager,
+            names.imager,
+            patient,
+            orientation,
+            befall,
+            seed,
+            axes_at=lambda t: self.linac.axes(np.array([t]), collimator=False)[0],
+            source_mm=settings.linac.source_mm,
         )
         self.gate = SimulatedGate(settings.gate, names.gate, befall, seed, duration_s)
         self.linac = SimulatedLinac(

@@ -180,8 +180,10 @@ class RoomBelt(SourceTwinSettings, frozen=True, kw_only=True):
 
 
 class RoomImager(ScenarioSettings, frozen=True, kw_only=True):
-    """The stereo X-ray imager's twin."""
+    """The X-ray imager's twin."""
 
+    kind: Literal["stereo", "single"] = "stereo"
+    """A pair that locates every fiducial, or one imager that turns with the gantry."""
     noise_mm: Annotated[float, Meta(ge=0, le=5)] = 0.3
     """Standard deviation of one fiducial along one axis."""
     trigger_ms: Milliseconds = 10.0
@@ -191,6 +193,10 @@ class RoomImager(ScenarioSettings, frozen=True, kw_only=True):
     jitter_ms: Annotated[float, Meta(ge=0, le=500)] = 10.0
     clock_offset_ms: Annotated[float, Meta(ge=-1e6, le=1e6)] = 0.0
     """The imager's clock minus the host's."""
+    from_gantry_deg: Annotated[float, Meta(ge=-360, le=360)] = 90.0
+    """A single imager's source from that of the beam; 0: it is the beam's own, with a portal."""
+    flex_mm: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    """How far the picture of a single imager shifts while the gantry turns; it is calibrated."""
     fiducials_mm: Annotated[tuple[Triple, ...], Meta(min_length=1, max_length=12)] = (
         (0.0, 12.0, 4.0),
         (9.0, -6.0, -3.0),

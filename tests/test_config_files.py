@@ -23,6 +23,7 @@ from tracker.config import (
     load_configuration,
     parse_configuration,
 )
+from tracker.config_extends import whole_text
 from tracker.core.machine.kinds.table import MACHINE_KINDS
 
 COUCH_AND_ROBOT_DIFFER = {
@@ -50,8 +51,9 @@ COUCH_AND_ROBOT_DIFFER = {
 def test_every_file_in_config_is_right(file: Path) -> None:
     configuration = load_configuration(file)
     assert configuration.path == file
-    assert configuration.text == file.read_text()
-    assert configuration.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    text = whole_text(file.read_text(), file)
+    assert configuration.text == text
+    assert configuration.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("name", SHIPPED_NAMES)
@@ -94,8 +96,11 @@ def bounds_of(kind: inspect.Type) -> str:
 
 @pytest.mark.parametrize("name", SHIPPED_NAMES)
 def test_the_comment_on_the_kind_of_machine_names_every_kind(name: str) -> None:
-    lines = (CONFIG / f"{name}.toml").read_text().splitlines()
-    comments = [line.partition("  # ")[2] for line in lines if line.startswith("kind = ")]
+    section, comments = "", list[str]()
+    for line in (CONFIG / f"{name}.toml").read_text().splitlines():
+        section = line if line.startswith("[") else section
+        if line.startswith("kind = ") and section.endswith("actuator]"):
+            comments.append(line.partition("  # ")[2])
     assert len(comments) == 2, "one for the controller, one for the simulated room"
     assert all(comment.startswith(" | ".join(MACHINE_KINDS)) for comment in comments)
 

@@ -102,6 +102,23 @@ def _predictor_parameters(controller: Controller) -> Iterator[str]:
             yield f"{error}; change or remove it"
 
 
+def _target_model(controller: Controller) -> Iterator[str]:
+    from tracker.core.target.target_models import TARGET_MODELS
+
+    model = controller.target.model
+    if model not in TARGET_MODELS:
+        yield not_one_of(model, tuple(TARGET_MODELS))
+    elif model == "correlation" and controller.imager.kind == "single":
+        yield 'is "correlation", which needs stereo shots; a single imager needs "joint"'
+
+
+def _imager_kind(controller: Controller) -> Iterator[str]:
+    from tracker.core.target.imager_kinds import IMAGER_KINDS
+
+    if controller.imager.kind not in IMAGER_KINDS:
+        yield not_one_of(controller.imager.kind, tuple(IMAGER_KINDS))
+
+
 def _fiducials(controller: Controller) -> Iterator[str]:
     fiducials = controller.imager.fiducials_mm
     if not fiducials:
@@ -243,6 +260,8 @@ RULES: tuple[Rule, ...] = (
         "timing.tick_hz: a predictor learns at a tick",
         "timing.tick_hz",
     ),
+    Rule("imager.kind", _imager_kind, ("imager.kind",)),
+    Rule("target.model", _target_model, ("target.model", "imager.kind")),
     Rule("imager.fiducials_mm", _fiducials, ("imager.fiducials_mm",)),
     Rule("correlation.models", _models, ("correlation.models",)),
     Rule("prediction.predictor", _predictor, ("prediction.predictor",)),

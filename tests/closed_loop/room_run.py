@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hal.events import Command, Event, Request, Tick
+from sim.room import SimulatedRoom
 from tracker.build.engine import build_engine
 from tracker.build.room import furnish
 from tracker.build.scripted_operator import Operator
@@ -35,6 +36,11 @@ class RoomRun:
         self._room = furnish(configuration, None, seed)
         self._operator = Operator()
         self._ticks = tick_events(self._room, configuration.controller)
+
+    @property
+    def room(self) -> SimulatedRoom:
+        """The simulated room."""
+        return self._room
 
     def step(self, *further: Event) -> list[Output]:
         """Run one tick, with further events before it; give what came of it."""

@@ -12,7 +12,7 @@ from tracker.core.safety.situation import Reports, Situation
 from tracker.core.settings import Controller
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.surrogate.report import SourceReport, SurrogateReport
-from tracker.core.target.correlation import TargetState
+from tracker.core.target.target_state import TargetState
 
 MS = 1_000_000
 S = 1_000_000_000

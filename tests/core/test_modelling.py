@@ -11,8 +11,9 @@ import pytest
 from hal.messages import FiducialShot
 from tracker.core.settings import Controller, Correlation, Imager, Session
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
-from tracker.core.target.correlation import CorrelationModel, Shot, TargetState, fit
+from tracker.core.target.correlation import CorrelationModel, Shot, fit
 from tracker.core.target.modelling import Modelling, near
+from tracker.core.target.target_state import TargetState
 from tracker.core.types import ModelRefitted, Notice, Observation
 
 S = 1_000_000_000
@@ -617,7 +618,9 @@ def test_a_drift_rebuilds_the_baseline_from_its_last_two_shots():
     assert add(modelling, one).drifts == ""
     two = off_by(modelling, Placed(43.0, 0.6), (0.0, 2.2, 0.0))
     result = add(modelling, two)
-    assert result.drifts == "2 shots in a row off toward +superior, limit 2 mm on two"
+    assert result.drifts == (
+        "2 shots in a row off toward +superior, the last by 2.2 mm; limit 2 mm on two"
+    )
     assert [shot.epoch for shot in modelling._shots] == [0] * 9 + [1, 1]
     counted = [*(learned(placed) for placed in shots), learned(one, 1), learned(two, 1)]
     assert same(modelling.model, counted)

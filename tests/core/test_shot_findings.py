@@ -1,7 +1,7 @@
 """The findings of the shots: each stays until a later shot says otherwise."""
 
-from tracker.core.target.modelling import ShotResult
 from tracker.core.target.shot_findings import ShotFindings
+from tracker.core.target.shot_result import ShotResult
 
 ALL = ShotFindings("moved", "late", "wrong", "doubtful", "drifts", 1.5)
 

@@ -32,6 +32,7 @@ from hal.messages import (
     FiducialShot,
     LinacStatus,
     Message,
+    ProjectionShot,
     Triple,
 )
 from tracker.core import session as table
@@ -56,12 +57,13 @@ from tracker.core.settings import Controller
 from tracker.core.surrogate.report import SurrogateReport
 from tracker.core.surrogate.signal import SurrogateSignal
 from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
-from tracker.core.target.correlation import TargetState
-from tracker.core.target.exposure import Imaging
 from tracker.core.target.forecast import Forecast
-from tracker.core.target.modelling import Modelling
+from tracker.core.target.imager_kinds import IMAGER_KINDS
 from tracker.core.target.shot_findings import ShotFindings
 from tracker.core.target.target_estimate import TargetEstimator, Targets
+from tracker.core.target.target_model import XrayShot
+from tracker.core.target.target_models import TARGET_MODELS
+from tracker.core.target.target_state import TargetState
 from tracker.core.types import (
     Covariance,
     Notice,
@@ -117,7 +119,7 @@ class Engine:
         """
         self._settings = settings
         self._surrogate = SurrogateSignal(settings, source_kinds)
-        self._modelling = Modelling(settings)
+        self._modelling = TARGET_MODELS[settings.target.model](settings)
         self._target = TargetEstimator(settings, forecast)
         self._motion: MachineMotion = (
             Motion(steering, guard, KeepOutVolumes(settings.keepout), Follower(settings))
@@ -128,7 +130,7 @@ class Engine:
         self._gating = BeamGating(settings)
         self._gated_off = ""
         """What keeps the beam off by plan; empty: nothing does."""
-        self._imaging = Imaging(settings)
+        self._imaging = IMAGER_KINDS[settings.imager.kind](settings)
         self._checks = tuple(check(settings) for check in checks)
         self._faults = FaultBook(settings.gating.regular_breaths, faults)
         self._track = ActuatorTrack(round(settings.actuator.status_delay_ms * 1e6))
@@ -169,6 +171,7 @@ class Engine:
         self._handlers: dict[type, Callable[..., list[Output]]] = {
             **dict.fromkeys(self._surrogate.messages, self._on_sample),
             FiducialShot: self._on_shot,
+            ProjectionShot: self._on_shot,
             ActuatorStatus: self._on_actuator,
             BeamStatus: self._on_beam,
             LinacStatus: self._on_linac,
@@ -255,7 +258,7 @@ class Engine:
         )
         return []
 
-    def _on_shot(self, shot: FiducialShot) -> list[Output]:
+    def _on_shot(self, shot: XrayShot) -> list[Output]:
         out_of_time = self._imaging.answered(shot.shot_id, shot.ticks, shot.t_ns)
         if self._state in _AT_ITS_END:
             return []
@@ -441,6 +444,8 @@ class Engine:
     def _see_target(self, now: int, surrogate: SurrogateReport, out: list[Output]) -> Targets:
         """Estimate the target now, and predict it for when a demand sent now takes effect."""
         target, model, breathing = self._target, self._modelling.model, surrogate.state
+        if breathing is not None:
+            self._modelling.remember(breathing)
         history = self._surrogate.filter
         if breathing is None or history is None:
             return target.no_estimate()

@@ -26,12 +26,14 @@ class Timing(Settings, frozen=True, kw_only=True):
 
 
 class Imager(Settings, frozen=True, kw_only=True):
-    """The stereo X-ray imager and when it exposes."""
+    """The X-ray imager and when it exposes."""
 
+    kind: str = "stereo"
+    """A name of the table of imager kinds (`tracker.core.target.imager_kinds`)."""
     device: Name = "imager"
     noise_mm: Annotated[float, Meta(gt=0, le=5)] = 0.3
     """Standard deviation of one fiducial along one axis."""
-    interval_s: Annotated[float, Meta(ge=1, le=120)] = 15.0
+    interval_s: Annotated[float, Meta(ge=0.1, le=120)] = 15.0
     """The longest time between two answered shots while tracking."""
     drift_mm: Annotated[float, Meta(gt=0, le=20)] = 2.0
     """Hazard H10: two shots with a residual this large in one direction are a drift."""
@@ -136,7 +138,7 @@ class Correlation(Settings, frozen=True, kw_only=True):
     """The model from surrogate to target."""
 
     models: tuple[str, ...] = ("linear", "quadratic", "dual", "velocity")
-    modelling_shots: Annotated[int, Meta(ge=4, le=15)] = 8
+    modelling_shots: Annotated[int, Meta(ge=4, le=60)] = 8
     """The number of shots that the model needs before tracking may start."""
     modelling_interval_s: Annotated[float, Meta(ge=0.5, le=30)] = 2.5
     capacity_shots: Annotated[int, Meta(ge=5, le=60)] = 15
@@ -151,6 +153,13 @@ class Correlation(Settings, frozen=True, kw_only=True):
     """Hazard H07: rebuild (Vero's practice)."""
     residual_hold_mm: Annotated[float, Meta(gt=0, le=20)] = 5.0
     """Hazard H07: hold at once (upper bound used in LARK)."""
+
+
+class TargetSettings(Settings, frozen=True, kw_only=True):
+    """The model from surrogate and images to the target."""
+
+    model: str = "correlation"
+    """A name of the table of target models (`tracker.core.target.target_models`)."""
 
 
 class Prediction(Settings, frozen=True, kw_only=True):
@@ -295,6 +304,7 @@ class Controller(Settings, frozen=True, kw_only=True):
     gate: Gate = Gate()
     linac: Linac = Linac()
     fusion: Fusion = Fusion()
+    target: TargetSettings = TargetSettings()
     correlation: Correlation = Correlation()
     prediction: Prediction = Prediction()
     gating: Gating = Gating()

@@ -10,8 +10,9 @@ import msgspec
 from tracker.core.machine.following import Following
 from tracker.core.machine.machine_angles import AngleReport
 from tracker.core.surrogate.report import Finding, SurrogateReport
-from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.shot_findings import ShotFindings
+from tracker.core.target.target_model import TargetModel
+from tracker.core.target.target_state import TargetState
 
 MONITOR = "monitor"
 """The device name under which the monitor's state is told as a link."""
@@ -51,7 +52,7 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
     late_ns: int = 0
     """How late the tick came."""
     surrogate: SurrogateReport = SurrogateReport()
-    model: CorrelationModel | None = None
+    model: TargetModel | None = None
     shots: ShotFindings = ShotFindings()
     last_shot_ns: int = -1
     """Exposure of the newest shot that was used."""

@@ -23,7 +23,6 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +30,7 @@ from hal.messages import Triple
 from tracker.core.surrogate.breathing import BreathingRange
 from tracker.core.target import correlation_kernel as kernel
 from tracker.core.target.latent import FEWEST_MARKERS, MOST, Latents, latents_of
+from tracker.core.target.target_state import TargetState
 
 Array = NDArray[np.float64]
 
@@ -177,14 +177,6 @@ def _unseen(
         seen = gram[np.ix_(others, others)] + noise**2 * np.eye(len(target) - 1)
         errors[i] = target[i] - gram[i, others] @ np.linalg.solve(seen, target[others])
     return errors
-
-
-class TargetState(msgspec.Struct, frozen=True, gc=False):
-    """The target by the model: position (mm), velocity (mm/s) and position variance (mm^2)."""
-
-    position_mm: Triple
-    velocity_mm_s: Triple
-    variance_mm2: Triple
 
 
 class CorrelationModel:

@@ -23,8 +23,9 @@ from tracker.core.prediction.protocol import Predictor
 from tracker.core.settings import Prediction
 from tracker.core.surrogate.breathing import BreathingRange
 from tracker.core.surrogate.fusion import SurrogateFilter
-from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.forecast_quality import Channels
+from tracker.core.target.target_model import TargetModel
+from tracker.core.target.target_state import TargetState
 
 PredictorFactory = Callable[[int, int], Predictor]
 """Builds a fresh predictor for a number of channels and a horizon in nanoseconds."""
@@ -65,7 +66,7 @@ class Forecast:
         now_ns: int,
         breathing: SurrogateFilter,
         span: BreathingRange | None,
-        model: CorrelationModel | None,
+        model: TargetModel | None,
     ) -> None:
         """Learn every grid moment that has become old enough and has samples after it.
 
@@ -102,7 +103,7 @@ class Forecast:
         t_ns: int,
         breathing: SurrogateFilter,
         span: BreathingRange | None,
-        model: CorrelationModel | None,
+        model: TargetModel | None,
     ) -> bool:
         """Learn the state of one moment; tell whether it could be learned."""
         state = breathing.state_at(t_ns)
@@ -170,7 +171,7 @@ class Forecast:
     def predict(
         self,
         at_ns: int,
-        model: CorrelationModel,
+        model: TargetModel,
         now: TargetState,
         apart: NDArray[np.float64] | None = None,
     ) -> TargetState | None:

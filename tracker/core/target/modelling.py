@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hal.messages import FiducialShot, Triple
@@ -22,10 +21,13 @@ from tracker.core.frames import Orientation
 from tracker.core.settings import Controller
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.target import correlation
-from tracker.core.target.correlation import CorrelationModel, Shot, TargetState
+from tracker.core.target.correlation import CorrelationModel, Shot
 from tracker.core.target.drift import Drift
 from tracker.core.target.observation import LocatedTarget, locate
-from tracker.core.types import ModelRefitted, Notice, Observation, Output
+from tracker.core.target.shot_result import ShotResult
+from tracker.core.target.target_model import XrayShot
+from tracker.core.target.target_state import TargetState
+from tracker.core.types import ModelRefitted, Notice, Observation
 
 _CURVE_POINTS = 15
 """Points of the curves that show the model."""
@@ -39,25 +41,6 @@ _SAME_PART = 0.15
 """Share of the breathing cycle: about one of its eight bins to either side."""
 _REBUILT = 2
 """Shots that show a drift; they begin a new epoch of the baseline."""
-
-
-@dataclass(slots=True)
-class ShotResult:
-    """What a shot led to: outputs, and the words of faults; empty words end the fault."""
-
-    outputs: list[Output] = field(default_factory=list[Output])
-    judged: bool = False
-    """The fiducials were found and fit the plan, so the shot says something of the model."""
-    used: bool = False
-    """The model has learned the shot."""
-    fiducials_moved: str = ""
-    model_wrong: str = ""
-    model_doubtful: str = ""
-    drifts: str = ""
-    agrees: bool = False
-    """The shot lay near the model before the model learned it."""
-    left_mm: float = 0.0
-    """Distance of the shot from the model that has learned it."""
 
 
 class _SetAside(NamedTuple):
@@ -101,6 +84,9 @@ class Modelling:
         self._surprises.clear()
         self.model = None
 
+    def remember(self, breathing: BreathingState) -> None:
+        """Note nothing: the model needs the breathing at the shots alone."""
+
     @property
     def suspect_phase(self) -> float | None:
         """The part of the breath of the shot that is set aside; ``None``: there is none."""
@@ -118,13 +104,17 @@ class Modelling:
 
     def add_shot(
         self,
-        shot: FiducialShot,
+        shot: XrayShot,
         couch_mm: Triple | None,
         breathing: BreathingState | None,
         span: BreathingRange | None,
     ) -> ShotResult:
         """Judge a shot and learn from it; the other arguments are those at its exposure."""
         result = ShotResult()
+        if not isinstance(shot, FiducialShot):
+            words = f"shot {shot.shot_id}: one projection does not locate the target; not used"
+            result.outputs.append(Notice(shot.t_ns, "warning", words))
+            return result
         if couch_mm is None or breathing is None or span is None:
             what = "couch position" if couch_mm is None else "breathing state"
             result.outputs.append(

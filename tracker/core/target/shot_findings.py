@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tracker.core.target.modelling import ShotResult
+from tracker.core.target.shot_result import ShotResult
 
 
 class ShotFindings(NamedTuple):

@@ -11,9 +11,10 @@ from __future__ import annotations
 from tracker.core.settings import Controller
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.surrogate.fusion import SurrogateFilter
-from tracker.core.target.correlation import CorrelationModel, TargetState
 from tracker.core.target.forecast import Forecast
 from tracker.core.target.forecast_quality import ForecastQuality
+from tracker.core.target.target_model import TargetModel
+from tracker.core.target.target_state import TargetState
 
 Targets = tuple[TargetState | None, TargetState | None]
 """The target now and one latency from now; ``None``: it is unknown."""
@@ -52,7 +53,7 @@ class TargetEstimator:
         now_ns: int,
         history: SurrogateFilter,
         span: BreathingRange | None,
-        model: CorrelationModel | None,
+        model: TargetModel | None,
         *,
         doubtful: bool,
     ) -> None:
@@ -62,7 +63,7 @@ class TargetEstimator:
         self._forecast.learn(now_ns, history, span, model)
 
     def estimate(
-        self, now_ns: int, breathing: BreathingState, model: CorrelationModel, *, calm: bool
+        self, now_ns: int, breathing: BreathingState, model: TargetModel, *, calm: bool
     ) -> Targets:
         """Give the target now and one latency from now.
 

@@ -108,6 +108,15 @@ class _Explanation:
         return _Explanation(name, self.x.copy(), self.p.copy(), self.scores.copy(), log_odds)
 
 
+class _Known(NamedTuple):
+    """All explanations after one image: when it arrived, and when it was exposed."""
+
+    arrived_ns: int
+    last_ns: int
+    explanations: list[_Explanation]
+    weights: list[Array]
+
+
 class Foretold(NamedTuple):
     """The target as a Gaussian: mean (3,), derivatives by y and v (2, 3), covariance (3, 3)."""
 
@@ -134,6 +143,7 @@ class FilterBank:
         x = np.zeros((k, kernel.SIZE))
         x[:, :3] = mean_mm
         self._explanations = [_Explanation("normal", x, bank.covariance.copy(), np.zeros(k), 0.0)]
+        self._weights = self._weigh()
         isotropic = limits.jump_isotropic
         self._jump = limits.jump_mm**2 * (isotropic * np.eye(3) + (1.0 - isotropic) * jump_shape)
         self._last_ns = -1
@@ -145,7 +155,7 @@ class FilterBank:
         self._decisive = 0
         self._means, self._slopes = np.zeros((k, 3)), np.zeros((k, 2, 3))
         self._covs, self._found = np.zeros((k, 3, 3)), np.zeros(k)
-        self._past: deque[tuple[int, int, list[_Explanation]]] = deque(maxlen=_IN_FLIGHT)
+        self._past: deque[_Known] = deque(maxlen=_IN_FLIGHT)
 
     @property
     def in_doubt(self) -> bool:
@@ -164,40 +174,51 @@ class FilterBank:
 
     def at(self, t_ns: int, phi: Array, spread: Array) -> Foretold:
         """Return the target at ``t_ns`` by the images that have arrived."""
-        found = self._mixture(self._explanations, self._last_ns, t_ns, phi, spread)
+        known = _Known(-1, self._last_ns, self._explanations, self._weights)
+        found = self._mixture(known, t_ns, phi, spread)
         return found._replace(covariance=found.covariance * self.scale)
 
-    def _mixture(
-        self,
-        explanations: list[_Explanation],
-        last_ns: int,
-        t_ns: int,
-        phi: Array,
-        spread: Array,
-    ) -> Foretold:
+    def mean_at(self, t_ns: int, phi: Array) -> Array:
+        """Return the mean (3,) of the target at ``t_ns``, as `at` does."""
+        bank, mean = self._bank, np.zeros(3)
+        dt = max(0.0, (t_ns - self._last_ns) * 1e-9) if self._last_ns >= 0 else 0.0
+        for each, weights in zip(self._explanations, self._weights, strict=True):
+            kernel.mean_all(  # pyright: ignore[reportUnknownMemberType]
+                each.x, bank.active, dt, bank.tau, self._omega, phi, weights, mean
+            )
+        return mean
+
+    def _mixture(self, known: _Known, t_ns: int, phi: Array, spread: Array) -> Foretold:
+        """Return what all members of all explanations foretell together, not scaled."""
         bank = self._bank
-        dt = max(0.0, (t_ns - last_ns) * 1e-9) if last_ns >= 0 else 0.0
-        odds = weights_of(np.array([each.log_odds for each in explanations]))
+        dt = max(0.0, (t_ns - known.last_ns) * 1e-9) if known.last_ns >= 0 else 0.0
         mean, slopes, cov = np.zeros(3), np.zeros((2, 3)), np.zeros((3, 3))
-        for share, each in zip(odds.tolist(), explanations, strict=True):
+        for each, weights in zip(known.explanations, known.weights, strict=True):
             kernel.foretell_all(  # pyright: ignore[reportUnknownMemberType]
                 each.x, each.p, bank.active, dt, bank.tau, bank.noise, self._omega,
                 phi, spread, bank.white, self._means, self._slopes, self._covs,
             )  # fmt: skip
-            weights = share * weights_of(each.scores)
-            kernel.mix(weights, self._means, self._slopes, self._covs, mean, slopes, cov)  # pyright: ignore[reportUnknownMemberType]
+            kernel.mix(  # pyright: ignore[reportUnknownMemberType]
+                weights, self._means, self._slopes, self._covs, mean, slopes, cov
+            )
         cov -= np.outer(mean, mean)
         return Foretold(mean, slopes, cov)
 
-    def _known_at(self, exposed_ns: int) -> tuple[int, list[_Explanation]]:
+    def _weigh(self) -> list[Array]:
+        """Return the weight of each member of each explanation; all add up to 1."""
+        odds = weights_of(np.array([each.log_odds for each in self._explanations]))
+        pairs = zip(odds.tolist(), self._explanations, strict=True)
+        return [share * weights_of(each.scores) for share, each in pairs]
+
+    def _known_at(self, exposed_ns: int) -> _Known:
         """Return the state that rested on the images that had arrived by an exposure.
 
         If more images are on their way than are kept, it is the oldest kept.
         """
-        found = (self._last_ns, self._explanations)
-        for arrived_ns, last_ns, explanations in reversed(self._past):
-            found = (last_ns, explanations)
-            if arrived_ns <= exposed_ns:
+        found = _Known(-1, self._last_ns, self._explanations, self._weights)
+        for known in reversed(self._past):
+            found = known
+            if known.arrived_ns <= exposed_ns:
                 break
         return found
 
@@ -219,7 +240,9 @@ class FilterBank:
         self._last_ns = image.exposed_ns
         if self.in_doubt:
             self._settle(image)
-        self._past.append((image.arrived_ns, self._last_ns, self._explanations))
+        self._weights = self._weigh()
+        known = _Known(image.arrived_ns, self._last_ns, self._explanations, self._weights)
+        self._past.append(known)
 
     def _forget(self, gap_s: float) -> None:
         """Let older images count less."""
@@ -231,8 +254,8 @@ class FilterBank:
     def _judge(self, image: BankImage, gap_s: float) -> bool:
         """Scale the covariance by an image's distance, and return whether to doubt the image."""
         limits = self._limits
-        last_ns, explanations = self._known_at(image.exposed_ns)
-        said = self._mixture(explanations, last_ns, image.exposed_ns, image.phi, image.spread)
+        known = self._known_at(image.exposed_ns)
+        said = self._mixture(known, image.exposed_ns, image.phi, image.spread)
         judged = np.zeros(2)
         kernel.surprise(  # pyright: ignore[reportUnknownMemberType]
             said.mean, said.covariance, image.rows, image.measured, image.variance, judged

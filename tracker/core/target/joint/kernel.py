@@ -314,3 +314,18 @@ def mix(weights, means, slopes, covs, mean, slope, cov):
             slope[1, a] += w * slopes[k, 1, a]
             for b in range(3):
                 cov[a, b] += w * (covs[k, a, b] + means[k, a] * means[k, b])
+
+
+@njit(cache=True)
+def mean_all(x, active, dt, tau, omega, phi, weights, mean):
+    """Add the weighted mean of what the filters of one bank foretell to ``mean`` (3,)."""
+    for k in range(len(x)):
+        kept = weights[k] * _kept(SWINGING, dt, tau[k])
+        for a in range(3):
+            value = weights[k] * _kept(RELAXING, dt, tau[k]) * x[k, 3 * RELAXING + a]
+            value += kept * math.cos(omega * dt) * x[k, 3 * SWINGING + a]
+            value += kept * math.sin(omega * dt) * x[k, 3 * SWINGING_TOO + a]
+            value += weights[k] * x[k, 3 * BASELINE + a]
+            for c in range(FIRST_FEATURE, active[k]):
+                value += weights[k] * phi[0, c] * x[k, 3 * c + a]
+            mean[a] += value

@@ -31,6 +31,8 @@ _FEWEST_IMAGES = 4
 _ENDS = (3.0, 97.0)
 """Percentiles of the amplitude that u = -1 and u = 1 stand for."""
 _USUAL_PERIOD_S = 4.0
+_STEP_NS = 40_000_000
+"""Half of the time over which a velocity is taken."""
 
 
 class Measurement(NamedTuple):
@@ -80,6 +82,11 @@ class JointModel:
         self.scale: Array = np.ones(3)
         """Middle (mm), half range (mm) and speed (mm/s) of the breathing."""
         self.bank: FilterBank | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the last images are explained in more than one way."""
+        return self.bank is not None and self.bank.in_doubt
 
     def remember(self, t_ns: int, amplitude_mm: float, velocity_mm_s: float) -> None:
         """Keep an amplitude, for the lagged feature and for the range of the breathing."""
@@ -164,6 +171,21 @@ class JointModel:
             if kept_ns < later_ns:
                 later_ns, later = kept_ns, kept
         return later
+
+    def velocity_at(self, t_ns: int, surrogate: SurrogateMoment) -> Array:
+        """Return how fast the target moves (mm/s), if the surrogate keeps its velocity."""
+        if self.bank is None:
+            return np.zeros(3)
+        y, v, _, _, _ = surrogate
+        ends: list[Array] = []
+        for off_ns in (-_STEP_NS, _STEP_NS):
+            then_ns = t_ns + off_ns
+            lagged = self._lagged(then_ns - _LAG_NS, y)
+            kernel.features(  # pyright: ignore[reportUnknownMemberType]
+                y + v * off_ns * 1e-9, v, lagged, self.scale, self._phi
+            )
+            ends.append(self.bank.mean_at(then_ns, self._phi))
+        return (ends[1] - ends[0]) / (2e-9 * _STEP_NS)
 
     def at(self, t_ns: int, surrogate: SurrogateMoment) -> Foretold | None:
         """Return the target at ``t_ns``; ``None`` until the model is made."""

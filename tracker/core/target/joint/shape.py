@@ -34,17 +34,21 @@ def shape_of_motion(
 ) -> tuple[Array, Array]:
     """Return mean (3,) in mm and covariance (3, 3) in mm^2 of the target over some images.
 
-    The population's shape counts as ``prior_images`` images.
+    All images measure the same number of coordinates. The population's shape counts as
+    ``prior_images`` images.
     """
-    n, mean, covariance = len(rows), np.zeros(3), 9.0 * POPULATION + 0.25 * np.eye(3)
+    row, z, noise = np.array(rows), np.array(measured), np.array(variances)
+    n, m = z.shape
+    mean, covariance = np.zeros(3), 9.0 * POPULATION + 0.25 * np.eye(3)
     for _ in range(_ROUNDS):
-        means, own = np.empty((n, 3)), np.zeros((3, 3))
-        for i, (row, z, variance) in enumerate(zip(rows, measured, variances, strict=True)):
-            seen, gradient = linearised(row, mean)
-            s = gradient @ covariance @ gradient.T + np.diag(variance)
-            gain = np.linalg.solve(s, gradient @ covariance).T
-            means[i] = mean + gain @ (z - seen)
-            own += covariance - gain @ gradient @ covariance
+        bottom = row[:, :, 4:7] @ mean + row[:, :, 7]
+        seen = (row[:, :, :3] @ mean + row[:, :, 3]) / bottom
+        gradient = (row[:, :, :3] - seen[:, :, None] * row[:, :, 4:7]) / bottom[:, :, None]
+        crossed = gradient @ covariance
+        s = crossed @ gradient.transpose(0, 2, 1) + noise[:, :, None] * np.eye(m)
+        gain = np.linalg.solve(s, crossed).transpose(0, 2, 1)
+        means = mean + np.einsum("nij,nj->ni", gain, z - seen)
+        own = np.asarray((covariance - gain @ crossed).sum(axis=0), np.float64)
         mean = means.sum(axis=0) / (n + 0.2)
         off = means - mean
         own = (off.T @ off + own) / n
