@@ -37,7 +37,7 @@ def test_before_the_breath_is_learned_nothing_is_missed():
 def test_lost_means_that_every_source_is_too_old():
     assert found(CHECK, aged(101, 100)) == {}
     said = found(CHECK, aged(101, 102))
-    assert said == {"surrogate lost": "newest sample 101 ms old, limit 100 ms"}
+    assert said == {"surrogate lost": "camera, belt: newest sample 101 ms old, limit 100 ms"}
 
 
 def test_a_state_that_is_unknown_is_lost_too():
@@ -114,3 +114,14 @@ def test_of_three_sources_those_older_than_the_limit_are_lost():
         ),
     )
     assert set(said) == {"belt lost"}
+
+
+def test_without_points_the_amplitude_has_no_millimetres():
+    belts = (BELT, replace(BELT, device="lower-belt"))
+    state = structs.replace(STATE, velocity_mm_s=36.1, amplitude_variance=1.5001**2)
+    assert found(CHECK, surrogate(state=state, sources=belts)) == {
+        "irregular breathing": "36.1 SD of quiet breathing/s, limit 36 SD of quiet breathing/s "
+        "(4.5 times the usual speed)",
+        "surrogate unsure": "amplitude known to 1.5001 SD of quiet breathing, "
+        "limit 1.5 SD of quiet breathing",
+    }

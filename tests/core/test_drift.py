@@ -27,7 +27,8 @@ def test_two_shots_off_by_the_limit_are_a_drift(way):
     assert drift.add(off(way, 2.0)) is False
     assert drift.found == ""
     assert drift.add(off(way, 2.0)) is True
-    assert drift.found == f"2 shots in a row off toward {way}, limit 2 mm on two"
+    said = f"2 shots in a row off toward {way}, the last by 2.0 mm; limit 2 mm on two"
+    assert drift.found == said
     assert found_after(way, 2.0, 1.999) == [False, False]
 
 

@@ -54,6 +54,15 @@ def test_the_margin_each_technique_needs_decides_what_the_liver_gets(course: Cou
     assert spared["tracked"] > spared["untracked"]
 
 
+def test_an_itv_is_never_narrower_than_the_motion_it_covers(course: Course) -> None:
+    itv = course.techniques["ITV"]
+    assert itv.own_plan is not None
+    assert itv.needed is not None
+    widened = course.treatments["ITV"][0].plan.margin_mm - course.plan.margin_mm
+    assert widened > itv.needed.needed_mm
+    assert itv.own_plan.margin_mm == pytest.approx(widened)
+
+
 def test_the_liver_is_counted_without_the_target(course: Course) -> None:
     liver = course.techniques["planned"].liver
     assert liver is not None

@@ -42,6 +42,7 @@ def warm(configuration: Configuration) -> SessionState:
     imager = msgspec.structs.replace(settings.imager, fiducials_mm=controller.imager.fiducials_mm)
     camera = msgspec.structs.replace(
         settings.camera,
+        enabled=controller.camera.enabled,
         position_mm=controller.camera.position_mm,
         rotation_deg=controller.camera.rotation_deg,
     )

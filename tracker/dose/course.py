@@ -270,11 +270,11 @@ def _fraction(patient: SampledPatient, name: str, course: Vector, treatment: Tre
 def _own_plan(
     plan: Plan, patient: SampledPatient, treatment: Treatment, needed: Margins | None
 ) -> OwnPlan | None:
-    """Return the plan with the margin needed; an ITV adds its own motion to that margin."""
+    """Return the plan with the margin needed; an ITV is no narrower than the motion it covers."""
     if needed is None:
         margin = plan.margin_mm
     else:
-        margin = needed.needed_mm + treatment.plan.margin_mm - plan.margin_mm
+        margin = max(needed.needed_mm, treatment.plan.margin_mm - plan.margin_mm)
     own = plan.with_margin(margin)
     aperture = own.beams[0].aperture
     field = aperture.diameter_mm if isinstance(aperture, Circle) else aperture.width_mm

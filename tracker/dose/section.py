@@ -150,8 +150,8 @@ def _margins(course: Course) -> str:
     return (
         "<h3>Margin that these errors needed</h3>"
         '<p class="about">In mm, for the motion that was left. Errors of set-up, drawing and'
-        " registration need their own margin, added in squares. For the ITV this comes on top of"
-        " the widened field.</p>" + table(heads, rows, close=True)
+        " registration need their own margin, added in squares. The ITV's own plan is never"
+        " narrower than the motion that it covers.</p>" + table(heads, rows, close=True)
     )
 
 

@@ -120,7 +120,7 @@ _SHOT, _CYCLES, _OPERATOR = Ends.BY_SHOT, Ends.BY_CYCLES, Ends.BY_OPERATOR
 
 _ROWS: Final[FaultTable] = {
     FaultName.SURROGATE_LOST: Fault(
-        "H01", _HOLD, "No breathing signal: check the view of the camera and the belt.",
+        "H01", _HOLD, "No breathing signal: check every breathing sensor and its cable.",
         "Every breathing sensor has sent no usable sample for `fusion.stale_ms`: camera "
         "blocked, belt loose, cable or device down.",
         0.13,
@@ -199,14 +199,15 @@ _ROWS: Final[FaultTable] = {
         0.1, clear_s=1.0,
     ),
     FaultName.MARKERS_MISPLACED: Fault(
-        "H05", _REFUSE, "Markers lie far from the isocentre: check the pose of the camera.",
+        "H05", _REFUSE, "Markers lie far from the isocentre: check the camera's configured pose.",
         "A marker seems to lie further from the isocentre than `camera.reach_mm`: the pose of "
         "the camera in the configuration is wrong.",
         0.1,
     ),
     FaultName.SURROGATE_UNSURE: Fault(
-        "H06", _HOLD, "The breathing signal is too uncertain: check the markers.",
-        "The standard deviation of the breathing amplitude is over `fusion.sigma_mm`: few "
+        "H06", _HOLD, "The breathing signal is too uncertain: check its sensors.",
+        "The standard deviation of the breathing amplitude is over `fusion.sigma_mm` (without a "
+        "camera it is counted in standard deviations of quiet breathing): few "
         "markers seen, or markers that no longer move together.",
         0.1,
     ),
@@ -234,7 +235,7 @@ _ROWS: Final[FaultTable] = {
         0.2, ends=_SHOT, returns_s=45.0,
     ),
     FaultName.MODEL_DOUBTFUL: Fault(
-        "H07", _WARN, "A shot is off the model: the model is refitted; watch the next shots.",
+        "H07", _WARN, "A shot differs from the model, now refitted: watch the next shots.",
         "A shot lies more than `correlation.residual_rebuild_mm` from the model: the target "
         "moves differently from before.",
         0.2, returns_s=45.0,
@@ -320,13 +321,14 @@ _ROWS: Final[FaultTable] = {
         0.25,
     ),
     FaultName.DEMAND_REFUSED: Fault(
-        "H14", _STOP, "The guard refused a demand: stop, and find out why it was made.",
+        "H14", _STOP, "The guard refused a demand: stop, and read the report before you reset.",
         "A demand would have left the limits of `guard`: an error of the program or of the "
         "configuration.",
         0.02, ends=_OPERATOR,
     ),
     FaultName.KEEP_OUT: Fault(
-        "H15", _HOLD, "The way leads into a keep-out volume: move the patient.",
+        "H15", _HOLD,
+        "The {machine} would come too near to a keep-out volume: move the patient.",
         "The way of the {machine} comes nearer to a volume of `keepout` than its margin.",
         0.02, ends=_OPERATOR,
     ),
@@ -387,12 +389,13 @@ _ROWS: Final[FaultTable] = {
         1.0, clear_s=1.0,
     ),
     FaultName.MONITOR_LOST: Fault(
-        "H16", _HOLD, "The monitor does not watch the gate: read why, then restart the run.",
+        "H16", _HOLD, "The gate's monitor does not work: read the detail, restart the run.",
         "The monitor ended, hangs, does not reach the gate, or found the gate's latch set.",
         0.35, clear_s=1.0,
     ),
     FaultName.ERROR_PERSISTS: Fault(
-        "H27", _HOLD, "A small error stays: review the last shots, then resume.",
+        "H27", _HOLD,
+        "Beam and target were apart for too long: review the last shots, then resume.",
         "Beam and target differed by `gating.persistent_mm` for `gating.persistent_s`, or for "
         "`gating.persistent_share` of the beam.",
         5.1, ends=_OPERATOR,

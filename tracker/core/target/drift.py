@@ -54,7 +54,8 @@ class Drift:
                 signal = True
                 way = _WAYS[index]
                 self.found = (
-                    f"{shots} shots in a row off toward {way}, limit {self._limit:g} mm on two"
+                    f"{shots} shots in a row off toward {way}, the last by {value:.1f} mm; "
+                    f"limit {self._limit:g} mm on two"
                 )
         if signal:
             self._start_sums()

@@ -12,7 +12,7 @@ STEPS: Final[dict[SessionState, tuple[str, str]]] = {
     #                 no fault in the way; a fault in the way
     SessionState.IDLE: (
         "Begin modelling: the patient lies still and breathes as usual.",
-        "Wait for {devices}, or see why not connected.",
+        "Wait for {devices}, or find out why they are not connected.",
     ),
     SessionState.MODELLING: (
         "Wait: shots are being taken for the model.",

@@ -10,7 +10,7 @@ from tracker.core.safety.fault_book import Conditions
 from tracker.core.safety.fault_table import FaultName
 from tracker.core.safety.situation import Situation
 from tracker.core.settings import Controller
-from tracker.core.surrogate.report import SourceForm
+from tracker.core.surrogate.report import SourceForm, SurrogateReport
 
 _LEAST_MM_S: Final = 3.0
 """The usual speed is taken to be at least this: after a breath hold it would be near zero."""
@@ -45,8 +45,9 @@ class BreathingCheck:
             oldest_ns = min(at_ns, oldest_ns)
         state = surrogate.state
         if state is None or now_ns - newest_ns > self._stale_ns:
+            devices = ", ".join(source.device for source in surrogate.sources)
             found[FaultName.SURROGATE_LOST] = (
-                f"newest sample {(now_ns - newest_ns) / 1e6:.0f} ms old, "
+                f"{devices}: newest sample {(now_ns - newest_ns) / 1e6:.0f} ms old, "
                 f"limit {self._stale_ms:g} ms"
             )
             return
@@ -58,14 +59,17 @@ class BreathingCheck:
             speed, usual = abs(state.velocity_mm_s), surrogate.span.speed_mm_s
             limit = self._speed_share * max(usual, _LEAST_MM_S)
             if speed > limit:
+                unit = _unit_of(surrogate)
                 found[FaultName.IRREGULAR_BREATHING] = (
-                    f"{above(speed, limit)} mm/s, limit {limit:.3g} mm/s "
+                    f"{above(speed, limit)} {unit}/s, limit {limit:.3g} {unit}/s "
                     f"({self._speed_share:g} times the usual speed)"
                 )
         sigma = sqrt(state.amplitude_variance)
         if sigma > self._sigma_mm:
+            unit = _unit_of(surrogate)
             found[FaultName.SURROGATE_UNSURE] = (
-                f"amplitude known to {above(sigma, self._sigma_mm)} mm, limit {self._sigma_mm:g} mm"
+                f"amplitude known to {above(sigma, self._sigma_mm)} {unit}, "
+                f"limit {self._sigma_mm:g} {unit}"
             )
 
     def _name_lost(self, now: Situation, found: Conditions) -> None:
@@ -77,3 +81,9 @@ class BreathingCheck:
                     f"{source.device}: no usable sample for {age_ns / 1e9:.1f} s, "
                     f"limit {self._lost_ns / 1e9:g} s"
                 )
+
+
+def _unit_of(surrogate: SurrogateReport) -> str:
+    """Return the unit of the amplitude: without points it is counted in quiet breathing's SD."""
+    points = any(source.kind == "markers" for source in surrogate.sources)
+    return "mm" if points or not surrogate.sources else "SD of quiet breathing"
