@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tracker.cli import main
-from tracker.offline.compare.outcome import Minutes, ErrorSpread, TechniqueOutcome
+from tracker.offline.compare.outcome import ErrorSpread, Minutes, TechniqueOutcome
 from tracker.offline.compare.page import page
 from tracker.offline.compare.table import HEAD, cells_of
 from tracker.offline.compare.verdict import judge, sentence

@@ -21,7 +21,7 @@ from tracker.config import SHIPPED, Configuration, ConfigurationError, load_conf
 from tracker.core.machine.kinds.table import judges_in_beams_eye
 from tracker.dose.margins import Margins, margins_of
 from tracker.offline.closed_loop import ClosedLoop, Finished
-from tracker.offline.compare.outcome import Minutes, ErrorSpread, TechniqueOutcome
+from tracker.offline.compare.outcome import ErrorSpread, Minutes, TechniqueOutcome
 from tracker.offline.compare.techniques import Technique
 from tracker.report.errors import Errors, errors_of, length, longest_unsafe_ms, rms
 from tracker.report.records import Records
