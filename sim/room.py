@@ -133,6 +133,10 @@ class SimulatedRoom:
                 device = names.source(name)
                 around = Surroundings(name, device, patient, orientation, befall, seed)
                 self._sources.append(twin_kind_of(source, source_twins).make(source, around))
+        self.gate = SimulatedGate(settings.gate, names.gate, befall, seed, duration_s)
+        self.linac = SimulatedLinac(
+            settings.linac, names.linac, self.gate, befall, seed, duration_s
+        )
         self.imager = SimulatedImager(
             settings.imager,
             names.imager,
@@ -142,10 +146,7 @@ class SimulatedRoom:
             seed,
             axes_at=lambda t: self.linac.axes(np.array([t]), collimator=False)[0],
             source_mm=settings.linac.source_mm,
-        )
-        self.gate = SimulatedGate(settings.gate, names.gate, befall, seed, duration_s)
-        self.linac = SimulatedLinac(
-            settings.linac, names.linac, self.gate, befall, seed, duration_s
+            beam_on=self.gate.on_at,
         )
         self._obeys: dict[type, tuple[str, Callable[[Any], None]]] = {
             SendPermit: (names.gate, self.gate.obey),

@@ -2,10 +2,12 @@
 
     python -m tests.machine_figures gating [TRACE ...]
     python -m tests.machine_figures machines [TRACE ...]
+    python -m tests.machine_figures jaws [TRACE ...]
 
 ``gating`` tracks each recording with config/machines/gate.toml, with crossings predicted and
 without: duty, share of the beam within the window, and how long the target was outside with the
-beam on. ``machines`` tracks each with every file of config/machines: errors in beam's-eye view.
+beam on. ``machines`` tracks each with every file of config/machines, or with one of them: errors in
+beam's-eye view.
 Recordings default to all with an internal channel of liver, and to the three of LARK.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,34 +101,45 @@ def show_gating(traces: list[Path]) -> None:
         )
 
 
-def show_machines(traces: list[Path | None]) -> None:
+def show_machines(traces: list[Path | None], machines: Sequence[str]) -> None:
     """Print each machine's errors, for the recordings and for the generated breath."""
-    print("recording, machine: 3-D, beam's-eye view, its 95 %, along; duty; longest unsafe")
+    print(
+        "recording, machine: 3-D, beam's-eye view, its 95 %, its part along the patient, along the"
+        " beam; duty; longest unsafe"
+    )
     for trace in traces:
-        for name in MACHINES:
+        for name in machines:
             configuration = load_configuration(SHIPPED / "machines" / f"{name}.toml")
             errors, summary = tracked(configuration, trace)
-            seen = length(errors.in_beams_eye)[errors.counted]
-            found, beam = summary["errors"], summary["beam"]
-            print(
-                f"{trace.stem if trace else 'generated'} {name}: "
-                f"{summary['tracked']['rms_mm']:.2f} {found['bev_rms_mm']:.2f} "
-                f"{np.percentile(seen, 95):.2f} {found['along_beam_rms_mm']:.2f} "
-                f"{beam['duty']:.1%} {beam['unsafe_ms_longest']:.0f} ms",
-                flush=True,
-            )
+            print(f"{trace.stem if trace else 'generated'} {name}: {_figures(errors, summary)}")
+            sys.stdout.flush()
+
+
+def _figures(errors: Errors, summary: dict[str, Any]) -> str:
+    """Return the figures of one session in one line."""
+    beam = summary["beam"]
+    if not errors.counted.any():
+        return f"no beam, duty {beam['duty']}"
+    seen = errors.in_beams_eye[errors.counted]
+    found = summary["errors"]
+    return (
+        f"{summary['tracked']['rms_mm']:.2f} {found['bev_rms_mm']:.2f} "
+        f"{np.percentile(length(seen), 95):.2f} {np.sqrt(np.mean(seen[:, 1] ** 2)):.2f} "
+        f"{found['along_beam_rms_mm']:.2f} {beam['duty']:.1%} {beam['unsafe_ms_longest']:.0f} ms"
+    )
 
 
 def main() -> int:
     """Print what is asked for."""
     what, *names = sys.argv[1:] or [""]
-    if what not in ("gating", "machines"):
+    if what not in ("gating", "machines", *MACHINES):
         print(__doc__)
         return 2
     if what == "gating":
         show_gating([DATA / name for name in names or LIVER])
     else:
-        show_machines([None, *(DATA / name for name in names or LARK)])
+        machines = MACHINES if what == "machines" else (what,)
+        show_machines([None, *(DATA / name for name in names or LARK)], machines)
     return 0
 
 

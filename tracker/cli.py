@@ -68,6 +68,11 @@ COMMANDS: dict[str, CommandRow] = {
         "check a configuration and name every key that is wrong",
         "tidetrack check config/couch.toml",
     ),
+    "compare": CommandRow(
+        "tracker.offline.compare.command",
+        "say what every technique would do for a patient's own breathing, and which of them suit",
+        "tidetrack compare recording.csv --report compared",
+    ),
     "machines": CommandRow(
         "tracker.offline.machines",
         "list the kinds of treatment machine and what each of them follows",

@@ -2,10 +2,16 @@
 
 import pytest
 
-from tracker.core.machine.geometry import ALL_AXES, MachineAngles
+from tracker.core.machine.geometry import ALL_AXES, NO_AXIS, MachineAngles
 from tracker.core.machine.kinds.couch import COUCH
 from tracker.core.machine.kinds.robot import ROBOT
-from tracker.core.machine.kinds.table import MACHINE_KINDS, machine_kind, words_for
+from tracker.core.machine.kinds.table import (
+    MACHINE_KINDS,
+    followed_in_view,
+    judges_in_beams_eye,
+    machine_kind,
+    words_for,
+)
 from tracker.core.settings import Actuator, Guard
 
 TARGET = (1.0, 2.0, 3.0)
@@ -70,3 +76,32 @@ def test_a_kind_that_is_not_in_the_table_is_called_by_its_name():
     assert words_for("sledge", {"sledge": sledge}) == "patient sledge"
     assert words_for("sledge") == "sledge"
     assert words_for("robot") == "robot"
+
+
+def test_which_kinds_are_judged_in_beams_eye_view_only():
+    judged = [name for name in MACHINE_KINDS if judges_in_beams_eye(name)]
+    assert judged == ["gate", "gimbal", "mlc", "jaws"]
+    assert not judges_in_beams_eye("sledge")
+    sledge = COUCH._replace(name="sledge", in_beams_eye=True)
+    assert judges_in_beams_eye("sledge", {"sledge": sledge})
+    assert not judges_in_beams_eye("couch", {"sledge": sledge})
+
+
+def test_what_is_followed_of_what_the_beam_sees():
+    followed = {name: followed_in_view(name) for name in MACHINE_KINDS}
+    assert followed == dict.fromkeys(MACHINE_KINDS, ALL_AXES) | {"gate": NO_AXIS}
+    assert followed_in_view("sledge") == ALL_AXES
+    one_axis = COUCH._replace(name="sledge", axes=lambda orientation, angles: OneAxis())
+    assert followed_in_view("sledge", {"sledge": one_axis}) == OneAxis.follows
+    in_view = one_axis._replace(in_beams_eye=True)
+    assert followed_in_view("sledge", {"sledge": in_view}) == ALL_AXES
+    still = in_view._replace(axes=lambda orientation, angles: NoAxes())
+    assert followed_in_view("sledge", {"sledge": still}) == NO_AXIS
+
+
+class OneAxis:
+    follows = (False, True, False)
+
+
+class NoAxes:
+    follows = (False, False, False)

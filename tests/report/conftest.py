@@ -123,9 +123,11 @@ def truth_at(now: int) -> Truth:
     )
 
 
-def write_session(path: Path, *, truth: bool = True, until_s: float = END_S) -> Path:
+def write_session(
+    path: Path, *, truth: bool = True, until_s: float = END_S, configuration: str = CONFIGURATION
+) -> Path:
     """Write the session's journal."""
-    header = make_header(CONFIGURATION, 3, {"trace": "made up", "config": "test.toml"})
+    header = make_header(configuration, 3, {"trace": "made up", "config": "test.toml"})
     with JournalWriter(path, header) as journal:
         journal.event(Request(0, "model"))
         for now in range(0, int(until_s * 1e9), STEP_NS):

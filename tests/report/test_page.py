@@ -23,6 +23,8 @@ from tracker.report.setting import setting_of
 from tracker.report.svg import ticks
 from tracker.report.timeline import TOLERANCE_MM, _differences, thinned, timeline_of, unpacked
 
+from .conftest import write_session
+
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
@@ -90,6 +92,14 @@ def test_the_answer_comes_first(html: str) -> None:
         "Permission is hereby granted, free of charge",
     ):
         assert words in text
+
+
+def test_the_page_says_what_the_gate_judges_in_beams_eye_view(html: str, tmp_path: Path) -> None:
+    said = "In beam's-eye view, which is what the gate judges here, it missed by 0.50 mm."
+    assert said not in " ".join(outline(html).text)
+    gated = write_session(tmp_path / "gate.mcap", configuration='[actuator]\nkind = "gate"\n')
+    page = write_report(gated, tmp_path / "out").read_text(encoding="utf-8")
+    assert said in " ".join(outline(page).text)
 
 
 def test_words_from_outside_are_escaped(html: str) -> None:

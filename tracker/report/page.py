@@ -12,7 +12,7 @@ from html import escape
 from importlib import resources
 from typing import Any, NamedTuple
 
-from tracker.core.machine.kinds.table import words_for
+from tracker.core.machine.kinds.table import judges_in_beams_eye, words_for
 from tracker.journal import Header
 from tracker.report import figures, tables
 from tracker.report.errors import UNSAFE_MM, Errors, length
@@ -129,6 +129,9 @@ def _answer(session: SessionPage) -> str:
             f"Root mean square of the 3-D distance, {change} with tracking. The beam was on for"
             f" {percent(beam['duty'])} of the time from the first start of tracking to the end."
         )
+        if judges_in_beams_eye(session.setting.actuator):
+            seen = millimetres(summary["errors"]["bev_rms_mm"])
+            lead += f" In beam's-eye view, which is what the gate judges here, it missed by {seen}."
     simulated = (
         "The room, its devices and the patient are simulated, so the true target is known."
         if session.errors

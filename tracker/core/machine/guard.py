@@ -14,6 +14,7 @@ from hal.messages import Triple
 Refusal = str
 _COUNT_MM = 0.0001
 """A demand is sent in counts of so much."""
+_CONTINUOUS: Triple = (0.0, 0.0, 0.0)
 
 
 class GuardLimits:
@@ -74,8 +75,6 @@ class GuardLimits:
         """
         if not -self.position_mm <= value <= self.position_mm:
             return f"demand of {value:.3f} mm is outside +-{self.position_mm:g} mm"
-        if step == 0.0:
-            return None
         if not abs(value / quantum - round(value / quantum)) * quantum <= _COUNT_MM:
             return f"demand of {value:.3f} mm is no whole step of {quantum:g} mm"
         if not abs(step) <= quantum + _COUNT_MM:
@@ -96,7 +95,7 @@ class DemandGuard:
     def __init__(self, limits: GuardLimits) -> None:
         """Keep the limits; every demand is refused until `start` is called."""
         self._limits = limits
-        self._in_steps = any(limits.quantum_mm)
+        self._in_steps = limits.quantum_mm != _CONTINUOUS
         self._position_mm: Triple | None = None
 
     def start(self, t_ns: int, position_mm: Triple) -> None:
@@ -153,13 +152,13 @@ class DemandGuard:
     ) -> Refusal | None:
         """Judge a demand of a machine with axes that move in steps; ``dt``: since the last."""
         limits = self._limits
-        velocity, stepped = [0.0, 0.0, 0.0], list(self._stepped_ns)
+        velocity, stepped = list(self._velocity_mm_s), list(self._stepped_ns)
         for k, name in enumerate("xyz"):
             value, step, quantum = position_mm[k], position_mm[k] - last_mm[k], limits.quantum_mm[k]
             if quantum > 0.0:
                 since_s = (t_ns - stepped[k]) * 1e-9
                 over = limits.exceeded_in_steps(value, step, quantum, since_s)
-                if step != 0.0:
+                if step:
                     stepped[k] = t_ns
             else:
                 velocity[k] = step / dt

@@ -1,0 +1,1 @@
+"""`tidetrack compare`: what every technique would do for a patient's own breathing."""
