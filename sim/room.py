@@ -44,6 +44,7 @@ from sim.source_twins import (
 )
 
 TRUTH_STEP_NS = 10_000_000
+_ARRIVAL = attrgetter("t_ns")
 ORIGIN: Triple = (0.0, 0.0, 0.0)
 
 
@@ -191,7 +192,7 @@ class SimulatedRoom:
         if self.linac.due_ns <= to_ns:
             self.linac.collect(to_ns, out)
         if len(out) > 1:
-            out.sort(key=attrgetter("t_ns"))
+            out.sort(key=_ARRIVAL)
         return out
 
     def obey(self, command: Command) -> None:
