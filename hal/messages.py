@@ -63,7 +63,9 @@ class ProjectionShot(Message, frozen=True, gc=False, tag=True):
     by row, of the matrix (3 x 4) that takes the fixed frame (mm) to the picture, calibrated for the
     angle of this exposure: (p, q, s) = matrix (x, y, z, 1), and p / s and q / s are the coordinates
     of ``fiducials_mm`` (mm, scaled to the isocentre). A fiducial not found is ``None``.
-    ``angle_deg`` is where the source stood (IEC 61217), for a person.
+    ``angle_deg`` is where the source stood (IEC 61217), for a person. ``noise_mm`` is the standard
+    deviation of one fiducial's coordinate; 0: it is as configured. A picture that nobody asked for,
+    as of the treatment beam, has the number 0.
     """
 
     ticks: int
@@ -71,6 +73,7 @@ class ProjectionShot(Message, frozen=True, gc=False, tag=True):
     projection: tuple[float, ...]
     fiducials_mm: tuple[Pair | None, ...]
     angle_deg: float
+    noise_mm: float = 0.0
 
 
 class ActuatorStatus(Message, frozen=True, gc=False, tag=True):

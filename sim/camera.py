@@ -85,10 +85,11 @@ class SimulatedCamera:
         if number in self._exchanged:
             dx, dy = dy, dx
         factor = self._plan.factor[number]
-        return tuple(
+        markers = [  # a list first: a tuple made of a generator takes longer
             (factor * (x + dx), factor * (y + dy), factor * (z + dz)) if x == x else None
             for x, y, z in self._rows[row]
-        )
+        ]
+        return tuple(markers)
 
 
 MARKERS = SourceTwinKind("markers", "camera", CameraSettings, SimulatedCamera)

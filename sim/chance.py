@@ -17,7 +17,7 @@ from scipy.signal import lfilter
 Floats = NDArray[np.float64]
 
 TWINS = ("patient", "camera", "belt", "imager", "actuator", "gate")
-PURPOSES = ("cycles", "wander", "noise", "jitter", "gain", "offset", "burst")
+PURPOSES = ("cycles", "wander", "noise", "jitter", "gain", "offset", "burst", "portal")
 
 SLOW_STEP_S = 0.5
 

@@ -33,11 +33,18 @@ class Pending(NamedTuple):
     shot_id: int
     noise_mm: NDArray[np.float64]
     """Shape (fiducials, 3)."""
+    portal: bool = False
+    """A picture of the treatment beam, which nobody asked for."""
 
 
 def _stands(_: float) -> NDArray[np.float64]:
     """Return the axes of a gantry that stands at 0 degrees."""
     return np.eye(3)
+
+
+def _never_on(_: int) -> bool:
+    """Return that there is no beam."""
+    return False
 
 
 class SimulatedImager:
@@ -53,12 +60,15 @@ class SimulatedImager:
         seed: int,
         axes_at: Callable[[float], NDArray[np.float64]] = _stands,
         source_mm: float = 1000.0,
+        beam_on: Callable[[int], bool] = _never_on,
     ) -> None:
         """Make an imager that waits for its first request.
 
         ``axes_at`` gives the axes of the gantry (3, 3) in the fixed frame at a time in s, and
-        ``source_mm`` is the distance of a single imager's source from the isocentre.
+        ``source_mm`` is the distance of a single imager's source from the isocentre. ``beam_on``
+        tells whether there was a beam, for pictures of it, at a time that is past.
         """
+        self._beam_on = beam_on
         self._axes_at = axes_at
         self._source_mm = source_mm
         self.settings = settings
@@ -70,8 +80,11 @@ class SimulatedImager:
         self._noise = stream(seed, "imager", "noise")
         self._burst = stream(seed, "imager", "burst")
         self._jitter = stream(seed, "imager", "jitter")
+        self._portal_noise = stream(seed, "imager", "portal")
         self._pending: list[Pending] = []
         self.due_ns = NEVER_NS
+        if settings.portal_every_s > 0.0:
+            self._plan_portal(round(settings.portal_every_s * 1e9))
 
     def obey(self, command: SendExpose) -> None:
         """Expose after the trigger delay; every request draws the same number of numbers."""
@@ -95,8 +108,20 @@ class SimulatedImager:
         """Append the shots that arrive at or before ``to_ns``; ``couch`` carries the patient."""
         while self.due_ns <= to_ns:
             shot = self._pending.pop(0)
-            out.append(self._answer(shot, couch))
+            if not shot.portal or self._beam_on(shot.exposure_ns):
+                out.append(self._answer(shot, couch))
+            if shot.portal:
+                self._plan_portal(shot.exposure_ns + round(self.settings.portal_every_s * 1e9))
             self.due_ns = self._pending[0].arrival_ns if self._pending else NEVER_NS
+
+    def _plan_portal(self, exposure_ns: int) -> None:
+        """Plan a picture of the treatment beam; if there is no beam then, it is not taken."""
+        settings = self.settings
+        noise = settings.portal_noise_mm * self._portal_noise.standard_normal(self._layout.shape)
+        arrival_ns = exposure_ns + round(settings.processing_ms * 1e6)
+        self._pending.append(Pending(arrival_ns, exposure_ns, 0, noise, portal=True))
+        self._pending.sort(key=lambda shot: shot.arrival_ns)
+        self.due_ns = self._pending[0].arrival_ns
 
     def _answer(self, shot: Pending, couch: SimulatedActuator | None) -> Sample:
         at = np.array([shot.exposure_ns / 1e9])
@@ -114,7 +139,7 @@ class SimulatedImager:
             where = where + np.array(couch.position_at(shot.exposure_ns))
         matrix = np.zeros((3, 4))
         if single:
-            matrix = self._matrix(float(at[0]))
+            matrix = self._matrix(float(at[0]), portal=shot.portal)
             seen = where @ matrix[:, :3].T + matrix[:, 3]
             where = seen[:, :2] / seen[:, 2:] + shot.noise_mm[:, :2]
         where = where * trouble.scale(self._mishaps, "imager", at)[0]
@@ -143,24 +168,26 @@ class SimulatedImager:
                 shot.shot_id,
                 tuple(matrix.ravel().tolist()),
                 tuple(pairs),
-                self._angle_deg(float(at[0])),
+                self._angle_deg(float(at[0]), portal=shot.portal),
+                self.settings.portal_noise_mm if shot.portal else 0.0,
             )
         found: list[Triple | None] = [
             None if number in lost else (x, y, z) for number, (x, y, z) in enumerate(places)
         ]
         return FiducialShot(self.device, shot.arrival_ns, ticks, shot.shot_id, tuple(found))
 
-    def _angle_deg(self, time_s: float) -> float:
-        """Return where the source of a single imager stands."""
+    def _angle_deg(self, time_s: float, *, portal: bool) -> float:
+        """Return where the source of a single imager stands, or that of the beam."""
         x, _, z = self._axes_at(time_s)[2].tolist()
-        return (degrees(atan2(x, z)) + self.settings.from_gantry_deg) % 360.0
+        from_gantry_deg = 0.0 if portal else self.settings.from_gantry_deg
+        return (degrees(atan2(x, z)) + from_gantry_deg) % 360.0
 
-    def _matrix(self, time_s: float) -> NDArray[np.float64]:
+    def _matrix(self, time_s: float, *, portal: bool) -> NDArray[np.float64]:
         """Return the projection (3, 4) from the fixed frame to the picture, as calibrated.
 
         The arm sags while the gantry turns, so the picture shifts along the body and across.
         """
-        angle = radians(self._angle_deg(time_s))
+        angle = radians(self._angle_deg(time_s, portal=portal))
         flex = self.settings.flex_mm
         matrix = np.zeros((3, 4))
         matrix[0, :3] = (cos(angle), 0.0, -sin(angle))

@@ -44,6 +44,7 @@ from sim.source_twins import (
 )
 
 TRUTH_STEP_NS = 10_000_000
+_ARRIVAL = attrgetter("t_ns")
 ORIGIN: Triple = (0.0, 0.0, 0.0)
 
 
@@ -133,6 +134,10 @@ class SimulatedRoom:
                 device = names.source(name)
                 around = Surroundings(name, device, patient, orientation, befall, seed)
                 self._sources.append(twin_kind_of(source, source_twins).make(source, around))
+        self.gate = SimulatedGate(settings.gate, names.gate, befall, seed, duration_s)
+        self.linac = SimulatedLinac(
+            settings.linac, names.linac, self.gate, befall, seed, duration_s
+        )
         self.imager = SimulatedImager(
             settings.imager,
             names.imager,
@@ -142,10 +147,7 @@ class SimulatedRoom:
             seed,
             axes_at=lambda t: self.linac.axes(np.array([t]), collimator=False)[0],
             source_mm=settings.linac.source_mm,
-        )
-        self.gate = SimulatedGate(settings.gate, names.gate, befall, seed, duration_s)
-        self.linac = SimulatedLinac(
-            settings.linac, names.linac, self.gate, befall, seed, duration_s
+            beam_on=self.gate.on_at,
         )
         self._obeys: dict[type, tuple[str, Callable[[Any], None]]] = {
             SendPermit: (names.gate, self.gate.obey),
@@ -190,7 +192,7 @@ class SimulatedRoom:
         if self.linac.due_ns <= to_ns:
             self.linac.collect(to_ns, out)
         if len(out) > 1:
-            out.sort(key=attrgetter("t_ns"))
+            out.sort(key=_ARRIVAL)
         return out
 
     def obey(self, command: Command) -> None:

@@ -195,6 +195,10 @@ class RoomImager(ScenarioSettings, frozen=True, kw_only=True):
     """The imager's clock minus the host's."""
     from_gantry_deg: Annotated[float, Meta(ge=-360, le=360)] = 90.0
     """A single imager's source from that of the beam; 0: it is the beam's own, with a portal."""
+    portal_every_s: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    """A single imager's second one, in the treatment beam, takes a picture so often; 0: none."""
+    portal_noise_mm: Annotated[float, Meta(ge=0, le=5)] = 0.5
+    """Standard deviation of one fiducial along one axis of a portal picture."""
     flex_mm: Annotated[float, Meta(ge=0, le=10)] = 1.0
     """How far the picture of a single imager shifts while the gantry turns; it is calibrated."""
     fiducials_mm: Annotated[tuple[Triple, ...], Meta(min_length=1, max_length=12)] = (

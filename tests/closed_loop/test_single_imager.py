@@ -48,3 +48,10 @@ def test_one_projection_a_second_is_asked_for_and_used(run: RoomRun) -> None:
     used = [o for o in run.outputs if isinstance(o, Observation)]
     assert len(used) >= len(times) - 2
     assert all(each.used for each in used)
+
+
+def test_pictures_of_the_beam_give_a_second_view_while_it_is_on(run: RoomRun) -> None:
+    portals = [o for o in run.outputs if isinstance(o, Observation) and o.shot_id == 0]
+    assert len(portals) >= 7
+    tracking_ns = run.now_ns - 20_000_000_000
+    assert all(each.exposed_ns >= tracking_ns for each in portals)

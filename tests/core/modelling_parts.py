@@ -7,6 +7,7 @@ import math
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from msgspec.structs import astuple
 
 from hal.messages import FiducialShot
 from tracker.core.settings import Controller, Correlation
@@ -127,7 +128,7 @@ def same(model, shots, inflation=1.0, kinds=KINDS, span=SPAN):
     """Tell whether a model is the fit of these shots."""
     expected = fit(shots, kinds, span, inflation)
     at = (shots[-1].exposed_ns + 5 * S, 1.0, 3.0, 0.1, 0.1, 0.0)
-    ours, theirs = model.target_at(*at), expected.target_at(*at)
+    ours, theirs = (astuple(each.target_at(*at)) for each in (model, expected))
     return (
         all(np.allclose(a, b, rtol=1e-6) for a, b in zip(ours, theirs, strict=True))
         and model.shots == expected.shots

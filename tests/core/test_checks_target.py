@@ -15,7 +15,7 @@ CHECK = TargetCheck(COUCH)
 def scaled(radius_mm):
     """A prediction whose 95 % region has this radius."""
     factor = (radius_mm / radius95_mm((1.0, 1.0, 1.0))) ** 2
-    return PREDICTION._replace(variance_mm2=(factor, factor, factor))
+    return replace(PREDICTION, variance_mm2=(factor, factor, factor))
 
 
 def test_a_region_within_the_tolerance_is_well():
@@ -35,7 +35,7 @@ def test_a_larger_one_holds_and_shows_that_it_is_larger(radius_mm, shown):
 
 
 def test_the_actuators_share_counts_axis_by_axis():
-    small = PREDICTION._replace(variance_mm2=(12.0, 40.0, 2.0))
+    small = replace(PREDICTION, variance_mm2=(12.0, 40.0, 2.0))
     share = (40.0, 20.0, 2.0)
     radius = radius95_mm((52.0, 60.0, 4.0))
     said = found(CHECK, situation(prediction=small, actuator_variance_mm2=share))
@@ -45,7 +45,7 @@ def test_the_actuators_share_counts_axis_by_axis():
 
 
 def test_no_number_is_not_within_the_tolerance():
-    bad = PREDICTION._replace(variance_mm2=(math.nan, 1.0, 1.0))
+    bad = replace(PREDICTION, variance_mm2=(math.nan, 1.0, 1.0))
     assert found(CHECK, situation(prediction=bad)) == {
         "target unsure": "95 % within nan mm, tolerance 5 mm"
     }
@@ -62,7 +62,7 @@ def test_predictions_that_miss_are_told_with_or_without_a_model():
 
 
 def test_a_region_of_exactly_the_tolerance_is_well():
-    ones = PREDICTION._replace(variance_mm2=(1.0, 1.0, 1.0))
+    ones = replace(PREDICTION, variance_mm2=(1.0, 1.0, 1.0))
     gating = replace(COUCH.gating, tolerance_mm=radius95_mm((1.0, 1.0, 1.0)))
     assert found(TargetCheck(replace(COUCH, gating=gating)), situation(prediction=ones)) == {}
 

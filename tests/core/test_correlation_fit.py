@@ -213,24 +213,15 @@ def model_of(axes=AXES, **options):
 
 def evaluated(apart=(0.0, 0.0), age_s=0.0, latents=True, yy=0.0, vv=0.0, yv=0.0, inflation=1.0):
     """What the kernel makes of these axes at y = 1.3 and v = -2.1."""
-    out = np.zeros(9)
-    kernel.evaluate(
+    model = kernel.pack(
         np.array([axis.beta for axis in AXES]),
         inflation * np.array([axis.covariance for axis in AXES]),
         inflation * np.array([(axis.noise_mm**2, axis.wander_mm2_per_s) for axis in AXES]),
         np.array(SCALE),
         LATENTS.expected if latents else np.zeros((3, 2)),
-        np.array(apart),
-        age_s,
-        1.3,
-        -2.1,
-        yy,
-        vv,
-        yv,
-        0.5,
-        out,
     )
-    return out[:3].tolist(), out[3:6].tolist(), out[6:].tolist()
+    found = kernel.evaluate(model, np.array(apart), age_s, 1.3, -2.1, yy, vv, yv, 0.5)
+    return [list(part) for part in found]
 
 
 def flat(state):
@@ -241,13 +232,13 @@ def test_the_target_follows_from_the_coefficients():
     model = model_of(latents=LATENTS)
     apart = np.array([0.3, -0.2])
     said = model.target_at(FITTED_NS + 7 * S, 1.3, -2.1, 0.4, 0.9, -0.15, apart)
-    assert flat(said) == list(evaluated((0.3, -0.2), 7.0, yy=0.4, vv=0.9, yv=-0.15))
+    assert flat(said) == evaluated((0.3, -0.2), 7.0, yy=0.4, vv=0.9, yv=-0.15)
     later = model.target_at(FITTED_NS + 8 * S, 1.3, -2.1, 0.4, 0.9, -0.15, apart)
     assert all(a < b for a, b in zip(said.variance_mm2, later.variance_mm2, strict=True))
     expected = model.target_at(FITTED_NS, 1.3, -2.1, 0.0, 0.0, 0.0)
-    assert flat(expected) == list(evaluated())
-    assert flat(model_of().target_at(FITTED_NS, 1.3, -2.1, 0.0, 0.0, 0.0)) == list(
-        evaluated(latents=False)
+    assert flat(expected) == evaluated()
+    assert flat(model_of().target_at(FITTED_NS, 1.3, -2.1, 0.0, 0.0, 0.0)) == evaluated(
+        latents=False
     )
 
 
@@ -261,7 +252,7 @@ def test_inflation_enlarges_every_variance_of_the_model():
     said = model_of(latents=LATENTS, inflation=2.5).target_at(
         FITTED_NS + 3 * S, 1.3, -2.1, 0.0, 0.0, 0.0
     )
-    assert flat(said) == list(evaluated(age_s=3.0, inflation=2.5))
+    assert flat(said) == evaluated(age_s=3.0, inflation=2.5)
     plain = model_of(latents=LATENTS).target_at(FITTED_NS + 3 * S, 1.3, -2.1, 0.0, 0.0, 0.0)
     assert said.variance_mm2 == pytest.approx([2.5 * x for x in plain.variance_mm2])
     assert said.position_mm == plain.position_mm

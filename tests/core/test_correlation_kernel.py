@@ -50,24 +50,17 @@ def evaluated(age_s=3.0, yy=0.0, vv=0.0, yv=0.0, *, sure=False, spread=((0.2, 0.
     beta = draw.normal(0.0, 1.0, (3, 8))
     roots = draw.normal(0.0, 0.1, (3, 8, 8))
     covariance = np.zeros((3, 8, 8)) if sure else roots @ roots.transpose(0, 2, 1)
-    out = np.full(9, 99.0)
-    kernel.evaluate(
-        beta,
-        covariance,
-        np.array(spread),
-        np.array([MIDDLE, HALF_RANGE, SPEED]),
-        EXPECTED,
-        APART,
-        age_s,
-        Y,
-        V,
-        yy,
-        vv,
-        yv,
-        0.5,
-        out,
-    )
-    return out[:3], out[3:6], out[6:], beta, covariance
+    scale = np.array([MIDDLE, HALF_RANGE, SPEED])
+    model = kernel.pack(beta, covariance, np.array(spread), scale, EXPECTED)
+    found = kernel.evaluate(model, APART, age_s, Y, V, yy, vv, yv, 0.5)
+    return *map(np.array, found), beta, covariance
+
+
+def test_a_model_with_a_missing_number_is_refused():
+    coefficients = (np.zeros((3, 8)), np.zeros((3, 8, 8)), np.zeros((3, 2)))
+    assert kernel.pack(*coefficients, np.ones(3), EXPECTED).size == 231
+    with pytest.raises(ValueError, match="a model has 231 numbers, not 230"):
+        kernel.pack(*coefficients, np.ones(2), EXPECTED)
 
 
 def test_position_is_the_sum_of_the_features_and_velocity_is_along_the_amplitude():

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from msgspec.structs import astuple
 
 from tests.core.forecast_parts import Breath, TellingModel, ToldPredictor, state_of
 from tracker.core.settings import Prediction
@@ -265,7 +266,7 @@ def test_on_the_surrogate_the_model_is_evaluated_for_the_future():
         cross = 2.0 * (0.05 + step * 0.9)
         expected = MODEL.target_at(AT + later_ns, amplitude, 3.0, variance, 4.0 * 0.9, cross, apart)
         assert said is not None
-        for ours, theirs in zip(said, expected, strict=True):
+        for ours, theirs in zip(astuple(said), astuple(expected), strict=True):
             assert ours == pytest.approx(theirs)
 
 

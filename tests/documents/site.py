@@ -177,9 +177,14 @@ def loaded_from_elsewhere(site: Path) -> list[str]:
 
 def serve(port: int) -> int:
     """Serve the site on the loopback and build it anew when a source changes, until Ctrl-C."""
-    build()
     pages = functools.partial(_Pages, directory=str(BUILD / "site"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), pages) as server:
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), pages)
+    except (OSError, OverflowError) as error:
+        print(f"--port {port}: {error}; choose another port", file=sys.stderr)
+        return 2
+    with server:
+        build()
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"serving http://127.0.0.1:{server.server_port}, Ctrl-C ends it")
         built_from = _newest_change()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,14 @@ from markdown_it import MarkdownIt
 
 from tests.documents.api_reference import as_markdown, reference_pages
 from tests.documents.blocks import REPOSITORY
-from tests.documents.site import gather, loaded_from_elsewhere, navigation, rewrite_links, site_path
+from tests.documents.site import (
+    gather,
+    loaded_from_elsewhere,
+    navigation,
+    rewrite_links,
+    serve,
+    site_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -131,3 +139,11 @@ def test_pages_that_load_from_elsewhere_are_found(tmp_path: Path) -> None:
         "a.html loads https://fonts.example.org/a.css",
         "b.css loads //example.org/b.css",
     ]
+
+
+def test_a_port_that_cannot_be_used_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        assert serve(port) == 2
+    assert f"--port {port}: " in capsys.readouterr().err
+    assert serve(99_999) == 2

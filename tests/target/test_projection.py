@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -131,3 +132,11 @@ def test_rows_hold_the_couch() -> None:
     first, _ = linearised(at_rest, np.array([3.0, 0.0, 0.0]))
     second, _ = linearised(moved, np.zeros(3))
     np.testing.assert_allclose(first, second, atol=1e-12)
+
+
+def test_a_picture_that_says_its_noise_is_believed() -> None:
+    plain, portal = shot_of(0.0), msgspec.structs.replace(shot_of(0.0), noise_mm=0.6)
+    ratio = measured(portal).variance_mm2 / measured(plain).variance_mm2
+    np.testing.assert_allclose(ratio, (0.6 / IMAGER.noise_mm) ** 2)
+    wrong = msgspec.structs.replace(plain, noise_mm=-1.0)
+    assert "a noise of -1.0 mm" in str(measure_projection(wrong, COUCH, IMAGER, "HFS", TARGET))

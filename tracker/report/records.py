@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,10 @@ class Columns:
         self._width = width
         self._flat = array("d")
         self.append = self._flat.extend
+
+    def extend(self, rows: Iterable[tuple[float, ...]]) -> None:
+        """Append several rows."""
+        self._flat.extend(chain.from_iterable(rows))
 
     def table(self) -> Table:
         """Return a copy of all rows so far."""
@@ -115,15 +120,7 @@ class Collector:
         self._outputs = 0
         self._new_events: list[Event] = []
         self._new_outputs: list[Output] = []
-        surrogate, estimate = self._surrogate.append, self._estimate.append
-        prediction, demand = self._prediction.append, self._demand.append
         self._keep: dict[type, Callable[[Any], None]] = {
-            SurrogateState: lambda r: surrogate(
-                (r.t_ns, r.amplitude_mm, r.velocity_mm_s, r.sigma_mm)
-            ),
-            TargetEstimate: lambda r: estimate((r.t_ns, *r.position_mm)),
-            TargetPrediction: lambda r: prediction((r.made_ns, r.at_ns, *r.position_mm)),
-            SendDemand: lambda r: demand((r.t_ns, *r.position_mm)),
             SendPermit: self._holds.permit,
             SendHold: self._holds.hold,
             Observation: self._observations.append,
@@ -167,22 +164,44 @@ class Collector:
         """Sort the new records by their kind."""
         self._events += len(self._new_events)
         self._outputs += len(self._new_outputs)
-        end_ns, status, beam = self._end_ns, self._status.append, self._beam.append
-        for event in self._new_events:
-            if event.t_ns > end_ns:
-                end_ns = event.t_ns
-            if isinstance(event, ActuatorStatus):
-                status((event.t_ns, *event.position_mm))
-            elif isinstance(event, BeamStatus):
-                beam((event.t_ns, event.on))
-        self._end_ns = end_ns
+        self._sort_events(self._new_events)
+        self._sort_outputs(self._new_outputs)
         self._new_events.clear()
-        keep_of = self._keep.get
-        for output in self._new_outputs:
-            keep = keep_of(type(output))
-            if keep is not None:
-                keep(output)
         self._new_outputs.clear()
+
+    def _sort_events(self, events: list[Event]) -> None:
+        self._end_ns = max([self._end_ns, *[event.t_ns for event in events]])
+        self._status.extend(
+            [(r.t_ns, *r.position_mm) for r in events if isinstance(r, ActuatorStatus)]
+        )
+        self._beam.extend([(r.t_ns, r.on) for r in events if isinstance(r, BeamStatus)])
+
+    def _sort_outputs(self, outputs: list[Output]) -> None:
+        """Put the frequent outputs into columns, kind by kind; keep the others in their order."""
+        self._surrogate.extend(
+            [
+                (r.t_ns, r.amplitude_mm, r.velocity_mm_s, r.sigma_mm)
+                for r in outputs
+                if isinstance(r, SurrogateState)
+            ]
+        )
+        self._estimate.extend(
+            [(r.t_ns, *r.position_mm) for r in outputs if isinstance(r, TargetEstimate)]
+        )
+        self._prediction.extend(
+            [
+                (r.made_ns, r.at_ns, *r.position_mm)
+                for r in outputs
+                if isinstance(r, TargetPrediction)
+            ]
+        )
+        self._demand.extend(
+            [(r.t_ns, *r.position_mm) for r in outputs if isinstance(r, SendDemand)]
+        )
+        keep = self._keep
+        for output in outputs:
+            if type(output) in keep:
+                keep[type(output)](output)
 
     def records(self) -> Records:
         """Return everything that was added so far."""

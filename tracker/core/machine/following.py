@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from math import dist
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from hal.messages import Triple
 from tracker.core.machine.position_history import ActuatorTrack
@@ -35,7 +37,7 @@ _MEMORY_S: Final = 10.0
 _NOWHERE: Triple = (0.0, 0.0, 0.0)
 
 
-class Following(NamedTuple):
+class Following(msgspec.Struct, frozen=True, gc=False):
     """How the actuator follows, as far as it can be known at one tick."""
 
     error_mm: float | None = None

@@ -21,6 +21,30 @@ _OUT_OF_SCALE = 1e9
 
 
 @compiled
+def _gain(inverse: Reals, features: Reals, gain: Reals) -> None:
+    """Write the product of ``inverse`` (n, n) and ``features`` (n,) to ``gain`` (n,).
+
+    Four rows are added at a time, one after the other: the sum of a column is then loaded and
+    stored a quarter as often, and it has the same bits as row by row.
+    """
+    size = features.size
+    whole = size - size % 4
+    gain[:] = 0.0
+    for row in range(0, whole, 4):
+        first, second = features[row], features[row + 1]
+        third, fourth = features[row + 2], features[row + 3]
+        for column in range(size):
+            total = gain[column] + first * inverse[row, column]
+            total += second * inverse[row + 1, column]
+            total += third * inverse[row + 2, column]
+            gain[column] = total + fourth * inverse[row + 3, column]
+    for row in range(whole, size):
+        feature = features[row]
+        for column in range(size):
+            gain[column] += feature * inverse[row, column]
+
+
+@compiled
 def absorb(
     inverse: Reals,
     weights: Reals,
@@ -41,11 +65,7 @@ def absorb(
     caller restarts it.
     """
     size = features.size
-    gain[:] = 0.0
-    for row in range(size):
-        feature = features[row]
-        for column in range(size):
-            gain[column] += feature * inverse[row, column]
+    _gain(inverse, features, gain)
     surprise = 0.0
     for row in range(size):
         surprise += features[row] * gain[row]

@@ -55,7 +55,9 @@ class CompiledPredictor:
         self._state = state
         self._channels = channels
         self._horizon_ns = horizon_ns
-        self._step = entry(method.step, parameters, state, 0, np.zeros(channels))
+        vector, matrix = np.zeros(channels), np.zeros((channels, channels))
+        self._step = entry(method.step, parameters, state, 0, vector)
+        self._answer = entry(answer, state.stream, state.calibration, 0, vector, matrix)
 
     @property
     def channels(self) -> int:
@@ -91,7 +93,7 @@ class CompiledPredictor:
         mean: Vector = np.empty(self._channels)
         covariance: Matrix = np.empty((self._channels, self._channels))
         stream = self._state.stream
-        if not answer(stream, self._state.calibration, at_ns, mean, covariance):
+        if not self._answer(stream, self._state.calibration, at_ns, mean, covariance):
             return None
         return PredictedChannels(int(stream.clock[NEWEST]), at_ns, mean, covariance)
 

@@ -100,7 +100,7 @@ class FaultBook:
 
     def waits_for_shot(self, conditions: Conditions) -> bool:
         """Tell whether a fault whose condition is gone is kept until a shot agrees."""
-        return any(
+        return bool(self._active) and any(
             entry.row.recheck and name not in conditions for name, entry in self._active.items()
         )
 

@@ -80,6 +80,8 @@ class Timebase:
         self._delay_ns = delay_ns
         self._variance = jitter_ns * jitter_ns
         self._gate_ns = 5.0 * jitter_ns
+        self._wander_ns2 = (tick_ns * 1e-8) ** 2
+        """Growth of the variance of the tick's length per tick (ns^2)."""
         self._ticks: int | None = None
         self._tick_ns: float = tick_ns
         self._off_line_ns: float = 0.0
@@ -129,7 +131,7 @@ class Timebase:
         self._ticks = ticks
         p00 = self._p00 + steps * (2.0 * self._p01 + steps * self._p11) + steps * _OFFSET_WANDER_NS2
         p01 = self._p01 + steps * self._p11
-        p11 = self._p11 + steps * (self._nominal_ns * 1e-8) ** 2
+        p11 = self._p11 + steps * self._wander_ns2
         self._before = (offset, self._tick_ns, p00, p01, p11)
         if abs(residual) > self._gate_ns:
             if abs(residual - self._off_line_ns) > self._gate_ns:
@@ -147,7 +149,7 @@ class Timebase:
             p00, p01, p11 = (1.0 - k0) * p00, (1.0 - k0) * p01, p11 - k1 * p01
         self._offset, self._p00, self._p01, self._p11 = offset, p00, p01, p11
         t_ns = self._base_ns + round(offset) - self._delay_ns
-        return TickTime(min(t_ns, arrival_ns), jumped=False)
+        return TickTime(t_ns if t_ns < arrival_ns else arrival_ns, jumped=False)
 
     def _begin_earlier(self, ticks: int, arrival_ns: int) -> TickTime:
         """Begin the line again with a sample that came before its time; it stays new as long."""

@@ -204,15 +204,16 @@ class CorrelationModel:
         self.phase_coverage = coverage
         self.shots = shots
         self.fitted_ns = fitted_ns
-        self._beta = np.array([axis.beta for axis in axes])
-        self._covariance = inflation * np.array([axis.covariance for axis in axes])
-        spread = [(axis.noise_mm**2, axis.wander_mm2_per_s) for axis in axes]
-        self._spread = inflation * np.array(spread)
-        self._scale = np.array(scale)
-        used = latents is not None and bool(np.any(self._beta[:, kernel.LATENT :]))
+        beta = np.array([axis.beta for axis in axes])
+        used = latents is not None and bool(np.any(beta[:, kernel.LATENT :]))
         self._latents = latents if used else None
-        self._expected = np.zeros((3, MOST)) if latents is None else latents.expected
-        self._out = np.zeros(9)
+        self._packed = kernel.pack(
+            beta,
+            inflation * np.array([axis.covariance for axis in axes]),
+            inflation * np.array([(axis.noise_mm**2, axis.wander_mm2_per_s) for axis in axes]),
+            np.array(scale),
+            np.zeros((3, MOST)) if latents is None else latents.expected,
+        )
 
     def apart(self, y: float, v: float, markers_mm: tuple[float, ...]) -> Array:
         """Return how far the latent variables (MOST,) are from what ``y`` and ``v`` lead to expect.
@@ -242,24 +243,20 @@ class CorrelationModel:
 
         ``apart`` is what `apart` gave at that moment, or at the last one known; ``None``: zero.
         """
-        kernel.evaluate(  # pyright: ignore[reportUnknownMemberType]
-            self._beta,
-            self._covariance,
-            self._spread,
-            self._scale,
-            self._expected,
-            _NOTHING if apart is None else apart,
-            max(0.0, (t_ns - self.fitted_ns) * 1e-9),
-            y,
-            v,
-            y_variance,
-            v_variance,
-            cross,
-            _SLOPE_WANDER,
-            self._out,
+        age_s = (t_ns - self.fitted_ns) * 1e-9
+        return TargetState(
+            *kernel.evaluate(  # pyright: ignore[reportUnknownMemberType]
+                self._packed,
+                _NOTHING if apart is None else apart,
+                max(age_s, 0.0),
+                y,
+                v,
+                y_variance,
+                v_variance,
+                cross,
+                _SLOPE_WANDER,
+            )
         )
-        a, b, c, d, e, f, g, h, i = self._out.tolist()
-        return TargetState((a, b, c), (d, e, f), (g, h, i))
 
     def extrapolation(self, y: float, breathing_mm: float = 0.0) -> float:
         """Return how far ``y`` lies outside the range of the shots, as a share of that range.

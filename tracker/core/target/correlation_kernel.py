@@ -13,6 +13,9 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 FEATURES = 8
 AMPLITUDE = 1
@@ -46,20 +49,44 @@ def features(y, v, middle, half_range, speed, expected, apart, out):
         out[2, 6 + k] = expected[2, k] * dw
 
 
-@njit(cache=True)
-def evaluate(
-    beta, covariance, spread, scale, expected, apart, age_s, y, v, yy, vv, yv, slope_wander, out
-):
-    """Write position, velocity and variance of three axes to ``out`` (9,).
+_BETA = 3 * FEATURES
+_COVARIANCE = _BETA + 3 * FEATURES * FEATURES
+_SPREAD = _COVARIANCE + 3 * 2
+_SCALE = _SPREAD + 3
+_NUMBERS = _SCALE + 3 * 2
+"""Where the parts of a packed model end."""
+
+
+def pack(
+    beta: Floats, covariance: Floats, spread: Floats, scale: Floats, expected: Floats
+) -> Floats:
+    """Return all numbers of a model in one array, because each array costs time to hand over.
 
     ``beta`` (3, 8) and ``covariance`` (3, 8, 8): coefficients of each axis; ``spread`` (3, 2): its
-    noise variance (mm^2) and how fast its baseline's variance grows (mm^2/s); ``scale``: middle,
-    half range and speed; ``expected`` and ``apart`` as in ``features``; ``age_s``: time since the
-    last shot; ``yy``, ``vv``, ``yv``: var y, var v, cov(y, v).
+    noise variance (mm^2) and how fast its baseline's variance grows (mm^2/s); ``scale`` (3,):
+    middle, half range and speed; ``expected`` (3, 2): as in ``features``.
     """
+    packed = np.concatenate([part.ravel() for part in (beta, covariance, spread, scale, expected)])
+    if packed.size != _NUMBERS:
+        raise ValueError(f"a model has {_NUMBERS} numbers, not {packed.size}")
+    return packed
+
+
+@njit(cache=True)
+def evaluate(model, apart, age_s, y, v, yy, vv, yv, slope_wander):
+    """Return position, velocity and variance, three tuples of three axes.
+
+    ``model``: what ``pack`` returned; ``apart`` as in ``features``; ``age_s``: time since the last
+    shot; ``yy``, ``vv``, ``yv``: var y, var v, cov(y, v).
+    """
+    beta = model[:_BETA].reshape((3, FEATURES))
+    covariance = model[_BETA:_COVARIANCE].reshape((3, FEATURES, FEATURES))
+    spread = model[_COVARIANCE:_SPREAD].reshape((3, 2))
+    expected = model[_SCALE:].reshape((3, 2))
     phi = np.empty((3, 8))
-    features(y, v, scale[0], scale[1], scale[2], expected, apart, phi)
+    features(y, v, model[_SPREAD], model[_SPREAD + 1], model[_SPREAD + 2], expected, apart, phi)
     grown = 1.0 + (slope_wander * phi[0, 1]) ** 2
+    out = np.empty((3, 3))
     for axis in range(3):
         value = slope_y = slope_v = own = 0.0
         for i in range(8):
@@ -74,6 +101,11 @@ def evaluate(
         own += spread[axis, 0] + spread[axis, 1] * age_s * grown
         own += slope_y * slope_y * yy + slope_v * slope_v * vv
         own += 2.0 * slope_y * slope_v * yv
-        out[axis] = value
-        out[3 + axis] = slope_y * v
-        out[6 + axis] = own
+        out[0, axis] = value
+        out[1, axis] = slope_y * v
+        out[2, axis] = own
+    return (
+        (out[0, 0], out[0, 1], out[0, 2]),
+        (out[1, 0], out[1, 1], out[1, 2]),
+        (out[2, 0], out[2, 1], out[2, 2]),
+    )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from hal.messages import Triple
 
 
-class TargetState(NamedTuple):
+class TargetState(msgspec.Struct, frozen=True, gc=False):
     """The target by the model: position (mm), velocity (mm/s) and position variance (mm^2)."""
 
     position_mm: Triple
