@@ -158,6 +158,10 @@ def no_problems(settings: DriverSettings, role: str) -> Iterator[str]:
     yield from ()
 
 
+def no_files(settings: DriverSettings, context: DriverContext) -> None:
+    """Read nothing: the settings name no file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DriverRow(Generic[Kept]):
     """One driver: what it can be in the room, what it can be told, and how it is built."""
@@ -172,6 +176,8 @@ class DriverRow(Generic[Kept]):
     """Makes the driver; raises `DeviceError` for an address, a file or a setting that is wrong."""
     problems: Callable[[Kept, str], Iterator[str]] = no_problems
     """Yields what is wrong with the settings for a role, each line beginning with the key."""
+    read_files: Callable[[Kept, DriverContext], None] = no_files
+    """Reads every file that the settings name; raises `DeviceError` for the first wrong one."""
     own_process: bool = False
     """Whether it needs a process of its own: it must answer in milliseconds, computes for long,
     or uses a library with threads."""

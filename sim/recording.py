@@ -21,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.recording_bounds import seconds, time_finding, value_finding
+from sim.recording_files import MARKER_FILE, find_recordings
 from sim.vxp import VxpError, read_vxp
 
 Floats = NDArray[np.float64]
@@ -28,7 +30,6 @@ Floats = NDArray[np.float64]
 UNITS = ("mm", "deg", "au")
 FEWEST_ROWS = 10
 MARKERS = ("LAC", "UAC", "UCC")
-MARKER_FILE = re.compile(r"^(\d+)-(LAC|UAC|UCC)-(.+)\.csv$", re.IGNORECASE)
 NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 
 
@@ -260,12 +261,14 @@ def read_marker(path: Path) -> tuple[list[float], list[list[float]], list[int]]:
 
 
 def only_recording_in(folder: Path) -> Path:
-    """Return one file of the only ExtMarker recording in a folder."""
-    matches = [MARKER_FILE.match(path.name) for path in sorted(folder.iterdir())]
-    found = {(m.group(1), m.group(3).lower()): m.group(0) for m in matches if m is not None}
+    """Return the only recording in a folder."""
+    try:
+        found = find_recordings(folder).files
+    except OSError as error:
+        raise RecordingError(folder, None, f"cannot be read ({error.strerror})") from error
     if len(found) == 1:
-        return folder / next(iter(found.values()))
-    held = "no ExtMarker recording" if not found else f"{len(found)} ExtMarker recordings"
+        return found[0]
+    held = "no recording" if not found else f"{len(found)} recordings"
     raise RecordingError(folder, None, f"a directory with {held}; name one trace file")
 
 
@@ -276,16 +279,20 @@ def checked(path: Path, name: str, table: Table) -> Recording:
     for index in range(1, len(table.times_s)):
         before, now = table.times_s[index - 1], table.times_s[index]
         if now <= before:
-            what = f"time {now:g} s " + (
+            what = f"time {seconds(now)} s " + (
                 f"appears twice (also line {table.lines[index - 1]}); remove one of the rows"
                 if now == before
-                else f"comes after {before:g} s; sort the rows by time"
+                else f"comes after {seconds(before)} s; sort the rows by time"
             )
             raise RecordingError(path, table.lines[index], what)
     if len(table.times_s) < FEWEST_ROWS:
         what = f"{len(table.times_s)} samples, at least {FEWEST_ROWS} are needed"
         raise RecordingError(path, None, f"{what}; name a longer trace")
     values = np.array(table.rows, dtype=np.float64)
+    impossible = time_finding(table.times_s) or value_finding(table.channels, values)
+    if impossible is not None:
+        line = None if impossible.row is None else table.lines[impossible.row]
+        raise RecordingError(path, line, impossible.what)
     motion = motion_channels(table.channels)
     if not motion.has_internal and not motion.has_external:
         what = f"no channel that moves among {', '.join(table.channels)}; need one in _mm or _au"

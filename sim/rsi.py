@@ -21,8 +21,9 @@ from hal.errors import ProtocolError
 from hal.events import Command, SendDemand
 from hal.messages import ActuatorStatus, Sample, Triple
 from hal.rsi.codec import Telegram, robot_form, sensor_form
-from hal.rsi.configuration import POSE, EthernetConfiguration, read_ethernet
+from hal.rsi.configuration import POSE, EthernetConfiguration
 from hal.rsi.driver import RsiWire
+from hal.rsi.ethernet_file import read_ethernet_file
 from sim.scenario import ROBOT, RoomScenario
 from sim.twin import Alone, TwinContext, TwinRequest, TwinRow, on_wire
 
@@ -244,7 +245,7 @@ RESTART_NS = 1_000_000_000
 
 
 def _twin(settings: RsiWire, context: TwinContext) -> RobotTwin:
-    ethernet = read_ethernet((context.folder / settings.ethernet).read_text("utf-8"))
+    ethernet = read_ethernet_file(context.folder / settings.ethernet)
     controller = ControllerSettings(
         cycle_ns=settings.session.cycle_ns,
         timeout_packets=settings.session.timeout_packets,

@@ -145,8 +145,17 @@ def test_known_errors_exist_and_are_told_in_one_line(
     assert output == "wrong\n"
 
 
-def test_a_defect_keeps_its_traceback(command: types.ModuleType) -> None:
-    fail_with(command, ZeroDivisionError("defect"))
+def test_a_defect_is_one_line_and_shows_its_traceback_when_asked(
+    command: types.ModuleType,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_with(command, ZeroDivisionError("defect\nof two lines"))
+    monkeypatch.delenv(cli.TRACEBACK, raising=False)
+    assert main(["try", "x"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "tidetrack try: unexpected ZeroDivisionError: defect of two lines" in line
+    monkeypatch.setenv(cli.TRACEBACK, "1")
     with pytest.raises(ZeroDivisionError):
         main(["try", "x"])
 

@@ -63,6 +63,11 @@ COMMANDS: dict[str, CommandRow] = {
         "check by their seals that journals are unchanged",
         "tidetrack verify sessions/20260301-101500.mcap",
     ),
+    "import": CommandRow(
+        "tracker.importing.command",
+        "read what other programs exported and write recordings; refuses what is not sure",
+        "tidetrack import export.csv --out recordings --map 'Amp:ext_mm:cm'",
+    ),
     "check": CommandRow(
         "tracker.offline.check",
         "check a configuration and name every key that is wrong",
@@ -166,6 +171,7 @@ KNOWN_ERRORS = (
     ("tracker.catalogue", "CatalogueError"),
     ("tracker.dose.dose_error", "DoseError"),
     ("sim.recording", "RecordingError"),
+    ("tracker.importing.errors", "ImportRefusedError"),
     ("tracker.artefact", "ArtefactError"),
     ("tracker.offline.tuning.errors", "TuningError"),
     ("tracker.offline.campaign.errors", "CampaignError"),
@@ -176,6 +182,11 @@ KNOWN_ERRORS = (
     ("tracker.live.web.tokens", "TokenError"),
 )
 """The errors whose message is shown to the person at the terminal: (module, class)."""
+
+
+TRACEBACK = "TIDETRACK_TRACEBACK"
+"""The environment variable that makes an unexpected error show where it came from."""
+_MOST_SHOWN = 300
 
 
 class CommandModule(Protocol):
@@ -218,10 +229,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except Exception as error:
         lines = _for_people(error)
-        if lines is None:
+        if lines is None and os.environ.get(TRACEBACK):
             raise
-        print("\n".join(lines), file=sys.stderr)
+        print("\n".join(lines or (_defect(arguments, error),)), file=sys.stderr)
         return 2
+
+
+def _defect(arguments: list[str], error: Exception) -> str:
+    """Return the line for an error that no boundary expected: a defect of the program."""
+    text = " ".join(str(error).split())[:_MOST_SHOWN] or "no message"
+    command = " ".join(arguments[:1])
+    return (
+        f"tidetrack {command}: unexpected {type(error).__name__}: {text}; please report it, with "
+        f"what {TRACEBACK}=1 shows"
+    )
 
 
 def _dispatch(arguments: list[str]) -> int:

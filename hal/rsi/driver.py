@@ -17,6 +17,7 @@ from hal.driver import (
     Scheduling,
     Text,
 )
+from hal.errors import DeviceError
 from hal.rsi.session import RsiSettings
 
 
@@ -35,13 +36,26 @@ class RsiWire(AddressedSettings, frozen=True, kw_only=True, tag="rsi"):
 
 def build(settings: RsiWire, context: DriverContext, clock: Clock) -> OnWire:
     """Make the conversation; raises `DeviceError` for a file with which tracking is unsafe."""
-    from hal.rsi.configuration import read_ethernet
+    from hal.rsi.ethernet_file import read_ethernet_file
     from hal.rsi.session import RsiSession
 
-    ethernet = read_ethernet(context.file(settings.ethernet).read_text("utf-8"))
+    ethernet = read_ethernet_file(context.file(settings.ethernet))
     session = msgspec.structs.replace(settings.session, demand_period_ns=context.tick_ns)
     conversation = RsiSession(context.device, ethernet, context.limits, session)
     return OnWire(conversation, settings.address)
+
+
+def read_files(settings: RsiWire, context: DriverContext) -> None:
+    """Read the controller's file; raises `DeviceError` for one that tracking cannot run on."""
+    from hal.rsi.configuration import require_tracking
+    from hal.rsi.ethernet_file import read_ethernet_file
+
+    path = context.file(settings.ethernet)
+    ethernet = read_ethernet_file(path)
+    try:
+        require_tracking(ethernet)
+    except DeviceError as error:
+        raise DeviceError(f"{path}: {error}") from None
 
 
 def scheduling(settings: RsiWire) -> Scheduling:
@@ -55,6 +69,7 @@ RSI = DriverRow(
     settings=RsiWire,
     wires=("udp",),
     build=build,
+    read_files=read_files,
     own_process=True,
     scheduling=scheduling,
 )

@@ -48,13 +48,15 @@ def test_a_step_that_is_none_is_refused(quantum):
 MS = 1_000_000
 
 
-def limits(*quantum: float) -> GuardLimits:
+def limits(x: float, y: float, z: float) -> GuardLimits:
     """Whole millimetres, 25 mm/s: one step takes 40 ms. Continuous axes may take 0.1 mm at once."""
-    return GuardLimits(4.0, 25.0, 900.0, 3.0, quantum)
+    return GuardLimits(4.0, 25.0, 900.0, 3.0, (x, y, z))
 
 
-def started(at: tuple[float, float, float], *quantum: float, t_ns: int = 10**9) -> DemandGuard:
-    guard = DemandGuard(limits(*quantum))
+def started(
+    at: tuple[float, float, float], x: float, y: float, z: float, t_ns: int = 10**9
+) -> DemandGuard:
+    guard = DemandGuard(limits(x, y, z))
     guard.start(t_ns, at)
     return guard
 

@@ -133,8 +133,10 @@ def test_vxp(tmp_path):
 
 
 def vxp_with(flags: list[int], version: str = "1.6", head: str = "") -> str:
-    """Return a .vxp of these flags, 30 samples a second, amplitude i / 10 cm."""
-    rows = [f"{0.1 * i:.4f},0.5,{round(i * 1000 / 30)},{f},0,,0" for i, f in enumerate(flags)]
+    """Return a .vxp of these flags, 30 samples a second, amplitude up to 4 cm."""
+    rows = [
+        f"{0.1 * (i % 40):.4f},0.5,{round(i * 1000 / 30)},{f},0,,0" for i, f in enumerate(flags)
+    ]
     text = VXP_HEAD.replace("Version=1.6", f"Version={version}") + "Scale_factor=10.0\n" + head
     return text + "[Data]\n" + "\n".join(rows) + "\n"
 
@@ -306,14 +308,14 @@ def test_missing_file(tmp_path):
 
 
 def test_directory_without_recording(tmp_path):
-    with pytest.raises(RecordingError, match="a directory with no ExtMarker recording; name"):
+    with pytest.raises(RecordingError, match="a directory with no recording; name"):
         load_recording(tmp_path)
 
 
 def test_directory_with_two_recordings(tmp_path):
     write_extmarker(tmp_path)
     write_extmarker(tmp_path, start="201205101522")
-    with pytest.raises(RecordingError, match="a directory with 2 ExtMarker recordings"):
+    with pytest.raises(RecordingError, match="a directory with 2 recordings"):
         load_recording(tmp_path)
 
 

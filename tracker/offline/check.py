@@ -1,9 +1,10 @@
-"""`tidetrack check`: check a configuration and name every wrong key at once."""
+"""`tidetrack check`: check a configuration and name every wrong key and file at once."""
 
 from __future__ import annotations
 
 import argparse
 
+from tracker.build.named_files import file_problems
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
 
 
@@ -23,6 +24,10 @@ def run(args: argparse.Namespace) -> int:
     for file in args.files:
         try:
             configuration = load_configuration(file)
+            wrong = list(file_problems(configuration))
+            if wrong:
+                problems.extend(wrong)
+                continue
             print(
                 altered(configuration, {}).text if args.resolved else _summary(file, configuration)
             )

@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim.recording import Recording, RecordingError, load_recording
@@ -21,8 +22,10 @@ from tracker.config import SHIPPED, Configuration, ConfigurationError, altered, 
 from tracker.journal import JournalWriter, make_header
 from tracker.offline.closed_loop import ClosedLoop, Finished
 from tracker.report import About, save_report, summary_of
+from tracker.report.never_tracked import why_never_tracked
 from tracker.report.text import describe
 
+_MOST_CHANNELS_SAID = 4
 _MOST_LATENCY_MS = 800.0
 """The largest `tracker.core.settings.Timing.latency_ms` takes."""
 
@@ -73,7 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check everything, run, write what was asked for and print the result."""
+    """Check everything, run, write what was asked for and print the result.
+
+    Returns 1, and says why, when tracking never began.
+    """
     if args.seed < 0:
         raise ConfigurationError([f"--seed {args.seed}: is negative; give 0 or more"])
     configuration = load_configuration(args.config)
@@ -92,14 +98,33 @@ def run(args: argparse.Namespace) -> int:
         args.report,
         args.json,
     )
-    _, summary = carry_out(wanted)
-    print(describe(summary))
+    finished, summary = carry_out(wanted)
+    why = why_never_tracked(finished.records)
+    if why is None:
+        print(describe(summary))
     for what in (args.journal, args.json):
         if what is not None:
             print(what)
     if args.report is not None:
         print(args.report / "report.html")
+    if why is not None:
+        moved = "" if recording is None else f"; {motion_in_words(recording)}"
+        named = args.trace or args.config
+        print(f"{named}: tracking never began: {why}{moved}", file=sys.stderr)
+        return 1
     return 0
+
+
+def motion_in_words(recording: Recording) -> str:
+    """Say how far each channel of a recording moves, for a person who doubts its units."""
+    parts: list[str] = []
+    for name, values in zip(recording.channels, recording.values.T, strict=True):
+        label, _, unit = name.rpartition("_")
+        parts.append(f"{label} moves by {float(np.nanmax(values) - np.nanmin(values)):.3g} {unit}")
+    more = len(parts) - _MOST_CHANNELS_SAID
+    if more > 0:
+        parts[_MOST_CHANNELS_SAID:] = [f"and {more} channels more"]
+    return f"in the recording {', '.join(parts)}: check channels and units"
 
 
 def with_changes(

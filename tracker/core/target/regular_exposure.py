@@ -1,6 +1,6 @@
 """Take projections at regular intervals; at once when in doubt, or when an operator asks.
 
-Exposures that wait for a part of the breath gained nothing over regular ones on recordings
+In a prototype, exposures that wait for a part of the breath gained nothing over regular ones
 (`docs/explanation/images.md`). A shot may be asked for while earlier ones are still on their way.
 """
 

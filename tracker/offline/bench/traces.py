@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.recording import load_recording
+from sim.recording_files import find_recordings
 from tracker.core.prediction.registry import (
     METHODS,
     MOST_CHANNELS,
@@ -23,7 +25,6 @@ Integers = NDArray[np.int64]
 WARMUP_S = 60.0
 _SHORT_SHARE = 0.4
 FEWEST_SCORED = 10
-_NOT_TRACES = ("INDEX.csv", "GAPS.csv")
 
 
 class BenchError(Exception):
@@ -52,15 +53,17 @@ class Replayed(NamedTuple):
 
 
 def trace_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Return the named recordings, and those directly inside named folders, sorted by name."""
+    """Return the named recordings, and those in named folders and below, sorted by name."""
     for path in paths:
         if not path.is_dir():
             yield path
             continue
-        files = [file for file in sorted(path.glob("*.csv")) if file.name not in _NOT_TRACES]
-        if not files:
-            raise BenchError(f"{path}: no recording (*.csv) in this folder; name another")
-        yield from files
+        found = find_recordings(path)
+        if not found.files:
+            raise BenchError(f"{path}: no recording (*.csv, *.vxp) in this folder; name another")
+        if remark := found.remark(path):
+            print(remark, file=sys.stderr)
+        yield from found.files
 
 
 def read_trace(path: Path, warmup_s: float = WARMUP_S) -> Trace:

@@ -9,6 +9,7 @@ given, every second seed is a recorded patient, started at a moment drawn from t
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ import msgspec
 import numpy as np
 
 from sim.recording import Recording, RecordingError, load_recording
+from sim.recording_files import find_recordings
 from sim.scenario import Breathing, RoomScenario
 from tracker.offline.campaign.errors import CampaignError
 
@@ -54,21 +56,28 @@ class PatientArchive(NamedTuple):
 def load_archive(folder: Path | None, shortest_s: float) -> PatientArchive:
     """Read every recording in a folder and below that is long enough to treat.
 
-    Raises `CampaignError` when none is; a file that is no recording is passed over.
+    Raises `CampaignError` when none is; a file that is no recording is left out and told.
     """
     found: list[Recording] = []
     if folder is not None:
         names: set[str] = set()
-        for path in sorted((*folder.rglob("*.csv"), *folder.rglob("*.vxp"))):
+        files = find_recordings(folder)
+        left_out = [files.remark(folder)] if files.left_out else []
+        for path in files.files:
             try:
                 recording = load_recording(path)
-            except RecordingError:
+            except RecordingError as error:
+                left_out.append(f"left out: {error}")
                 continue
-            # One recording may come in several files, each of which stands for all of them.
             name = f"{path.parent.name}/{recording.name}"
             if name not in names and float(recording.times_s[-1]) >= shortest_s:
                 names.add(name)
                 found.append(recording._replace(name=name))
+            else:
+                why = "is there already" if name in names else f"is shorter than {shortest_s:.0f} s"
+                left_out.append(f"left out: {path}: {why}")
+        for line in left_out:
+            print(line, file=sys.stderr)
         if not found:
             raise CampaignError(
                 f"--recordings {folder}: holds no recording of {shortest_s:.0f} s or more"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.recording import RecordingError, load_recording
+from sim.recording_files import find_recordings
 from tracker.core.prediction.registry import MOST_CHANNELS
 from tracker.offline.bench.traces import WARMUP_S, is_motion
 from tracker.offline.tuning.errors import TuningError
 
-SUFFIXES = (".csv", ".vxp")
-NOT_TRACES = ("INDEX.csv", "GAPS.csv")
 NOT_FASTER = 1.05
 """A trace at most this much faster than the room is not thinned."""
 MOSTLY_BLANK = 0.2
@@ -125,17 +125,26 @@ def _found(paths: Sequence[Path], problems: list[str]) -> Iterator[tuple[Path, s
 
 
 def _below(folder: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
-    for file in folder.rglob("*"):
-        if file.suffix.lower() not in SUFFIXES or file.name in NOT_TRACES or not file.is_file():
-            continue
+    found = find_recordings(folder)
+    left_out = [found.remark(folder)] if found.left_out else []
+    not_listed: list[Path] = []
+    for file in found.files:
         index = _index_for(file)
         if index is not None:
             subject = _indexed(file, problems)
             if subject is not None:  # an index is the list of the traces: others are not used
                 yield file, subject
+            else:
+                not_listed.append(file)
             continue
         inside = file.relative_to(folder).parts
         yield file, inside[0] if len(inside) > 1 else _by_stem(file)
+    if not_listed:
+        more = f" and {len(not_listed) - 3} more" if len(not_listed) > 3 else ""
+        names = ", ".join(str(file.relative_to(folder)) for file in not_listed[:3])
+        left_out.append(f"{folder}: left out, not listed in INDEX.csv: {names}{more}")
+    for line in left_out:
+        print(line, file=sys.stderr)
 
 
 def _by_stem(file: Path) -> str:
@@ -155,17 +164,24 @@ def _indexed(file: Path, problems: list[str]) -> str | None:
     index = _index_for(file)
     if index is None:
         return None
-    with index.open(newline="", encoding="utf-8-sig") as lines:
-        table = csv.DictReader(lines)
-        missing = {"file", "subject"} - set(table.fieldnames or ())
-        if missing:
-            problem = f"{index}: no column {' and '.join(sorted(missing))}; add it"
-            if problem not in problems:
-                problems.append(problem)
-            return None
-        for row in table:
-            if (index.parent / (row["file"] or "")).resolve() == file.resolve():
-                return (row["subject"] or "").strip() or file.stem
+    problem = ""
+    try:
+        with index.open(newline="", encoding="utf-8-sig") as lines:
+            table = csv.DictReader(lines)
+            missing = {"file", "subject"} - set(table.fieldnames or ())
+            if missing:
+                problem = f"{index}: no column {' and '.join(sorted(missing))}; add it"
+            for row in () if missing else table:
+                if (index.parent / (row["file"] or "")).resolve() == file.resolve():
+                    return (row["subject"] or "").strip() or file.stem
+    except UnicodeDecodeError:
+        problem = f"{index}: is not UTF-8 text; save it as UTF-8 CSV"
+    except OSError as error:
+        problem = f"{index}: cannot be read: {error.strerror or error}"
+    except (csv.Error, ValueError) as error:
+        problem = f"{index}: is no CSV ({error}); save it again"
+    if problem and problem not in problems:
+        problems.append(problem)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -10,6 +11,8 @@ from optuna.storages.journal import JournalFileBackend
 
 from tracker.offline.tuning.errors import TuningError
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^\s]*@")
+_PASSWORD_KEY = re.compile(r"((?:password|passwd|pwd)=)[^&\s]+", re.IGNORECASE)
 KINDS = "a file name, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 
@@ -28,7 +31,13 @@ def open_storage(where: str | None, out: Path) -> BaseStorage:
         return _in_database(where, f"postgresql+psycopg://{rest}")
     if kind == "sqlite" or kind.startswith("postgresql+"):
         return _in_database(where, where)
-    raise TuningError(f"--storage {where}: unknown kind {kind}; give {KINDS}")
+    raise TuningError(f"--storage {masked(where)}: unknown kind {kind}; give {KINDS}")
+
+
+def masked(text: str) -> str:
+    """Return a text with the passwords of its URLs replaced by ``***``."""
+    text = _PASSWORD.sub(r"\1***@", text)
+    return _PASSWORD_KEY.sub(r"\1***", text)
 
 
 def _in_file(file: Path) -> BaseStorage:
@@ -48,19 +57,53 @@ def _is_journal(file: Path) -> bool:
         return not first or "op_code" in json.loads(first)
     except FileNotFoundError:
         return True
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return False
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise TuningError(f"--storage {file}: cannot be read: {why}") from None
 
 
 def _in_database(where: str, url: str) -> BaseStorage:
     from sqlalchemy.exc import SQLAlchemyError
 
+    shown = masked(where)
+    if url.partition("://")[2].partition("/")[0].count("@") > 1:
+        raise TuningError(f"--storage {shown}: write an @ within the password as %40")
     try:
+        foreign = _foreign_tables(url)
+        if foreign:
+            raise TuningError(
+                f"--storage {shown}: is another program's database (it has the table "
+                f"{foreign[0]}); name one for tidetrack alone"
+            )
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except ModuleNotFoundError as error:
         raise TuningError(
-            f"--storage {where}: needs the Python package {error.name}; install tidetrack[tune]"
+            f"--storage {shown}: needs the Python package {error.name}; install tidetrack[tune]"
         ) from None
-    except (SQLAlchemyError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TuningError(f"--storage {where}: cannot be opened: {reason}") from None
+    except RuntimeError:  # the revision of its tables is not one of Optuna's
+        raise TuningError(
+            f"--storage {shown}: is another program's database, or one of a newer Optuna; "
+            "name one for tidetrack alone"
+        ) from None
+    except (SQLAlchemyError, ValueError, OSError) as error:
+        raise TuningError(f"--storage {shown}: cannot be opened: {_first_line(error)}") from None
+
+
+def _foreign_tables(url: str) -> list[str]:
+    """Return the tables of a database that Optuna does not make, in the order of their names."""
+    from optuna.storages._rdb import models
+    from sqlalchemy import create_engine, inspect
+
+    engine = create_engine(url)
+    try:
+        there = set(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+    return sorted(there - set(models.BaseModel.metadata.tables) - {"alembic_version"})
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return masked(lines[0])

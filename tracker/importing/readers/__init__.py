@@ -1,0 +1,1 @@
+"""The readers of export formats: one file each, one row each in ``table``."""
