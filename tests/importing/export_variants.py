@@ -201,6 +201,12 @@ VARIANTS: dict[str, Variant] = {
         EXT),
     "twelve hours": Variant(
         "a.csv", text(plain("Time,Amp [mm]", ",", clock("%I:%M:%S.%L %p"), chest())), EXT),
+    "days of a spreadsheet": Variant(
+        "a.csv", text(plain("Time,Amp [mm]", ",", [f"{45000.5 + t / 86400:.10f}" for t in times_s],
+                            chest())), EXT),
+    "a header on each page": Variant(
+        "a.csv", text([*plain("Time [s];Amp [mm]", ";")[:200], "Time [s];Amp [mm]",
+                       *plain("Time [s];Amp [mm]", ";")[200:]]), EXT),
     "ISO 8601": Variant(
         "a.csv", text(plain("timestamp,Amp [mm]", ",", clock("%Y-%m-%dT%H:%M:%S.%LZ"), chest())),
         EXT),
@@ -341,6 +347,11 @@ UNCLEAR: dict[str, tuple[Callable[[], bytes], str]] = {
     "a word in the middle": (
         text(plain("Time [s],Amp [mm]", ",", seconds(),
                    [*chest()[:50], "cough", *chest()[51:]])), "cough"),
+    "two recordings below each other": (
+        text(plain("Time [s],Amp [mm]") * 2), "sort"),
+    "directions of the couch": (
+        text(plain("Time [s],Vrt [mm],Lng [mm],Lat [mm]", ",", seconds(), axis("ap"), axis("si"),
+                   axis("lr"))), "positive"),
     "a stamp out of order": (
         text(plain("Time [s],Amp [mm]", ",", [*seconds()[:50], "1.0", *seconds()[51:]],
                    chest())), "sort"),

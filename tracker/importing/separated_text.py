@@ -184,12 +184,16 @@ def _laid_out(path: Path, lines: Sequence[str], mark: str) -> Layout:
     if footer:
         remarks.append(f"{len(footer)} lines after the rows are a footer (line {footer[0].line})")
     kept: list[NumberedRow] = []
+    again = 0
     for row in body[:end]:
         if len(row.cells) != width:
             raise _other_shape(path, row, width)
         if [cell.strip('"') for cell in row.cells] == titles and any(titles):
-            raise refused(path, "the header once more; cut the file into recordings", row.line)
+            again += 1  # a new page; stamps that begin anew are refused later
+            continue
         kept.append(row)
+    if again:
+        remarks.append(f"the header stands there {again + 1} times and counts once")
     if len(kept) < FEWEST_ROWS:
         what = f"{len(kept)} rows of numbers, at least {FEWEST_ROWS} are needed"
         raise refused(path, f"{what}; name a longer recording")

@@ -26,6 +26,9 @@ STEPS_S = (0.0005, 1.0)
 EPOCHS = (("s", 1e8, 1e10), ("ms", 1e11, 1e13), ("us", 1e14, 1e16), ("ns", 1e17, 1e19))
 """Magnitudes of the time since 1970 in each unit, from 1973 on."""
 _DAY_S = 86_400.0
+_SERIAL_DAYS = (20_000.0, 80_000.0)
+"""Days since 1900 as spreadsheets count them, from 1954 to 2119."""
+_STEP_DAYS = 2.0 / 86_400.0
 _MONTHS = "jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez"
 _DATE = rf"\d{{1,4}}[-/.](?:\d{{1,2}}|{_MONTHS})[-/.]\d{{1,4}}|\d{{8}}(?=[T ])"
 _CLOCK = re.compile(
@@ -136,16 +139,20 @@ def _numeric(
 
 
 def _likely_units(step: float, first: float) -> list[str]:
-    """Return the units in which a step is that of a usual recording."""
+    """Return the units in which a step is that of a usual recording.
+
+    A step of 0.5 to 1 has two: it may be seconds at 1 to 2 Hz, or milliseconds at 1 to 2 kHz.
+    """
     for unit, low, high in EPOCHS:
         if low <= abs(first) < high and STEPS_S[0] <= step * (time_factor(unit) or 1.0) <= 2.0:
             return [unit]
+    if _SERIAL_DAYS[0] < first < _SERIAL_DAYS[1] and step < _STEP_DAYS:
+        return ["d"]
     return [
         unit
         for unit in ("s", "ms", "us", "ns")
         if STEPS_S[0] <= step * (time_factor(unit) or 1.0) <= STEPS_S[1]
     ]
-    # Half a millisecond to two: as seconds 500 Hz and more, as milliseconds 1 Hz and less.
 
 
 def _clock(cells: Sequence[str]) -> FoundTimes | TimeProblem:

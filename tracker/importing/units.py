@@ -36,6 +36,7 @@ TIMES_S = {
     "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3, "milliseconds": 1e-3, "millis": 1e-3,
     "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "usec": 1e-6, "microseconds": 1e-6, "microsecond": 1e-6,
     "ns": 1e-9, "nsec": 1e-9, "nanoseconds": 1e-9, "nanosecond": 1e-9,
+    "d": 86_400.0, "day": 86_400.0, "days": 86_400.0,
     "min": 60.0, "mins": 60.0, "minute": 60.0, "minutes": 60.0,
     "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "hours": 3600.0,
 }  # fmt: skip
