@@ -44,6 +44,28 @@ def test_a_lab_streaming_layer_file(tmp_path):
     assert np.allclose(recording.values[:, 0], chest_mm)
 
 
+@pytest.mark.parametrize(
+    ("place", "new", "words"),
+    [
+        (b"\x04", b"\x04\xff\xff\xff\x7f", "longer than the file"),
+        (b"\x04\x90\x01\x00\x00\x08", b"\x04\x00\x00\x00\x40\x08", "fewer than the 1073741824"),
+        (b"<channel_count>1<", b"<channel_count>999999<", "fewer than the 400 samples"),
+    ],
+)
+def test_an_xdf_file_that_lies_about_its_size_is_refused(place, new, words, tmp_path, capsys):
+    data = xdf_file(times_s, chest_mm)
+    at = data.index(place)
+    if b"channel_count" in place:  # the length of the header's chunk grows with it
+        header = data.index(b"\x02\x00\x01\x00\x00\x00") - 4
+        length = int.from_bytes(data[header : header + 4], "little") + len(new) - len(place)
+        data = data[:header] + length.to_bytes(4, "little") + data[header + 4 :]
+    (tmp_path / "a.xdf").write_bytes(
+        data[:at] + new + data[at + len(new if len(new) <= 6 else place) :]
+    )
+    assert main(["import", str(tmp_path / "a.xdf"), "--out", str(tmp_path / "out"), "--yes"]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_a_physionet_record(tmp_path):
     for name, content in physionet().items():
         (tmp_path / name).write_bytes(content)

@@ -28,8 +28,6 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
         with quiet_library():
             dataset: Any = pydicom.dcmread(path)
             groups = list(dataset.get("WaveformSequence") or [])
-    except (MemoryError, KeyboardInterrupt):
-        raise
     except Exception as error:  # pydicom raises what the damage leads to
         raise library_failed(path, "pydicom", error) from None
     if not groups:
@@ -39,8 +37,6 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
         try:
             with quiet_library():
                 tables.append(_group(dataset, group, number, len(groups)))
-        except (MemoryError, KeyboardInterrupt):
-            raise
         except Exception as error:  # the same
             raise library_failed(path, "pydicom", error) from None
     return tables

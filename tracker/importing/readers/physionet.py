@@ -34,8 +34,6 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
         names = [str(name) for name in cast("list[Any]", record.sig_name)]
         units = [str(unit) for unit in cast("list[Any]", record.units)]
         rate_hz = float(record.fs)
-    except (MemoryError, KeyboardInterrupt):
-        raise
     except Exception as error:  # wfdb raises what its parsing happens to raise
         raise library_failed(path, "wfdb", error) from None
     if signals.ndim != 2 or signals.shape[1] != len(names) or not rate_hz > 0:

@@ -35,7 +35,7 @@ def read(path: Path, choices: Choices) -> list[SourceTable]:
             )
         sheets = cast("dict[str, Any]", read)
         texts = {name: _as_text(sheet) for name, sheet in sheets.items()}
-    except (ImportRefusedError, MemoryError, KeyboardInterrupt):
+    except ImportRefusedError:
         raise
     except Exception as error:  # pandas and its engines raise what the damage leads to
         raise library_failed(path, "pandas", error) from None
