@@ -70,7 +70,8 @@ def test_every_kind_is_drawn_so_that_it_can_happen(kind: MishapKind) -> None:
             assert msgspec.convert(msgspec.to_builtins(mishap), type(mishap)) == mishap
         twins.add(trouble.name.partition(".")[2])
         assert kinds.drawn(kind, seed, 300.0) == (trouble,)
-    assert twins == set(kinds.twins_of(kind))
+    # The angles of a linac are only disturbed where a campaign names them: a couch has none.
+    assert twins == set(kinds.twins_of(kind)) - {"linac"}
 
 
 def test_camera_and_belt_can_go_together() -> None:

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from tests.dose.conftest import PLAN, breathing
-from tests.report.conftest import ACTUATOR, CORRELATION, PREDICTION, write_session
+from tests.report.conftest import (
+    ACTUATOR,
+    CONFIGURATION,
+    CORRELATION,
+    PREDICTION,
+    write_session,
+)
 from tracker.cli import main
 from tracker.dose.course import Course, course_of
 from tracker.dose.dose_error import DoseError
@@ -210,14 +216,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 
 
 def _another_patient(path: Path) -> Path:
-    from tests.report import conftest
-
-    kept = conftest.CONFIGURATION
-    try:
-        conftest.CONFIGURATION = kept.replace("A <b>", "B <b>")
-        return write_session(path)
-    finally:
-        conftest.CONFIGURATION = kept
+    return write_session(path, configuration=CONFIGURATION.replace("A <b>", "B <b>"))
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ def test_files_and_their_tests_are_found_by_name() -> None:
     assert named(["guard"]) == named(["machine/guard.py"]) == ["machine/guard"]
     assert {"machine/guard", "machine/steering"} <= set(named(["machine"]))
     assert named([]) == list(modules())
-    assert [path.name for path in unit_tests_of("machine/guard")] == ["test_guard.py"]
+    guard = ["test_guard.py", "test_guard_whole_steps.py"]
+    assert [path.name for path in unit_tests_of("machine/guard")] == guard
     with pytest.raises(ValueError, match="gard is no file"):
         named(["gard"])
 

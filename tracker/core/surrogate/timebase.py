@@ -149,7 +149,7 @@ class Timebase:
             p00, p01, p11 = (1.0 - k0) * p00, (1.0 - k0) * p01, p11 - k1 * p01
         self._offset, self._p00, self._p01, self._p11 = offset, p00, p01, p11
         t_ns = self._base_ns + round(offset) - self._delay_ns
-        return TickTime(t_ns if t_ns < arrival_ns else arrival_ns, jumped=False)
+        return TickTime(min(t_ns, arrival_ns), jumped=False)
 
     def _begin_earlier(self, ticks: int, arrival_ns: int) -> TickTime:
         """Begin the line again with a sample that came before its time; it stays new as long."""
