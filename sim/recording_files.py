@@ -1,4 +1,4 @@
-"""Find the recordings in a folder, the same way for every command, and say what is left out.
+"""Find the recordings in a folder for every command, and say which files are left out.
 
 A recording is a file whose name ends in ``.csv`` or ``.vxp`` in any case, in the folder or below.
 The marker files of one ExtMarker recording count as one and are named by the first of them.

@@ -85,7 +85,7 @@ class Node:
 
 
 def unpack_description(data: bytes, name: str) -> bytes:
-    """Return the XML in a description file, which may be zipped, whatever its name says."""
+    """Return the XML of a description file; it is unzipped if its name or content says ZIP."""
     if not name.lower().endswith(".zip") and not data.startswith(b"PK\x03\x04"):
         return data.rstrip(b"\0")
     try:

@@ -119,7 +119,7 @@ class Trailer(NamedTuple):
 
 
 class RefusedPictureError(ProtocolError):
-    """A picture of a kind that is not read, whatever else of it comes."""
+    """A picture whose payload type is not read; all of its packets are left out."""
 
 
 def decode_packet(data: bytes) -> GvspPacket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -56,7 +57,7 @@ class TellingModel:
 
 
 class ToldPredictor:
-    """A predictor that remembers what it learned, and predicts what it is told to."""
+    """A predictor that remembers what it learned and answers with the given mean."""
 
     def __init__(self, channels: int, horizon_ns: int) -> None:
         self.channels = channels
@@ -76,4 +77,4 @@ class ToldPredictor:
         return PredictedChannels(self.learned[-1][0], at_ns, self.mean, self.covariance)
 
     def clone(self) -> ToldPredictor:
-        raise NotImplementedError
+        return copy.deepcopy(self)

@@ -132,7 +132,7 @@ def test_it_has_not_settled_while_the_target_is_unknown():
     assert settled(follower, target=None) == (False, False)
 
 
-# What is told -----------------------------------------------------------------------------------
+# What is reported -------------------------------------------------------------------------------
 
 
 def test_without_a_demand_the_distance_from_the_target_is_told_alone():

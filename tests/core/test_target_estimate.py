@@ -27,7 +27,7 @@ STILL = [2.0, 1.5], [[0.04, -0.005], [-0.005, 0.0225]]
 
 
 class Room:
-    """An estimator whose predictor says what it is told, at any moment alike."""
+    """An estimator whose predictor always answers with the given prediction."""
 
     def __init__(self, where: Literal["surrogate", "target"] = "surrogate"):
         self.predictors: list[ToldPredictor] = []

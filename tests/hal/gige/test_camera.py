@@ -65,7 +65,7 @@ def test_pictures_come_over_the_wire_as_they_are_with_losses_made_good() -> None
         finally:
             camera.stop()
         until(lambda: not twin.registers[0x0A00])  # control is given back
-    # A busy machine may let a resend come too late: such a picture is told, and none is left out.
+    # On a busy machine a resend may come too late. Each such picture must be reported.
     assert {bad.what for bad in taken.bad} <= {"incomplete frame"}
     assert camera.resent >= 20
     assert camera.buffer_bytes >= RECEIVE_BUFFER_BYTES or camera.buffer_bytes > 200_000

@@ -113,7 +113,7 @@ def test_a_hidden_tool_that_is_sent_on_with_its_last_pose_is_missing(push: Any) 
     assert {frame.markers_mm for frame in frames} == {SHOWN[:2], (SHOWN[0], None)}
     missing = [frame for frame in frames if frame.markers_mm[1] is None]
     assert len(missing) == 15  # 300 ms of 20 ms
-    # A hidden tool is told, not waited for: the frame does not come later than the others.
+    # The sender says that the tool is hidden, so the frame does not wait for it.
     assert all(frame.t_ns % (20 * MS) == frames[0].t_ns % (20 * MS) for frame in frames)
 
 

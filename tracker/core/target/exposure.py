@@ -16,13 +16,12 @@ from collections import deque
 from tracker.core.settings import Controller
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.target.correlation import PHASE_BINS
+from tracker.core.target.exposure_time import out_of_time
 from tracker.core.target.modelling import near
 
 _REBUILD_S = 2.5
 _PATIENCE_NS = 5_000_000_000
 """How much earlier a shot may come for a part of the cycle not seen lately: about one breath."""
-_CLOCK_NS = 20_000_000
-"""How far the imager's clock may be off the host's."""
 _KEPT = 16
 _REMEMBERED = PHASE_BINS - 2
 """Shots whose parts of the cycle count as seen lately."""
@@ -94,12 +93,7 @@ class Imaging:
         if shot_id == self._waiting_for:
             self._waiting_for = 0
             self._took_ns = arrived_ns - asked_ns
-        if asked_ns - _CLOCK_NS <= exposed_ns <= arrived_ns + _CLOCK_NS:
-            return ""
-        return (
-            f"shot {shot_id} says it was exposed {(exposed_ns - asked_ns) / 1e6:.0f} ms after it "
-            f"was asked for, and came after {(arrived_ns - asked_ns) / 1e6:.0f} ms"
-        )
+        return out_of_time(shot_id, asked_ns, exposed_ns, arrived_ns)
 
     def next_shot(
         self,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from tracker.core.settings import Controller
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
+from tracker.core.target.exposure_time import out_of_time
 
-_CLOCK_NS = 20_000_000
-"""How far the imager's clock may be off the host's."""
 _SHARE_IN_DOUBT = 0.5
 """In doubt, the interval is this share of the usual one."""
 _LATEST = 16
@@ -81,12 +80,7 @@ class RegularImaging:
         asked_ns = self._waiting.pop(shot_id, -1)
         if asked_ns < 0:
             asked_ns = self._late.pop(shot_id, arrived_ns - self._answer_ns)
-        if asked_ns - _CLOCK_NS <= exposed_ns <= arrived_ns + _CLOCK_NS:
-            return ""
-        return (
-            f"shot {shot_id} says it was exposed {(exposed_ns - asked_ns) / 1e6:.0f} ms after it "
-            f"was asked for, and came after {(arrived_ns - asked_ns) / 1e6:.0f} ms"
-        )
+        return out_of_time(shot_id, asked_ns, exposed_ns, arrived_ns)
 
     def next_shot(
         self,
