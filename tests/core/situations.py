@@ -12,6 +12,7 @@ from tracker.core.safety.situation import Reports, Situation
 from tracker.core.settings import Controller
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
 from tracker.core.surrogate.report import SourceReport, SurrogateReport
+from tracker.core.surrogate.sources.traits import Form
 from tracker.core.target.target_state import TargetState
 
 MS = 1_000_000
@@ -21,8 +22,8 @@ COUCH: Controller = load_configuration(SHIPPED / "couch.toml").controller
 
 STATE = BreathingState(NOW, 2.0, 3.0, 0.01, 0.01, 0.0, (2.0,))
 SPAN = BreathingRange(0.0, 5.0, 8.0)
-CAMERA = SourceReport("camera", "markers", newest_ns=NOW - 20 * MS)
-BELT = SourceReport("belt", "belt", newest_ns=NOW - 5 * MS)
+CAMERA = SourceReport("camera", Form.POINTS, newest_ns=NOW - 20 * MS)
+BELT = SourceReport("belt", Form.VALUE, newest_ns=NOW - 5 * MS)
 SURROGATE = SurrogateReport(True, STATE, SPAN, (CAMERA, BELT))
 PREDICTION = TargetState((1.0, 2.0, 3.0), (0.0, 0.0, 0.0), (0.1, 0.1, 0.1))
 

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from tests.core.situations import BELT, CAMERA, COUCH, MS, NOW, WELL, camera, found, surrogate
 from tracker.core.safety.checks.sensors import SensorCheck
 from tracker.core.surrogate.report import SourceReport
+from tracker.core.surrogate.sources.traits import Form
 
 CHECK = SensorCheck(COUCH)
 RECENT = NOW - 200 * MS + 1
@@ -58,7 +59,7 @@ def test_markers_out_of_place_are_told():
 
 
 def test_any_of_several_sources_is_judged():
-    second = SourceReport("camera2", "markers", frozen=10, bad=(NOW, "camera2: y"), jumped_ns=NOW)
+    second = SourceReport("camera2", Form.POINTS, frozen=10, bad=(NOW, "camera2: y"), jumped_ns=NOW)
     said = found(CHECK, surrogate(sources=(CAMERA, BELT, second)))
     assert set(said) == {"bad samples", "clock jump", "sensor frozen"}
     assert all(detail.startswith("camera2: ") for detail in said.values())

@@ -5,14 +5,10 @@ The checks read these records and nothing else of the surrogate. Times are nanos
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from tracker.core.surrogate.breathing import BreathingRange, BreathingState
-
-SourceForm = Literal["markers", "belt"]
-"""What a source measures: "markers" are points in mm, "belt" one value in a unit of its own."""
+from tracker.core.surrogate.sources.traits import Form
 
 Finding = tuple[int, str]
 """When something was found wrong with a sample (arrival, ns), and what it was."""
@@ -22,7 +18,8 @@ class SourceReport(msgspec.Struct, frozen=True, gc=False):
     """What one source of the surrogate (a camera, a belt) has shown so far."""
 
     device: str
-    kind: SourceForm
+    form: Form
+    """What it measures."""
     frozen: int = 0
     """How many samples in a row repeated the one before."""
     jumped_ns: int = -1

@@ -10,15 +10,16 @@ from tracker.core.safety.fault_book import Conditions
 from tracker.core.safety.fault_table import FaultName
 from tracker.core.safety.situation import Situation
 from tracker.core.settings import Controller
-from tracker.core.surrogate.report import SourceForm, SurrogateReport
+from tracker.core.surrogate.report import SurrogateReport
+from tracker.core.surrogate.sources.traits import Form
 
 _LEAST_MM_S: Final = 3.0
 """The usual speed is taken to be at least this: after a breath hold it would be near zero."""
 _LOST_SHARE: Final = 2
 """One source is lost after so many times the age that the whole signal may have."""
-_LOST: Final[dict[SourceForm, FaultName]] = {
-    "markers": FaultName.MARKERS_LOST,
-    "belt": FaultName.BELT_LOST,
+_LOST: Final[dict[Form, FaultName]] = {
+    Form.POINTS: FaultName.MARKERS_LOST,
+    Form.VALUE: FaultName.BELT_LOST,
 }
 
 
@@ -77,7 +78,7 @@ class BreathingCheck:
         for source in now.surrogate.sources:
             age_ns = now.now_ns - source.newest_ns
             if age_ns > self._lost_ns:
-                found[_LOST[source.kind]] = (
+                found[_LOST[source.form]] = (
                     f"{source.device}: no usable sample for {age_ns / 1e9:.1f} s, "
                     f"limit {self._lost_ns / 1e9:g} s"
                 )
@@ -85,5 +86,5 @@ class BreathingCheck:
 
 def _unit_of(surrogate: SurrogateReport) -> str:
     """Return the unit of the amplitude: without points it is counted in quiet breathing's SD."""
-    points = any(source.kind == "markers" for source in surrogate.sources)
+    points = any(source.form is Form.POINTS for source in surrogate.sources)
     return "mm" if points or not surrogate.sources else "SD of quiet breathing"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hal.messages import BadSample
 from tracker.core.surrogate.delivery import Delivery
-from tracker.core.surrogate.report import Finding, SourceForm, SourceReport
-from tracker.core.surrogate.sources.traits import Form, SourceTraits
+from tracker.core.surrogate.report import Finding, SourceReport
+from tracker.core.surrogate.sources.traits import SourceTraits
 from tracker.core.surrogate.timebase import CounterSetError, Timebase
 
 REPEATED = 3
@@ -18,7 +18,7 @@ class SampleRecord:
     def __init__(self, traits: SourceTraits, delay_ms: float) -> None:
         """Start with an unknown clock; ``delay_ms`` lies between exposure and arrival."""
         self.device = traits.device
-        self._kind: SourceForm = "markers" if traits.form is Form.POINTS else "belt"
+        self._form = traits.form
         self._rate_hz = traits.rate_hz
         self._delay_ns = round(delay_ms * 1e6)
         self._frozen = 0
@@ -90,7 +90,7 @@ class SampleRecord:
         if report is None or report.newest_ns != newest_ns:
             report = self._report = SourceReport(
                 self.device,
-                self._kind,
+                self._form,
                 self._frozen,
                 self._jumped_ns,
                 self._fast,
