@@ -140,6 +140,8 @@ def test_the_patient_is_asked_to_hold_with_a_countdown_and_then_to_rest():
         assert state.guide is not None
         assert state.guide.asks == "hold"
         assert state.guide.remaining_s is not None
+    for state in beam[:-3]:  # the last are those of leaving the hold
+        assert state.guide is not None
         assert state.amplitude_mm is not None
         assert state.guide.low_mm <= state.amplitude_mm <= state.guide.high_mm
     settings = held().configuration.controller.breath_hold
