@@ -32,7 +32,7 @@ COUNT = Coded("1", "UCUM", "no units")
 LONGEST_NUMBER = 16
 
 
-class Measurement(NamedTuple):
+class CodedFigure(NamedTuple):
     """One figure: its code, its value, and its unit."""
 
     name: Coded
@@ -94,34 +94,34 @@ def figures_report(job: ExportJob) -> Objects:
     return (Built("figures", dataset),)
 
 
-def _session_figures(job: ExportJob, summary: dict[str, Any]) -> list[Measurement]:
-    found: list[Measurement] = []
+def _session_figures(job: ExportJob, summary: dict[str, Any]) -> list[CodedFigure]:
+    found: list[CodedFigure] = []
     for figure in FIGURES:
         value: Any = summary
         for key in figure.path:
             value = value[key]
         if isinstance(value, int | float) and math.isfinite(value):
-            found.append(Measurement(figure.name, float(value) * figure.factor, figure.unit))
+            found.append(CodedFigure(figure.name, float(value) * figure.factor, figure.unit))
     holds = len(job.session.records.holds.all())
-    found.append(Measurement(Coded("HOLDS", SCHEME, "Number of beam holds"), holds, COUNT))
+    found.append(CodedFigure(Coded("HOLDS", SCHEME, "Number of beam holds"), holds, COUNT))
     return found
 
 
-def _dose_figures(job: ExportJob) -> list[Measurement]:
+def _dose_figures(job: ExportJob) -> list[CodedFigure]:
     """Return D99, D95 and D50 of the target, planned, tracked and untracked."""
     motion = job.session.motion
     if motion is None:
         return []
     target = job.plan.target
     points = scattered(target.shape, target.spacing_mm)
-    found: list[Measurement] = []
+    found: list[CodedFigure] = []
     for treatment in treatments(job.plan, motion):
         if treatment.technique not in ("planned", "tracked", "untracked"):
             continue
         dose = course_dose(treatment, points, gray_per_unit(treatment.plan))
         for percent in (99, 95, 50):
             found.append(
-                Measurement(
+                CodedFigure(
                     Coded(
                         f"D{percent}-{treatment.technique.upper()}"[:16], SCHEME,
                         f"Estimated target D{percent}, {treatment.technique}",
@@ -133,7 +133,7 @@ def _dose_figures(job: ExportJob) -> list[Measurement]:
     return found
 
 
-def _group(job: ExportJob, name: str, figures: list[Measurement]) -> Dataset:
+def _group(job: ExportJob, name: str, figures: list[CodedFigure]) -> Dataset:
     """Return one measurement group (TID 1501)."""
     tracking = [
         _text("HAS OBS CONTEXT", Coded("112039", "DCM", "Tracking Identifier"), name),
@@ -214,7 +214,7 @@ def _coded_item(relation: str, name: Coded, value: Coded) -> Dataset:
     return found
 
 
-def _number(figure: Measurement) -> Dataset:
+def _number(figure: CodedFigure) -> Dataset:
     found = _content("NUM", "CONTAINS", figure.name)
     found.MeasuredValueSequence = parts.sequence(
         parts.item(
