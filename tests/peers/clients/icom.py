@@ -17,7 +17,7 @@ listener.ICOM_PORT = settings["port"]
 folder = Path(settings["folder"])
 threading.Thread(target=listener.listen, args=("127.0.0.1", folder), daemon=True).start()
 files: list[Path] = []
-while len(files) < settings["messages"]:
+while len(files) <= settings["messages"]:  # the last one may be half written
     time.sleep(0.02)
     files = sorted(folder.glob("live/127.0.0.1/*.txt"))
 messages = [file.read_bytes() for file in files[: settings["messages"]]]
