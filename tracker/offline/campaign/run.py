@@ -88,7 +88,7 @@ class Single:
         made = cast_run(fault, seed, self._length_s, self._configuration, self._recordings)
         room = furnish(made.configuration, made.patient.recording, seed)
         with _no_collection():
-            kept = _loop(made.configuration, room)
+            kept = run_room(made.configuration, room)
         traces = room.traces(kept.end_ns)
         return judge(fault, seed, made.patient, made.troubles, kept, traces)
 
@@ -160,7 +160,7 @@ class _Keeper:
         self._signed.append(repr(change).encode())
 
 
-def _loop(configuration: Configuration, room: SimulatedRoom) -> Kept:
+def run_room(configuration: Configuration, room: SimulatedRoom) -> Kept:
     """Run to the end of the patient, or until the session has stopped for good."""
     engine = build_engine(configuration.controller)
     operator, keeper = Operator(), _Keeper(room)
