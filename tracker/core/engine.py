@@ -36,9 +36,9 @@ from hal.messages import (
     Triple,
 )
 from tracker.core import session as table
-from tracker.core.gating.gating import BeamGating
+from tracker.core.gating.gating import OUT_OF_REACH, BeamGating
 from tracker.core.gating.signals import GatingView, Moving, Swing
-from tracker.core.machine.following import Follower
+from tracker.core.machine.following import Follower, Following
 from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
 from tracker.core.machine.kinds.kind import MachineKind
@@ -128,8 +128,10 @@ class Engine:
         )
         self._moves = machine.moves
         self._gating = BeamGating(settings)
+        self._outside: tuple[str, str] = ("", "")
+        """Which window or breath hold keeps the beam off, and in words."""
         self._gated_off = ""
-        """What keeps the beam off by plan; empty: nothing does."""
+        """What keeps the beam off without a fault; empty: nothing does."""
         self._imaging = IMAGER_KINDS[settings.imager.kind](settings)
         self._checks = tuple(check(settings) for check in checks)
         self._faults = FaultBook(settings.gating.regular_breaths, faults)
@@ -397,8 +399,8 @@ class Engine:
         axes = self._axes.at(now + self._latency_ns)
         wanted = None if prediction is None or axes is None else axes.wanted(prediction.position_mm)
         if self._gating.used and self._state in _STEERING_STATES:
-            self._gate(now, surrogate, estimate, prediction, out)
-        found = self._check(tick, surrogate, estimate, prediction, wanted)
+            self._gate(now, surrogate, estimate, prediction)
+        found = self._check(tick, surrogate, estimate, prediction, wanted, out)
         step = None
         if self._state in _STEERING_STATES:
             step = self._step(now, found, prediction, wanted)
@@ -469,7 +471,6 @@ class Engine:
         surrogate: SurrogateReport,
         estimate: TargetState | None,
         prediction: TargetState | None,
-        out: list[Output],
     ) -> None:
         """Let windows and breath holds decide whether there is beam by plan."""
         breathing = surrogate.state
@@ -484,10 +485,21 @@ class Engine:
             None if later is None else Swing(*later),
             surrogate.span,
         )
-        before, (self._gated_off, detail) = self._gated_off, self._gating.closed(view)
-        if self._gated_off != before:
-            opened = not self._gated_off
-            out.append(WindowChanged(now, opened, self._gated_off, detail))
+        self._outside = self._gating.closed(view)
+
+    def _follow(
+        self, now: int, wanted: Triple | None, here: Triple | None, out: list[Output]
+    ) -> Following | None:
+        """Measure how the machine follows; gate the beam off while it is too far."""
+        beam = self._permit_until_ns >= now
+        following = self._motion.follow(now, self._track, wanted, here, beam=beam)
+        off, detail = self._outside
+        if not off and self._motion.out_of_reach:
+            off, detail = OUT_OF_REACH, "it follows what it can"
+        if off != self._gated_off:
+            self._gated_off = off
+            out.append(WindowChanged(now, not off, off, detail))
+        return following
 
     def _relative_to_beam(self, at_ns: int, target: TargetState | None) -> Moving | None:
         """Give target and velocity relative to the beam, along the axes that are judged."""
@@ -509,16 +521,16 @@ class Engine:
         estimate: TargetState | None,
         prediction: TargetState | None,
         wanted: Triple | None,
+        out: list[Output],
     ) -> Conditions:
         """Look at everything that can be wrong; give what is."""
-        now, motion = tick.t_ns, self._motion
-        variance_mm2 = motion.variance_mm2
+        now, variance_mm2 = tick.t_ns, self._motion.variance_mm2
         axes, here, region = self._axes.at(now), None, None
         if axes is not None and estimate is not None:
             here = axes.judged(estimate.position_mm)
         if self._in_beams_eye and axes is not None and prediction is not None:
             region = axes.judged_variance(prediction.variance_mm2)
-        beam = self._permit_until_ns >= now
+        following = self._follow(now, wanted, here, out)
         situation = Situation(  # in the order of its fields, because names would take time
             now,
             now - tick.due_ns,
@@ -529,7 +541,7 @@ class Engine:
             prediction,
             self._target.prediction_off,
             variance_mm2,
-            motion.follow(now, self._track, wanted, here, beam=beam),
+            following,
             self._permit_since_ns,
             self._permit_until_ns,
             self._beam_on,
@@ -538,7 +550,7 @@ class Engine:
             self._reports,
             region,
             self._axes.report,
-            bool(self._gated_off) or self._gating.coming(now),
+            bool(self._outside[0]) or self._gating.coming(now),
         )
         found: Conditions = {}
         for check in self._checks:
