@@ -45,7 +45,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "report": CommandRow(
         "tracker.report.command",
-        "rebuild the report of a session from its journal",
+        "rebuild the report of a session from its journal; or make the physicist's report",
         "tidetrack report out/demo/session.mcap",
     ),
     "dose": CommandRow(
@@ -55,7 +55,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "sessions": CommandRow(
         "tracker.report.sessions",
-        "list, show, report, export and prune the recorded sessions of a folder",
+        "list, show, report, export and prune the recorded sessions of a folder, and show trends",
         "tidetrack sessions show last",
     ),
     "verify": CommandRow(
@@ -170,6 +170,7 @@ KNOWN_ERRORS = (
     ("tracker.journal", "JournalError"),
     ("tracker.catalogue", "CatalogueError"),
     ("tracker.dose.dose_error", "DoseError"),
+    ("tracker.report.report_error", "ReportError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
     ("tracker.artefact", "ArtefactError"),
