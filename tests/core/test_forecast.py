@@ -336,5 +336,6 @@ def test_amplitude_and_velocity_of_the_surrogate_go_on_along_the_predicted_veloc
     forecast = learner.told([2.0, 1.5], SPREAD)
     for later_ns, amplitude in ((0, 2.0), (100 * MS, 2.3), (-200 * MS, 1.4)):
         assert forecast.swing_at(AT + later_ns) == pytest.approx((amplitude, 3.0))
-    assert Learner().told([np.nan, 1.0]).swing_at(AT) is None
+    for unknown in (np.nan, np.inf):
+        assert Learner().told([unknown, 1.0]).swing_at(AT) is None
     assert Learner("target").told([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).swing_at(AT) is None

@@ -38,3 +38,35 @@ def test_steps_are_as_far_apart_in_time_as_the_axis_needs():
             last = y
     assert last == 10.0
     assert min(b - a for a, b in pairwise(times)) >= 2.5 / 30.0 * 1e9
+
+
+def test_the_start_is_the_step_nearest_to_where_each_axis_stands():
+    steps = WholeSteps(Actuator(quantum_mm=(2.0, 3.0, 0.5)))
+    assert steps.needed is True
+    assert steps.start(0, (2.9, -4.6, 0.7)) == (2.0, -6.0, 0.5)
+    assert steps.nearest(0, (2.9, -4.6, 0.7)) == (2.0, -6.0, 0.5)
+    assert WholeSteps(Actuator()).start(0, (2.9, -4.6, 0.7)) == (2.9, -4.6, 0.7)
+
+
+def test_without_a_start_every_axis_begins_at_zero():
+    steps = WholeSteps(Actuator(quantum_mm=(0.5, 0.5, 0.5)))
+    assert steps.needed is True
+    assert steps.nearest(0, (0.0, 0.0, 0.0)) == (0.0, 0.0, 0.0)
+
+
+def test_the_wait_is_counted_from_the_start_and_from_the_last_step():
+    steps = WholeSteps(Actuator(speed_mm_s=1.0, quantum_mm=(2.0, 2.0, 2.0)))
+    wanted = (9.0, -9.0, 9.0)
+    assert steps.nearest(1_999_999_999, wanted) == (0.0, 0.0, 0.0)
+    assert steps.nearest(2_000_000_000, wanted) == (2.0, -2.0, 2.0)
+    assert steps.nearest(3_999_999_999, wanted) == (2.0, -2.0, 2.0)
+    assert steps.nearest(4_000_000_000, wanted) == (4.0, -4.0, 4.0)
+    steps.start(5_000_000_000, (0.0, 0.0, 0.0))
+    assert steps.nearest(6_999_999_999, wanted) == (0.0, 0.0, 0.0)
+    assert steps.nearest(7_000_000_000, wanted) == (2.0, -2.0, 2.0)
+
+
+def test_the_last_step_is_kept_up_to_its_share():
+    steps = WholeSteps(Actuator(speed_mm_s=1.0, quantum_mm=(1.0, 1.0, 1.0)))
+    late = 10_000_000_000
+    assert steps.nearest(late, (0.6, -0.6, 0.61)) == (0.0, 0.0, 1.0)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from msgspec.structs import replace
-
 from hal.events import (
     Event,
     Identity,
@@ -21,7 +19,6 @@ from hal.events import (
     SendDemand,
     SendExpose,
     SendHold,
-    SendPermit,
     SendStop,
     Tick,
 )
@@ -36,7 +33,10 @@ from hal.messages import (
     Triple,
 )
 from tracker.core import session as table
-from tracker.core.gating.gating import BeamGating
+from tracker.core.beam_lease import BeamLease
+from tracker.core.device_reports import DeviceReports, described
+from tracker.core.gating.gating import NO_BREATH_HOLD, BeamGating
+from tracker.core.gating.guidance import Reach
 from tracker.core.gating.signals import GatingView, Moving, Swing
 from tracker.core.machine.following import Follower
 from tracker.core.machine.guard import DemandGuard
@@ -47,11 +47,10 @@ from tracker.core.machine.motion import Motion, NoDemand
 from tracker.core.machine.no_motion import MachineMotion, NoMotion
 from tracker.core.machine.position_history import ActuatorTrack
 from tracker.core.machine.steering import Steering
-from tracker.core.safety.checks.identity import differences
 from tracker.core.safety.checks.table import CHECKS, CheckFactory
 from tracker.core.safety.fault_book import Calm, Conditions, FaultBook
 from tracker.core.safety.fault_table import FAULTS, FaultName, FaultTable, Reaction
-from tracker.core.safety.situation import MONITOR, DeviceRole, Reports, Situation
+from tracker.core.safety.situation import Situation
 from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.settings import Controller
 from tracker.core.surrogate.report import SurrogateReport
@@ -75,7 +74,6 @@ from tracker.core.types import (
     WindowChanged,
 )
 
-_REPEAT_HOLD_NS = 500_000_000
 _REPEAT_LEARNING_NS = 10_000_000_000
 """How often the operator is told why the breathing cannot be learned."""
 _AT_REST: Triple = (0.0, 0.0, 0.0)
@@ -130,6 +128,8 @@ class Engine:
         self._gating = BeamGating(settings)
         self._gated_off = ""
         """What keeps the beam off by plan; empty: nothing does."""
+        self._window_told: tuple[str, str] | None = None
+        """The last `WindowChanged`: what closes, and which step of a breath hold."""
         self._imaging = IMAGER_KINDS[settings.imager.kind](settings)
         self._checks = tuple(check(settings) for check in checks)
         self._faults = FaultBook(settings.gating.regular_breaths, faults)
@@ -137,31 +137,20 @@ class Engine:
         self._couch = self._track if machine.moves_patient else None
         self._axes = AxesInTime(machine, settings.session.orientation, settings.linac)
         self._in_beams_eye = machine.in_beams_eye
-        self._roles: dict[str, DeviceRole] = {
-            settings.imager.device: "imager",
-            settings.gate.device: "gate",
-        }
-        if machine.moves:
-            self._roles[settings.actuator.device] = "actuator"
-        if settings.linac.enabled:
-            self._roles[settings.linac.device] = "linac"
+        self._reports = DeviceReports(settings, moves=machine.moves)
+        self._lease = BeamLease(settings.gate)
         self._state: SessionState = SessionState.IDLE
         self._tick_ns = round(1.5e9 / settings.timing.tick_hz)
         self._latency_ns = round(settings.timing.latency_ms * 1e6)
-        self._lease_ns = round(settings.gate.lease_ms * 1e6)
         self._resume_ns = round(settings.session.resume_after_s * 1e9)
         self._resumes_itself = settings.session.resume == "automatic"
         self._learned_by_ns = round(settings.fusion.learning_s * 1e9) + _REPEAT_LEARNING_NS
         self._tell_learning_ns = -1
         """When the operator is told next why the breathing is not learned yet."""
-        self._held_ns = -1
         self._clear_since_ns = -1
-        self._permit_since_ns = -1
-        self._permit_until_ns = -1
         self._beam_on: bool | None = None
         self._beam_status_ns = -1
         self._reviewed_ns = -1
-        self._reports = Reports()
         self._findings = ShotFindings()
         self._conditions: Conditions = {}
         self._retake = False
@@ -208,8 +197,7 @@ class Engine:
 
     def _on_actuator(self, status: ActuatorStatus) -> list[Output]:
         self._track.add(status.t_ns, status.position_mm)
-        if status.fault != self._reports.actuator_fault:
-            self._reports = replace(self._reports, actuator_fault=status.fault)
+        self._reports.take_actuator(status)
         return []
 
     def _on_beam(self, status: BeamStatus) -> list[Output]:
@@ -223,39 +211,26 @@ class Engine:
 
     def _on_bad_sample(self, sample: BadSample) -> list[Output]:
         """Note an unreadable message; what it means depends on the role of the device."""
-        words = f"{sample.device}: {sample.what} {sample.value}".rstrip()
         if not self._surrogate.add_bad_sample(sample):
-            role = self._roles.get(sample.device, "unknown")
-            bad = {**self._reports.bad, role: (sample.t_ns, words)}
-            self._reports = replace(self._reports, bad=bad)
+            role = self._reports.take_bad_sample(sample)
             if role == "imager" and self._imaging.shot_unreadable():
                 self._retake = True
-        return [Notice(sample.t_ns, "warning", words)]
+        return [Notice(sample.t_ns, "warning", described(sample))]
 
     def _on_link(self, link: LinkChanged) -> list[Output]:
         level = "info" if link.up else "warning"
-        if link.device == MONITOR:
-            why = "" if link.up else link.detail or "no reason given"
-            self._reports = replace(self._reports, no_monitor=why)
+        self._reports.take_link(link, tracking=self._state in _STEERING_STATES)
         if link.up:
             self._surrogate.restarted(link.device)
-            if link.device == self._settings.actuator.device and self._state in _STEERING_STATES:
-                why = "it was connected again during tracking"
-                self._reports = replace(self._reports, actuator_restarted=why)
         words = "is connected" if link.up else "lost its connection"
         return [Notice(link.t_ns, level, f"{link.device} {words}. {link.detail}".rstrip())]
 
     def _on_recording(self, recording: RecordingState) -> list[Output]:
-        why = "" if recording.ok else recording.detail or "no reason given"
-        self._reports = replace(self._reports, not_recorded=why)
+        self._reports.take_recording(recording)
         return []
 
     def _on_identity(self, identity: Identity) -> list[Output]:
-        self._reports = replace(
-            self._reports,
-            identified=True,
-            misidentified=differences(identity, self._settings),
-        )
+        self._reports.take_identity(identity)
         return []
 
     def _on_shot(self, shot: XrayShot) -> list[Output]:
@@ -345,6 +320,7 @@ class Engine:
             return
         self._state = after
         out.append(SessionChanged(now, before, after, trigger))
+        self._gating.pause_guide()
         if after is SessionState.MODELLING:
             self._begin_model(now)
         elif after in _AT_ITS_END:
@@ -363,6 +339,8 @@ class Engine:
         self._imaging.forget()
         self._findings = ShotFindings()
         self._retake = False
+        self._window_told = None
+        self._gating.forget_guide()
 
     def _end(self, now: int, before: SessionState, out: list[Output]) -> None:
         """Leave the beam off and the actuator still."""
@@ -373,15 +351,12 @@ class Engine:
                 out.append(SendStop(now, self._settings.actuator.device))
         if self._state is SessionState.IDLE:
             out.extend(self._faults.clear(now))
-            self._reports = replace(self._reports, demand_refused="", actuator_restarted="")
+            self._reports.end_session()
 
     def _hold(self, now: int) -> SendHold:
-        """End the beam's lease, and give the command that takes the beam away."""
-        self._permit_since_ns = -1
-        self._permit_until_ns = min(self._permit_until_ns, now)
-        self._held_ns = now
+        """Take the beam away, and say for what reasons."""
         reasons = self._faults.names(Reaction.HOLD) or (self._gated_off or self._state.value,)
-        return SendHold(now, self._settings.gate.device, reasons)
+        return self._lease.hold(now, reasons)
 
     # The tick ---------------------------------------------------------------------------------
 
@@ -484,10 +459,27 @@ class Engine:
             None if later is None else Swing(*later),
             surrogate.span,
         )
-        before, (self._gated_off, detail) = self._gated_off, self._gating.closed(view)
-        if self._gated_off != before:
-            opened = not self._gated_off
-            out.append(WindowChanged(now, opened, self._gated_off, detail))
+        self._gated_off, detail = self._gating.closed(view)
+        told = (self._gated_off, detail if self._gated_off == NO_BREATH_HOLD else "")
+        if told != self._window_told:
+            self._window_told = told
+            out.append(WindowChanged(now, not self._gated_off, self._gated_off, detail))
+        if self._state is SessionState.TRACKING:
+            guide = self._gating.guide(view, self._reach(now))
+            if guide is not None:
+                out.append(guide)
+
+    def _reach(self, now: int) -> Reach | None:
+        """Give the target relative to the beam as a function of a breath that stands still."""
+        axes, model = self._axes.at(now), self._modelling.model
+        if self._moves or axes is None or model is None:
+            return None
+
+        def target(amplitude_mm: float) -> Triple:
+            state = model.target_at(now, amplitude_mm, 0.0, 0.0, 0.0, 0.0)
+            return axes.judged(state.position_mm)
+
+        return target
 
     def _relative_to_beam(self, at_ns: int, target: TargetState | None) -> Moving | None:
         """Give target and velocity relative to the beam, along the axes that are judged."""
@@ -518,7 +510,7 @@ class Engine:
             here = axes.judged(estimate.position_mm)
         if self._in_beams_eye and axes is not None and prediction is not None:
             region = axes.judged_variance(prediction.variance_mm2)
-        beam = self._permit_until_ns >= now
+        lease = self._lease
         situation = Situation(  # in the order of its fields, because names would take time
             now,
             now - tick.due_ns,
@@ -529,13 +521,13 @@ class Engine:
             prediction,
             self._target.prediction_off,
             variance_mm2,
-            motion.follow(now, self._track, wanted, here, beam=beam),
-            self._permit_since_ns,
-            self._permit_until_ns,
+            motion.follow(now, self._track, wanted, here, beam=lease.until_ns >= now),
+            lease.since_ns,
+            lease.until_ns,
             self._beam_on,
             self._beam_status_ns,
             self._reviewed_ns,
-            self._reports,
+            self._reports.newest,
             region,
             self._axes.report,
             bool(self._gated_off) or self._gating.coming(now),
@@ -570,7 +562,7 @@ class Engine:
                 found[FaultName.KEEP_OUT] = step.keep_out
             if step.refused:
                 found[FaultName.DEMAND_REFUSED] = step.refused
-                self._reports = replace(self._reports, demand_refused=step.refused)
+                self._reports.refuse_demand(step.refused)
         return step
 
     def _follow_faults(self, now: int, out: list[Output]) -> None:
@@ -600,16 +592,9 @@ class Engine:
             out.append(SendDemand(now, device, step))
         if self._state is SessionState.TRACKING and not self._gated_off:
             if self._motion.settled:
-                out.append(self._permit(now))
-        elif self._permit_until_ns > now or now - self._held_ns >= _REPEAT_HOLD_NS:
+                out.append(self._lease.permit(now))
+        elif self._lease.must_end(now):
             out.append(self._hold(now))
-
-    def _permit(self, now: int) -> SendPermit:
-        """Renew the beam's lease, and give the command that tells the gate."""
-        if self._permit_since_ns < 0 or now > self._permit_until_ns:
-            self._permit_since_ns = now
-        until = self._permit_until_ns = now + self._lease_ns
-        return SendPermit(now, self._settings.gate.device, until)
 
 
 def _covariance(state: TargetState) -> Covariance:
