@@ -25,10 +25,10 @@ from tests.report.made_up_fraction import (
     write_fraction,
 )
 from tracker.cli import main
-from tracker.report.physicist.causes import ErrorSpread, root_sum_of_squares
+from tracker.report.physicist.causes import CauseSpread, root_sum_of_squares
 from tracker.report.physicist.fraction import FractionReport, read_fraction
 from tracker.report.physicist.fraction_sheet import sheet_of
-from tracker.report.physicist.verdict import Limit, answer_of, judge, overall, to_do_of
+from tracker.report.physicist.verdict import FigureLimit, answer_of, judge, overall, to_do_of
 from tracker.report.sheet.html import html_of
 from tracker.report.sheet.pdf import MOST_PAGES, pdf_of
 from tracker.report.sheet.values import NOT_RECORDED, Sheet, SheetSection, SheetTable
@@ -51,7 +51,7 @@ def fraction(path: Path) -> FractionReport:
     return read_fraction(path)
 
 
-def cause(fraction: FractionReport, name: str) -> ErrorSpread:
+def cause(fraction: FractionReport, name: str) -> CauseSpread:
     return next(each for each in fraction.causes if each.cause == name)
 
 
@@ -194,7 +194,7 @@ def test_every_figure_that_may_be_limited_has_its_row_and_is_computed(
 )
 def test_a_figure_at_its_limit_passes(value: float | None, sense: str, verdict: str) -> None:
     kinds = {"x": FigureKind("mm", sense, "the x")}  # pyright: ignore[reportArgumentType]
-    (judged,) = judge({"x": value}, [Limit("x", 1.0, "turn it", "here")], kinds)
+    (judged,) = judge({"x": value}, [FigureLimit("x", 1.0, "turn it", "here")], kinds)
     assert judged.verdict == verdict
     assert to_do_of([judged]) == (
         (f"the x {value:.2f} mm (limit: {sense} 1 mm): turn it.",) if verdict == "fail" else ()
@@ -203,7 +203,7 @@ def test_a_figure_at_its_limit_passes(value: float | None, sense: str, verdict: 
 
 def test_the_answer_names_the_worst_figure_first() -> None:
     kinds = {name: FigureKind("mm", "at most", name) for name in "ab"}
-    limits = [Limit("a", 2.0, "-", ""), Limit("b", 2.0, "-", "")]
+    limits = [FigureLimit("a", 2.0, "-", ""), FigureLimit("b", 2.0, "-", "")]
     good = judge({"a": 0.5, "b": 1.9}, limits, kinds)
     bad = judge({"a": 9.0, "b": 2.1}, limits, kinds)
     assert (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tracker.report.errors import Errors, length, steps
 from tracker.report.physicist.gathered import GatheredSession
-from tracker.report.physicist.track import Track
+from tracker.report.physicist.track import BeamTrack
 
 Vector = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ class _Distances(NamedTuple):
     size_mm: Vector
 
 
-def beam_of(session: GatheredSession, errors: Errors | None, by_estimate: Track) -> BeamFigures:
+def beam_of(session: GatheredSession, errors: Errors | None, by_estimate: BeamTrack) -> BeamFigures:
     """Return how the beam met the target, by the truth where it is known."""
     records = session.records
     distances = _distances(errors, by_estimate)
@@ -85,7 +85,7 @@ def beam_of(session: GatheredSession, errors: Errors | None, by_estimate: Track)
     )
 
 
-def _distances(errors: Errors | None, track: Track) -> _Distances:
+def _distances(errors: Errors | None, track: BeamTrack) -> _Distances:
     if errors is not None:
         return _Distances(errors.t_s, errors.step_s, errors.counted, errors.judged)
     t_s = track.t_ns / 1e9

@@ -18,7 +18,7 @@ from hal.messages import FiducialShot
 from tracker.core.settings import Controller
 from tracker.report.errors import Errors, length
 from tracker.report.physicist.gathered import GatheredSession
-from tracker.report.physicist.track import BeamsEye, Track
+from tracker.report.physicist.track import BeamsEye, BeamTrack
 from tracker.report.records import Table
 
 Vector = NDArray[np.float64]
@@ -27,7 +27,7 @@ Mask = NDArray[np.bool_]
 LEAST_FIDUCIALS = 3
 
 
-class ErrorSpread(NamedTuple):
+class CauseSpread(NamedTuple):
     """The spread of one cause: per axis (X, Y, Z of the patient), in view (across, along), in 3-D.
 
     ``p95`` are 95th percentiles of the size. All in mm. ``view`` parts are None where the beam's
@@ -59,7 +59,7 @@ class Localisation(NamedTuple):
     images: int
 
 
-def spread_of(cause: str, vectors: Table, view: BeamsEye | None, keep: Mask) -> ErrorSpread | None:
+def spread_of(cause: str, vectors: Table, view: BeamsEye | None, keep: Mask) -> CauseSpread | None:
     """Return the spread over the moments that ``keep`` and have a value; ``None`` below two."""
     keep = keep & np.isfinite(vectors).all(axis=1)
     if int(keep.sum()) < 2:
@@ -67,7 +67,7 @@ def spread_of(cause: str, vectors: Table, view: BeamsEye | None, keep: Mask) -> 
     kept = vectors[keep]
     seen = None if view is None else view.seen(vectors)[keep]
     sizes = length(kept)
-    return ErrorSpread(
+    return CauseSpread(
         cause=cause,
         moments=len(kept),
         mean=_tuple(kept.mean(axis=0)),
@@ -85,7 +85,7 @@ def _tuple(values: Vector) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-def causes_at_images(track: Track) -> list[ErrorSpread]:
+def causes_at_images(track: BeamTrack) -> list[CauseSpread]:
     """Return the spreads at the images: model, prediction, machine, and the total as measured."""
     rows = (
         ("image against model", track.correlation),
@@ -99,7 +99,7 @@ def causes_at_images(track: Track) -> list[ErrorSpread]:
     return [each for each in found if each is not None]
 
 
-def causes_by_estimate(track: Track) -> list[ErrorSpread]:
+def causes_by_estimate(track: BeamTrack) -> list[CauseSpread]:
     """Return the spreads of prediction and machine over the whole time with beam on."""
     rows = (
         ("prediction, all beam time", track.prediction),
@@ -109,7 +109,7 @@ def causes_by_estimate(track: Track) -> list[ErrorSpread]:
     return [each for each in found if each is not None]
 
 
-def causes_by_truth(errors: Errors | None) -> list[ErrorSpread]:
+def causes_by_truth(errors: Errors | None) -> list[CauseSpread]:
     """Return the spreads against the truth, which only a simulated session has."""
     if errors is None:
         return []
@@ -123,7 +123,7 @@ def causes_by_truth(errors: Errors | None) -> list[ErrorSpread]:
     return [each for each in found if each is not None]
 
 
-def root_sum_of_squares(causes: list[ErrorSpread]) -> tuple[float, float] | None:
+def root_sum_of_squares(causes: list[CauseSpread]) -> tuple[float, float] | None:
     """Return the RSS of the three causes at images, and the total's RMS; ``None`` without them."""
     if len(causes) != 4 or causes[3].rms_3d <= 0.0:
         return None

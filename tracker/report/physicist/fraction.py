@@ -18,7 +18,7 @@ from tracker.report.physicist.breathing_figures import (
     relations_of,
 )
 from tracker.report.physicist.causes import (
-    ErrorSpread,
+    CauseSpread,
     Localisation,
     causes_at_images,
     causes_by_estimate,
@@ -34,8 +34,8 @@ from tracker.report.physicist.image_figures import (
     model_events,
 )
 from tracker.report.physicist.latency_figures import LatencyFigure, latencies_of
-from tracker.report.physicist.track import Track, track_at_images, track_by_estimate
-from tracker.report.physicist.verdict import JudgedFigure, Limit, judge
+from tracker.report.physicist.track import BeamTrack, track_at_images, track_by_estimate
+from tracker.report.physicist.verdict import FigureLimit, JudgedFigure, judge
 from tracker.tolerance_settings import REPORT_FIGURES, ReportRules
 
 LEAST_IMAGES = 3
@@ -48,9 +48,9 @@ class FractionReport(NamedTuple):
     name: str
     session: GatheredSession
     errors: Errors | None
-    at_images: Track
-    by_estimate: Track
-    causes: list[ErrorSpread]
+    at_images: BeamTrack
+    by_estimate: BeamTrack
+    causes: list[CauseSpread]
     """At images, then over all beam time, then against the truth where it is known."""
     localisation: Localisation | None
     rss: tuple[float, float] | None
@@ -121,7 +121,7 @@ def fraction_of(session: GatheredSession, rules: ReportRules | None = None) -> F
         remarks=[wrong] if wrong else [],
     )
     figures = figures_of(found)
-    limits = [Limit(t.figure, t.limit, t.remedy, t.source) for t in rules.tolerances]
+    limits = [FigureLimit(t.figure, t.limit, t.remedy, t.source) for t in rules.tolerances]
     judged = [] if found.never_tracked else judge(figures, limits, REPORT_FIGURES)
     return found._replace(figures=figures, judged=judged)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tracker.report.errors import length
 from tracker.report.figures import envelope
-from tracker.report.physicist.causes import ErrorSpread
+from tracker.report.physicist.causes import CauseSpread
 from tracker.report.physicist.fraction import FractionReport, identity_of
 from tracker.report.physicist.verdict import (
     answer_of,
@@ -95,7 +95,7 @@ def _rss(report: FractionReport) -> str:
     )
 
 
-def _causes_tables(causes: list[ErrorSpread]) -> tuple[SheetTable, ...]:
+def _causes_tables(causes: list[CauseSpread]) -> tuple[SheetTable, ...]:
     by_axis = SheetTable(
         "",
         ("cause", "n", "mean L / S / A", "SD L / S / A", "p95 L / S / A", "RMS 3-D", "p95 3-D"),
@@ -132,7 +132,7 @@ def _together(values: tuple[float, ...] | None) -> str:
     return NOT_RECORDED if values is None else " / ".join(number(v) for v in values)
 
 
-def _cause_chart(causes: list[ErrorSpread]) -> SheetChart:
+def _cause_chart(causes: list[CauseSpread]) -> SheetChart:
     words = {
         "image against model": "model",
         "prediction, at images": "prediction",

@@ -47,7 +47,7 @@ class BeamsEye(NamedTuple):
         return np.einsum("nij,nj->ni", self.rows[:, :2], vectors)
 
 
-class Track(NamedTuple):
+class BeamTrack(NamedTuple):
     """Errors at some moments, in the patient frame; NaN where the journal has no value.
 
     ``target`` is the image's or the estimate's position, ``beam`` where the beam was.
@@ -65,7 +65,7 @@ class Track(NamedTuple):
     view: BeamsEye | None
 
 
-def track_at_images(session: GatheredSession) -> Track:
+def track_at_images(session: GatheredSession) -> BeamTrack:
     """Return the errors at the images that were exposed while tracking, with beam on."""
     records = session.records
     start_ns = np.inf if records.tracking_ns is None else records.tracking_ns
@@ -80,7 +80,7 @@ def track_at_images(session: GatheredSession) -> Track:
     return _track(session, t_ns, image, residual)
 
 
-def track_by_estimate(session: GatheredSession) -> Track:
+def track_by_estimate(session: GatheredSession) -> BeamTrack:
     """Return the errors at every estimate while tracking; the correlation error is not in them."""
     records = session.records
     estimate = records.estimate
@@ -90,7 +90,7 @@ def track_by_estimate(session: GatheredSession) -> Track:
     return _track(session, t_ns, estimate[kept, 1:4], np.zeros((len(t_ns), 3)))
 
 
-def _track(session: GatheredSession, t_ns: Vector, target: Table, correlation: Table) -> Track:
+def _track(session: GatheredSession, t_ns: Vector, target: Table, correlation: Table) -> BeamTrack:
     records = session.records
     view = beams_eye(session, t_ns)
     estimate = target - correlation
@@ -102,7 +102,7 @@ def _track(session: GatheredSession, t_ns: Vector, target: Table, correlation: T
         prediction, machine, total, correlation = (
             _across(each, view) for each in (prediction, machine, total, correlation)
         )
-    return Track(
+    return BeamTrack(
         t_ns, target, beam, correlation, prediction, machine, total, _beam_on(session, t_ns), view
     )
 

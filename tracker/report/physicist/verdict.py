@@ -10,7 +10,7 @@ from tracker.report.sheet.values import NOT_RECORDED, SheetTable, Verdict
 from tracker.tolerance_settings import FigureKind, Sense
 
 
-class Limit(NamedTuple):
+class FigureLimit(NamedTuple):
     """A limit on one figure, as a tolerance table states it."""
 
     figure: str
@@ -38,13 +38,15 @@ class JudgedFigure(NamedTuple):
 
 
 def judge(
-    figures: Mapping[str, float | None], limits: Sequence[Limit], kinds: Mapping[str, FigureKind]
+    figures: Mapping[str, float | None],
+    limits: Sequence[FigureLimit],
+    kinds: Mapping[str, FigureKind],
 ) -> list[JudgedFigure]:
     """Judge each limit; a figure without a value is not judged."""
     return [_judged(figures.get(row.figure), row, kinds[row.figure]) for row in limits]
 
 
-def _judged(value: float | None, row: Limit, kind: FigureKind) -> JudgedFigure:
+def _judged(value: float | None, row: FigureLimit, kind: FigureKind) -> JudgedFigure:
     verdict: Verdict = "not judged"
     use = 0.0
     if value is not None:
