@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tracker.report.physicist.trend_sheet import trend_sheet
 from tracker.report.sheet.html import html_of
 
 
-def summaries(values: list[float | None]) -> list[FractionSummary]:
+def summaries(values: Sequence[float | None]) -> list[FractionSummary]:
     return [
         FractionSummary(f"f{k}", "P1", "PLAN", f"{k}", f"{k}", {"total_p95_mm": v}, [], None)
         for k, v in enumerate(values)
