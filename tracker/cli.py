@@ -53,6 +53,11 @@ COMMANDS: dict[str, CommandRow] = {
         "estimate what the errors of one or more sessions mean in dose to target and liver",
         "tidetrack dose out/demo/session.mcap --report out/dose --json out/dose.json",
     ),
+    "export": CommandRow(
+        "tracker.dicom.export_command",
+        "write a session as DICOM objects, or send them to an archive",
+        "tidetrack export dicom out/demo/session.mcap --out out/dicom",
+    ),
     "sessions": CommandRow(
         "tracker.report.sessions",
         "list, show, report, export and prune the recorded sessions of a folder",
@@ -170,6 +175,7 @@ KNOWN_ERRORS = (
     ("tracker.journal", "JournalError"),
     ("tracker.catalogue", "CatalogueError"),
     ("tracker.dose.dose_error", "DoseError"),
+    ("tracker.dicom.dicom_error", "DicomError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
     ("tracker.artefact", "ArtefactError"),
