@@ -12,7 +12,7 @@ import dataclasses
 import gc
 import hashlib
 import struct
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +26,7 @@ from tracker.build.scripted_operator import Operator
 from tracker.build.virtual_time import tick_events
 from tracker.build.warm_up import warm
 from tracker.config import Configuration
+from tracker.core.safety.checks.table import CHECKS, CheckFactory
 from tracker.core.session import SessionState
 from tracker.core.types import FaultChanged, Output, SessionChanged
 from tracker.offline.campaign.kinds import MishapTrouble, drawn
@@ -88,7 +89,7 @@ class Single:
         made = cast_run(fault, seed, self._length_s, self._configuration, self._recordings)
         room = furnish(made.configuration, made.patient.recording, seed)
         with _no_collection():
-            kept = _loop(made.configuration, room)
+            kept = run_room(made.configuration, room)
         traces = room.traces(kept.end_ns)
         return judge(fault, seed, made.patient, made.troubles, kept, traces)
 
@@ -160,9 +161,11 @@ class _Keeper:
         self._signed.append(repr(change).encode())
 
 
-def _loop(configuration: Configuration, room: SimulatedRoom) -> Kept:
+def run_room(
+    configuration: Configuration, room: SimulatedRoom, checks: Sequence[CheckFactory] = CHECKS
+) -> Kept:
     """Run to the end of the patient, or until the session has stopped for good."""
-    engine = build_engine(configuration.controller)
+    engine = build_engine(configuration.controller, checks=checks)
     operator, keeper = Operator(), _Keeper(room)
     handle, record = engine.handle, keeper.record
     now = stopped_ns = 0
