@@ -58,6 +58,11 @@ COMMANDS: dict[str, CommandRow] = {
         "list, show, report, export and prune the recorded sessions of a folder",
         "tidetrack sessions show last",
     ),
+    "export": CommandRow(
+        "tracker.exporting.command",
+        "write a recorded session as Parquet, MAT, BIDS or CSV for other programs",
+        "tidetrack export parquet out/demo/session.mcap --out out/parquet",
+    ),
     "verify": CommandRow(
         "tracker.offline.verify",
         "check by their seals that journals are unchanged",
@@ -172,6 +177,7 @@ KNOWN_ERRORS = (
     ("tracker.dose.dose_error", "DoseError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
+    ("tracker.exporting.export_error", "ExportError"),
     ("tracker.artefact", "ArtefactError"),
     ("tracker.offline.tuning.errors", "TuningError"),
     ("tracker.offline.campaign.errors", "CampaignError"),
