@@ -12,6 +12,7 @@ from hal.dicom.driver import DICOM_XRAY
 from hal.driver import DriverTable
 from hal.gcs.driver import GCS
 from hal.gige.driver import GIGE_MARKERS, GIGE_XRAY
+from hal.icom.driver import ICOM
 from hal.lsl.driver import LSL
 from hal.modbus.driver import MODBUS
 from hal.openigtlink.driver import OPENIGTLINK, OPENIGTLINK_LINAC
@@ -34,5 +35,6 @@ DRIVERS = DriverTable(
         MODBUS,
         BEV_UDP,
         OPENIGTLINK_LINAC,
+        ICOM,
     )
 )

@@ -6,6 +6,7 @@ from sim.bev import BEV_UDP
 from sim.bitalino import BITALINO
 from sim.dicom import DICOM_XRAY
 from sim.gcs import GCS
+from sim.icom import ICOM
 from sim.lsl import LSL
 from sim.marker_cameras import GIGE_MARKERS, VIDEO_MARKERS
 from sim.modbus import MODBUS
@@ -31,5 +32,6 @@ TWINS = TwinTable(
         MODBUS,
         BEV_UDP,
         OPENIGTLINK_LINAC,
+        ICOM,
     )
 )

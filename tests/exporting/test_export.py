@@ -191,7 +191,8 @@ def test_bids_is_read_by_pandas_and_by_our_own_import(
     (file,) = folder.glob("sub-*/beh/*_physio.tsv.gz")
     about = json.loads(file.with_name(file.name.replace(".tsv.gz", ".json")).read_text())
     with gzip.open(file, "rt") as lines:
-        read: Any = pd.read_csv(lines, sep="\t", header=None, names=about["Columns"], na_values="n/a")
+        names = about["Columns"]
+        read: Any = pd.read_csv(lines, sep="\t", header=None, names=names, na_values="n/a")
     surrogate = session.named("surrogate_state")
     assert surrogate is not None
     assert about["SamplingFrequency"] == 100.0

@@ -155,7 +155,7 @@ def test_holds_of_a_session_are_those_of_its_summary(
     holds: Any = simulated.session.holds()
     counts = holds["reason"].value_counts().to_dict()
     assert counts == simulated.summary["beam"]["holds"]
-    assert (holds["duration_s"] >= 0).all()
+    assert min(holds["duration_s"], default=0.0) >= 0.0
 
 
 def test_a_session_is_plotted_within_the_asked_time(

@@ -35,7 +35,8 @@ from hal.messages import (
 from tracker.core import session as table
 from tracker.core.beam_lease import BeamLease
 from tracker.core.device_reports import DeviceReports, described
-from tracker.core.gating.gating import BeamGating
+from tracker.core.gating.gating import NO_BREATH_HOLD, BeamGating
+from tracker.core.gating.guidance import Reach
 from tracker.core.gating.signals import GatingView, Moving, Swing
 from tracker.core.machine.following import Follower
 from tracker.core.machine.guard import DemandGuard
@@ -127,6 +128,8 @@ class Engine:
         self._gating = BeamGating(settings)
         self._gated_off = ""
         """What keeps the beam off by plan; empty: nothing does."""
+        self._window_told: tuple[str, str] | None = None
+        """The last `WindowChanged`: what closes, and which step of a breath hold."""
         self._imaging = IMAGER_KINDS[settings.imager.kind](settings)
         self._checks = tuple(check(settings) for check in checks)
         self._faults = FaultBook(settings.gating.regular_breaths, faults)
@@ -317,6 +320,7 @@ class Engine:
             return
         self._state = after
         out.append(SessionChanged(now, before, after, trigger))
+        self._gating.pause_guide()
         if after is SessionState.MODELLING:
             self._begin_model(now)
         elif after in _AT_ITS_END:
@@ -335,6 +339,8 @@ class Engine:
         self._imaging.forget()
         self._findings = ShotFindings()
         self._retake = False
+        self._window_told = None
+        self._gating.forget_guide()
 
     def _end(self, now: int, before: SessionState, out: list[Output]) -> None:
         """Leave the beam off and the actuator still."""
@@ -453,10 +459,27 @@ class Engine:
             None if later is None else Swing(*later),
             surrogate.span,
         )
-        before, (self._gated_off, detail) = self._gated_off, self._gating.closed(view)
-        if self._gated_off != before:
-            opened = not self._gated_off
-            out.append(WindowChanged(now, opened, self._gated_off, detail))
+        self._gated_off, detail = self._gating.closed(view)
+        told = (self._gated_off, detail if self._gated_off == NO_BREATH_HOLD else "")
+        if told != self._window_told:
+            self._window_told = told
+            out.append(WindowChanged(now, not self._gated_off, self._gated_off, detail))
+        if self._state is SessionState.TRACKING:
+            guide = self._gating.guide(view, self._reach(now))
+            if guide is not None:
+                out.append(guide)
+
+    def _reach(self, now: int) -> Reach | None:
+        """Give the target relative to the beam as a function of a breath that stands still."""
+        axes, model = self._axes.at(now), self._modelling.model
+        if self._moves or axes is None or model is None:
+            return None
+
+        def target(amplitude_mm: float) -> Triple:
+            state = model.target_at(now, amplitude_mm, 0.0, 0.0, 0.0, 0.0)
+            return axes.judged(state.position_mm)
+
+        return target
 
     def _relative_to_beam(self, at_ns: int, target: TargetState | None) -> Moving | None:
         """Give target and velocity relative to the beam, along the axes that are judged."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tracker.dicom import export_command as dicom_command
 from tracker.exporting.formats.table import FORMATS
 from tracker.exporting.write_session import export_session
+
+DICOM = "dicom"
+"""The format whose sub-command has further arguments: it also sends to archives."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,10 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--named", action="store_true",
             help="keep the names of patient, plan and persons; without it they are withheld",
         )  # fmt: skip
+    dicom_command.add_arguments(formats)
 
 
 def run(args: argparse.Namespace) -> int:
     """Export the session and print what was written."""
+    if args.to == DICOM:
+        return dicom_command.run(args)
     session, files = export_session(args.session, args.to, args.out, named=args.named)
     if session.torn is not None:
         print(f"{args.session}: {session.torn.describe()}")
