@@ -1,6 +1,7 @@
 """Gating: windows on each signal, crossings predicted, dwell; breath holds from begin to rest."""
 
 import math
+from typing import Literal
 
 import pytest
 
@@ -437,7 +438,7 @@ def test_the_middle_does_not_follow_a_breath_that_is_not_at_its_end():
 
 
 def test_a_window_that_follows_the_drift_stays_open_where_the_planned_one_does_not():
-    def duty(centre: str) -> float:
+    def duty(centre: Literal["planned", "drift"]) -> float:
         window = Window(
             on="amplitude", centre=centre, drift_mm=5.0, enter=1.5, leave=2.0, predict=False
         )
