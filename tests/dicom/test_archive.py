@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("pynetdicom", reason="extra dicom is not installed")
 
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import RTPlanStorage
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
     MRImageStorage,
@@ -118,7 +119,7 @@ def moved(archive: OrthancPeer, study: str, classes: set[str]) -> dict[str, Data
     entity = AE("TIDETRACK")
     for uid in sorted(classes):
         entity.add_supported_context(uid)
-    server = entity.start_server(
+    server: Any = entity.start_server(
         ("127.0.0.1", archive.caller_port), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)]
     )
     caller = AE("TIDETRACK")
@@ -164,7 +165,8 @@ def fetched(archive: OrthancPeer, dataset: FileDataset) -> Dataset:
     )
     with urlopen(request) as answer:
         head = f"Content-Type: {answer.headers['Content-Type']}\r\n\r\n".encode()
-        (part,) = message_from_bytes(head + answer.read()).get_payload()
+        parts: Any = message_from_bytes(head + answer.read()).get_payload()
+    (part,) = parts
     return pydicom.dcmread(BytesIO(part.get_payload(decode=True)))
 
 
@@ -227,9 +229,9 @@ def test_an_archive_that_takes_other_objects_only(exported: Path) -> None:
     entity = AE("OTHER")
     entity.acse_timeout = entity.network_timeout = 2
     entity.add_supported_context(MRImageStorage)
-    entity.add_supported_context(pydicom.uid.RTPlanStorage)
+    entity.add_supported_context(RTPlanStorage)
     full: list[int] = [0xA700]
-    server = entity.start_server(
+    server: Any = entity.start_server(
         ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda _: full[0])]
     )
     try:

@@ -56,3 +56,8 @@ if ! apt-get install -qq -y --no-install-recommends $missing >/dev/null; then
             echo "peers: $package could not be installed; its tests will skip"
     done
 fi
+
+# Debian starts Orthanc as a service when it is installed. The tests run one of their own.
+case "$missing" in
+*orthanc*) systemctl disable --now --quiet orthanc 2>/dev/null || true ;;
+esac
