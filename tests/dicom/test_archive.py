@@ -20,9 +20,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import RTPlanStorage
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
-    MRImageStorage,
-    StudyRootQueryRetrieveInformationModelFind,
-    StudyRootQueryRetrieveInformationModelMove,
+    MRImageStorage,  # pyright: ignore[reportAttributeAccessIssue]
+    StudyRootQueryRetrieveInformationModelFind,  # pyright: ignore[reportAttributeAccessIssue]
+    StudyRootQueryRetrieveInformationModelMove,  # pyright: ignore[reportAttributeAccessIssue]
 )
 
 from tests.dicom.orthanc import OrthancPeer, require_orthanc
