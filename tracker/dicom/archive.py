@@ -43,7 +43,7 @@ class TlsFiles(NamedTuple):
         return context
 
 
-class Archive(NamedTuple):
+class ImageArchive(NamedTuple):
     """Where to send: the archive's title and address, and our own title."""
 
     title: str
@@ -59,14 +59,14 @@ class Archive(NamedTuple):
         return f"{self.title}@{self.host}:{self.port}"
 
 
-def archive_named(text: str) -> Archive:
+def archive_named(text: str) -> ImageArchive:
     """Read ``AET@host:port``; raises `DicomError` for anything else."""
     title, at, address = text.partition("@")
     host, colon, port = address.rpartition(":")
     is_port = port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535
     if not (at and colon and host and is_port):
         raise DicomError(f"--send {text!r}: is no address; write TITLE@host:port")
-    return Archive(checked_title("--send", title), host.strip("[]"), int(port))
+    return ImageArchive(checked_title("--send", title), host.strip("[]"), int(port))
 
 
 def checked_title(option: str, title: str) -> str:
@@ -80,7 +80,7 @@ def checked_title(option: str, title: str) -> str:
     return title.strip()
 
 
-def require_reachable(archive: Archive) -> None:
+def require_reachable(archive: ImageArchive) -> None:
     """Raise `DicomError` that says why no connection to the archive is possible."""
     try:
         socket.create_connection((archive.host, archive.port), timeout=archive.answer_s).close()

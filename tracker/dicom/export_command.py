@@ -21,7 +21,7 @@ from tracker.journal import Header, read_journal
 from tracker.report.setting import setting_of
 
 if TYPE_CHECKING:
-    from tracker.dicom.archive import Archive
+    from tracker.dicom.archive import ImageArchive
     from tracker.dicom.export import Export
     from tracker.dicom.web_sending import WebArchive
 
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _archives(args: argparse.Namespace) -> list[Archive | WebArchive]:
+def _archives(args: argparse.Namespace) -> list[ImageArchive | WebArchive]:
     """Return where to send; raises `DicomError` for options that do not go together."""
     from tracker.dicom.archive import TlsFiles, archive_named, checked_title
     from tracker.dicom.web_sending import web_archive
@@ -114,7 +114,7 @@ def _archives(args: argparse.Namespace) -> list[Archive | WebArchive]:
     if args.tls_ca is not None:
         tls = TlsFiles(args.tls_ca, args.tls_cert, args.tls_key)
         tls.client_context()
-    found: list[Archive | WebArchive] = []
+    found: list[ImageArchive | WebArchive] = []
     if args.send is not None:
         dicom_library("pynetdicom")
         own = checked_title("--aet", args.aet)
@@ -124,20 +124,20 @@ def _archives(args: argparse.Namespace) -> list[Archive | WebArchive]:
     return found
 
 
-def _sent(args: argparse.Namespace, archive: Archive | WebArchive, made: Export) -> int:
+def _sent(args: argparse.Namespace, archive: ImageArchive | WebArchive, made: Export) -> int:
     """Send the objects to one archive; 1 where it did not take or does not keep all of them."""
-    from tracker.dicom.archive import Archive
+    from tracker.dicom.archive import ImageArchive
     from tracker.dicom.sending import commit, send
     from tracker.dicom.web_sending import send_over_web
 
-    if isinstance(archive, Archive):
+    if isinstance(archive, ImageArchive):
         sent, where = send(made.objects, archive), archive.describe()
     else:
         sent, where = send_over_web(made.objects, archive), archive.url
     print(f"{where}: {len(sent.stored)} of {len(made.objects)} objects stored")
     for line in sent.not_stored:
         print(f"not stored: {line}")
-    if args.commitment is None or not isinstance(archive, Archive) or not sent.stored:
+    if args.commitment is None or not isinstance(archive, ImageArchive) or not sent.stored:
         return 1 if sent.not_stored else 0
     asked = [each for each in made.objects if each.name in sent.stored]
     lost = commit(asked, archive, args.commitment)

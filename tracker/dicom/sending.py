@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from tracker.dicom import dataset_parts as parts
-from tracker.dicom.archive import Archive, require_reachable
+from tracker.dicom.archive import ImageArchive, require_reachable
 from tracker.dicom.dicom_error import DicomError, dicom_library
 from tracker.dicom.export_job import Built
 
@@ -53,7 +53,9 @@ class _ConnectionLostError(Exception):
 
 
 def send(
-    objects: Sequence[Built], archive: Archive, stored: Callable[[str], None] = lambda name: None
+    objects: Sequence[Built],
+    archive: ImageArchive,
+    stored: Callable[[str], None] = lambda name: None,
 ) -> Sent:
     """Store the objects and tell ``stored`` each one's name; raises `DicomError`."""
     waiting = {each.name: each for each in objects}
@@ -86,7 +88,7 @@ def send(
 
 
 def _send_once(
-    objects: Sequence[Built], archive: Archive, finished: Callable[[str, str], None]
+    objects: Sequence[Built], archive: ImageArchive, finished: Callable[[str, str], None]
 ) -> None:
     """Store objects over one association; raises where it cannot be opened or breaks."""
     association = associate(archive, sorted({str(o.dataset.SOPClassUID) for o in objects}))
@@ -108,7 +110,7 @@ def _send_once(
         closed(association)
 
 
-def _refusal(name: str, archive: Archive, status: Any) -> str:
+def _refusal(name: str, archive: ImageArchive, status: Any) -> str:
     """Return why an object was not stored; empty: it was."""
     code = int(status.Status)
     if code == SUCCESS or code in WARNINGS:
@@ -118,7 +120,7 @@ def _refusal(name: str, archive: Archive, status: Any) -> str:
     return f"{name}: {archive.title} refuses it ({why}); see the archive's log"
 
 
-def associate(archive: Archive, sop_classes: Sequence[str], **more: Any) -> Any:
+def associate(archive: ImageArchive, sop_classes: Sequence[str], **more: Any) -> Any:
     """Open an association; raises `DicomError` that says why there is none."""
     library: Any = dicom_library("pynetdicom")
     require_reachable(archive)  # the library would say no cause, and leave its socket open
@@ -183,7 +185,7 @@ class _Answers:
         return SUCCESS, None
 
 
-def commit(objects: Sequence[Built], archive: Archive, port: int) -> tuple[str, ...]:
+def commit(objects: Sequence[Built], archive: ImageArchive, port: int) -> tuple[str, ...]:
     """Ask whether the archive keeps the objects; return the names of those that it does not.
 
     The archive answers on this association or calls ``port``. Raises `DicomError` where it does
