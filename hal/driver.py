@@ -158,6 +158,11 @@ def no_problems(settings: DriverSettings, role: str) -> Iterator[str]:
     yield from ()
 
 
+def no_period(settings: DriverSettings) -> float:
+    """Return 0: the settings do not say how often the device reports."""
+    return 0.0
+
+
 def no_files(settings: DriverSettings, context: DriverContext) -> None:
     """Read nothing: the settings name no file."""
 
@@ -178,6 +183,8 @@ class DriverRow(Generic[Kept]):
     """Yields what is wrong with the settings for a role, each line beginning with the key."""
     read_files: Callable[[Kept, DriverContext], None] = no_files
     """Reads every file that the settings name; raises `DeviceError` for the first wrong one."""
+    period_ms: Callable[[Kept], float] = no_period
+    """Returns the time between two reports, where the settings say it; 0: they do not."""
     own_process: bool = False
     """Whether it needs a process of its own: it must answer in milliseconds, computes for long,
     or uses a library with threads."""

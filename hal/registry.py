@@ -12,8 +12,9 @@ from hal.dicom.driver import DICOM_XRAY
 from hal.driver import DriverTable
 from hal.gcs.driver import GCS
 from hal.gige.driver import GIGE_MARKERS, GIGE_XRAY
+from hal.icom.driver import ICOM
 from hal.lsl.driver import LSL
-from hal.modbus.driver import MODBUS
+from hal.modbus.driver import MODBUS, MODBUS_LINAC
 from hal.openigtlink.driver import OPENIGTLINK, OPENIGTLINK_LINAC
 from hal.polaris.driver import POLARIS
 from hal.rsi.driver import RSI
@@ -34,5 +35,7 @@ DRIVERS = DriverTable(
         MODBUS,
         BEV_UDP,
         OPENIGTLINK_LINAC,
+        ICOM,
+        MODBUS_LINAC,
     )
 )

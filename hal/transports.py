@@ -84,6 +84,12 @@ def parse_address(text: str) -> Address:
         ) from None
 
 
+def scheme_of(address: Address) -> str:
+    """Return the kind of wire of an address, as a configuration writes it."""
+    kinds: dict[type[Address], str] = {Tcp: "tcp", Udp: "udp", Serial: "serial", Memory: "memory"}
+    return kinds[type(address)]
+
+
 class Wire(Protocol):
     """An open wire."""
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hal.errors import ProtocolError
 from hal.gige import codec
+from hal.gige.multipart import INTENSITY, PICTURE_2D, Part
 from hal.gige.packets import (
     MONO8,
     MONO16,
@@ -29,6 +30,7 @@ from hal.gige.packets import (
     GvspPacket,
     Leader,
     encode_packet,
+    multi_part_packets_of,
     packets_of,
 )
 
@@ -65,6 +67,7 @@ def description() -> bytes:
         '<?xml version="1.0" encoding="utf-8"?>',
         '<RegisterDescription ModelName="Twin" VendorName="tidetrack" '
         'xmlns="http://www.genicam.org/GenApi/Version_1_0">',
+        '<Port Name="Device"/>',
         _integer("Width", _WIDTH),
         _integer("Height", _HEIGHT),
         '<Enumeration Name="PixelFormat">',
@@ -121,6 +124,8 @@ class GigeTwin:
         self.silent = False
         self.refuse: set[int] = set()
         self.stretch_ppm = 0.0
+        self.further_parts: tuple[tuple[Part, bytes], ...] = ()
+        """Parts that follow each picture; with one, pictures are sent as multi-part payloads."""
         self.identity = codec.GigeIdentity(
             "tidetrack", "Twin", "1", serial, "", "127.0.0.1", "02000000aa01"
         )
@@ -136,6 +141,9 @@ class GigeTwin:
             _TRIGGER_MODE: 0,
             _TRIGGER: 0,
             _EXPOSURE: 1000,
+            codec.MODE: 0x8000_0001,
+            codec.STREAM_CHANNELS: 1,
+            codec.CAPABILITY: 0,
             codec.HEARTBEAT_MS: 3000,
             codec.CONTROL: 0,
             codec.STREAM_PORT: 0,
@@ -225,7 +233,9 @@ class GigeTwin:
         for start, block in ((codec.XML_URL, self._url), (_XML_ADDRESS, self._xml)):
             if start <= address < start + len(block):
                 return block[address - start : address - start + count].ljust(count, b"\0")
-        return None
+        words = [self.registers.get(each) for each in range(address, address + count, 4)]
+        known = [word for word in words if word is not None]
+        return struct.pack(f">{len(words)}I", *known) if len(known) == len(words) else None
 
     def wake(self, now_ns: int) -> None:
         """Expose a picture that is due, and end the control of a client that has gone silent."""
@@ -247,11 +257,24 @@ class GigeTwin:
         ticks = now_ns + int(now_ns * self.stretch_ppm * 1e-6)
         leader = Leader(ticks, pixel_format, pixels.shape[1], pixels.shape[0], 0, 0, 0)
         size = self.registers[codec.PACKET_SIZE] & 0xFFFF
-        packets = packets_of(self._block, leader, pixels.tobytes(), size)
+        if self.further_parts:
+            packets = self._in_parts(leader, pixels.tobytes(), size)
+        else:
+            packets = packets_of(self._block, leader, pixels.tobytes(), size)
         self._sent[self._block] = packets
         while len(self._sent) > _KEPT:
             self._sent.popitem(last=False)
         self.stream += [p for i, p in enumerate(packets) if not self.lose(self._block, i)]
+
+    def _in_parts(self, leader: Leader, picture: bytes, size: int) -> list[bytes]:
+        """Return the packets of a picture and the parts that follow it."""
+        first = Part(
+            PICTURE_2D, len(picture), leader.pixel_format, 0, INTENSITY, leader.width, leader.height
+        )
+        parts = (first, *(part for part, _ in self.further_parts))
+        contents = [picture, *(content for _, content in self.further_parts)]
+        whole = leader._replace(parts=parts)
+        return multi_part_packets_of(self._block, whole, contents, size, through=True)
 
     def _send_again(self, payload: bytes) -> None:
         if not self.resends:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +18,7 @@ from sim import mishaps as trouble
 from sim.chance import stream
 from sim.gate import SimulatedGate
 from sim.sampling import NEVER_NS, sampling
-from sim.scenario import Mishap
+from sim.scenario import Mishap, RoomScenario
 from sim.scenario import RoomLinac as LinacSettings
 
 Floats = NDArray[np.float64]
@@ -107,3 +108,9 @@ class SimulatedLinac:
                 self._units += rate * (t_ns - self._counted_ns)
             self._counted_ns = t_ns
         return round(self._units, 3)
+
+
+def with_arc(room: RoomScenario) -> RoomScenario:
+    """Give a room a linac that reports, and whose gantry turns to and fro over an arc."""
+    arc = LinacSettings(enabled=True, gantry_deg=180.0, gantry_deg_s=6.0, arc_deg=358.0)
+    return msgspec.structs.replace(room, linac=arc)

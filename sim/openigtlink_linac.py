@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from math import cos, radians, sin
 
-import msgspec
-
 from hal.events import Command
 from hal.messages import LinacStatus, Sample
 from hal.openigtlink.codec import IgtlPacket, encode
 from hal.openigtlink.contents import Content, Sensor, Transform
 from hal.openigtlink.driver import IgtlLinacWire
 from hal.openigtlink.linac_session import IgtlLinacSettings
-from sim.scenario import RoomLinac, RoomScenario
+from sim.linac import with_arc
 from sim.twin import Alone, TwinContext, TwinRequest, TwinRow, on_wire
 
 _UNIX_NS = 1_700_000_000_000_000_000
@@ -90,11 +88,6 @@ def _alone(request: TwinRequest) -> IgtlLinacWire:
     return IgtlLinacWire(address=request.address("tcp://127.0.0.1:18946"))
 
 
-def _with_arc(room: RoomScenario) -> RoomScenario:
-    arc = RoomLinac(enabled=True, gantry_deg=180.0, gantry_deg_s=6.0, arc_deg=358.0)
-    return msgspec.structs.replace(room, linac=arc)
-
-
 OPENIGTLINK_LINAC = TwinRow(
     driver="openigtlink-linac",
     make=_twin,
@@ -104,6 +97,6 @@ OPENIGTLINK_LINAC = TwinRow(
         does="angles of a gantry that turns over an arc, behind an OpenIGTLink server",
         section="linac",
         settings=_alone,
-        furnish=_with_arc,
+        furnish=with_arc,
     ),
 )

@@ -6,9 +6,11 @@ from sim.bev import BEV_UDP
 from sim.bitalino import BITALINO
 from sim.dicom import DICOM_XRAY
 from sim.gcs import GCS
+from sim.icom import ICOM
 from sim.lsl import LSL
 from sim.marker_cameras import GIGE_MARKERS, VIDEO_MARKERS
 from sim.modbus import MODBUS
+from sim.modbus_linac import MODBUS_LINAC
 from sim.openigtlink import OPENIGTLINK
 from sim.openigtlink_linac import OPENIGTLINK_LINAC
 from sim.polaris import POLARIS
@@ -31,5 +33,7 @@ TWINS = TwinTable(
         MODBUS,
         BEV_UDP,
         OPENIGTLINK_LINAC,
+        ICOM,
+        MODBUS_LINAC,
     )
 )

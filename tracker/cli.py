@@ -45,7 +45,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "report": CommandRow(
         "tracker.report.command",
-        "rebuild the report of a session from its journal",
+        "rebuild the report of a session from its journal; or make the physicist's report",
         "tidetrack report out/demo/session.mcap",
     ),
     "dose": CommandRow(
@@ -55,8 +55,13 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "sessions": CommandRow(
         "tracker.report.sessions",
-        "list, show, report, export and prune the recorded sessions of a folder",
+        "list, show, report, export and prune the recorded sessions of a folder, and show trends",
         "tidetrack sessions show last",
+    ),
+    "export": CommandRow(
+        "tracker.exporting.command",
+        "write a recorded session as CSV, Parquet, MAT, BIDS or DICOM, or send it to an archive",
+        "tidetrack export parquet out/demo/session.mcap --out out/parquet",
     ),
     "verify": CommandRow(
         "tracker.offline.verify",
@@ -170,8 +175,11 @@ KNOWN_ERRORS = (
     ("tracker.journal", "JournalError"),
     ("tracker.catalogue", "CatalogueError"),
     ("tracker.dose.dose_error", "DoseError"),
+    ("tracker.dicom.dicom_error", "DicomError"),
+    ("tracker.report.report_error", "ReportError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
+    ("tracker.exporting.export_error", "ExportError"),
     ("tracker.artefact", "ArtefactError"),
     ("tracker.offline.tuning.errors", "TuningError"),
     ("tracker.offline.campaign.errors", "CampaignError"),

@@ -1,7 +1,8 @@
 """Read from a stored DICOM image what localisation needs: side, exposure time, counts.
 
-Pixels come out linear and bright where much radiation arrived, whatever the object's
-photometric conventions. An object without what is needed raises `ProtocolError`.
+Pixels come out linear and bright where much radiation arrived, whatever the object's photometric
+conventions. An object of several frames is a series of exposures, each with its own time. An
+object without what is needed raises `ProtocolError`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from hal.dicom.exposure_time import exposure_ns
+from hal.dicom.frame_times import frame_times_ns
 from hal.dicom.pixels import counts
 from hal.errors import ProtocolError
 from hal.imaging.image import Pixels
@@ -40,16 +41,20 @@ class DicomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Radiograph:
-    """One side of a pair; ``exposed_ns`` is nanoseconds since 1970 by the imager's clock."""
+    """One exposure of one side; ``exposed_ns`` is nanoseconds since 1970 by the imager's clock.
+
+    ``frame`` counts the frames of its object from 1.
+    """
 
     side: str
     exposed_ns: int
     instance: str
     pixels: Pixels
+    frame: int = 1
 
 
-def decode(dataset: Any, settings: DicomSettings) -> Radiograph:
-    """Read one stored object (a pydicom ``Dataset``)."""
+def decode(dataset: Any, settings: DicomSettings) -> list[Radiograph]:
+    """Read one stored object (a pydicom ``Dataset``): one radiograph a frame, all or none."""
     said = str(dataset.get(settings.side_keyword, "") or "").strip()
     sides = {settings.left: "left", settings.right: "right"}
     if said not in sides:
@@ -57,4 +62,7 @@ def decode(dataset: Any, settings: DicomSettings) -> Radiograph:
             f"{settings.side_keyword} is {said!r}; {settings.left!r} or {settings.right!r} expected"
         )
     instance = str(dataset.get("SOPInstanceUID", ""))
-    return Radiograph(sides[said], exposure_ns(dataset), instance, counts(dataset))
+    return [
+        Radiograph(sides[said], exposed_ns, instance, counts(dataset, frame), frame + 1)
+        for frame, exposed_ns in enumerate(frame_times_ns(dataset))
+    ]

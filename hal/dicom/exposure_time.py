@@ -30,9 +30,22 @@ def exposure_ns(dataset: Any) -> int:
     The zone is the time's own, else the object's; without either the time counts as UTC. Raises
     `ProtocolError` where there is no time, or none that is known to the second.
     """
+    return first_moment_ns(_moments(dataset), _text(dataset, "TimezoneOffsetFromUTC"))
+
+
+def content_ns(dataset: Any) -> int:
+    """Return the content date and time (ns since 1970), from which `FrameDelay` counts."""
+    moments = [each for each in _moments(dataset) if each[0].startswith("Content")]
+    return first_moment_ns(moments, _text(dataset, "TimezoneOffsetFromUTC"))
+
+
+def first_moment_ns(moments: list[tuple[str, str]], zone: str) -> int:
+    """Return the first moment that is known to the second, in nanoseconds since 1970.
+
+    ``moments`` holds attributes and what they say; ``zone`` counts where a moment has none.
+    """
     said: list[str] = []
-    zone = _text(dataset, "TimezoneOffsetFromUTC")
-    for name, text in _moments(dataset):
+    for name, text in moments:
         match = _DATE_TIME.fullmatch(text)
         if match is None or (len(match["date"]) < 8 and (match["time"] or match["fraction"])):
             raise ProtocolError(f"acquisition time {text!r} ({name}): no date and time of DICOM")

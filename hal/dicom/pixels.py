@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hal.dicom.frames import FrameAttributes, frame_count, whole_number
 from hal.errors import ProtocolError
 from hal.imaging.image import Pixels
 
@@ -34,6 +35,7 @@ Values = NDArray[Any]
 class _Layout:
     """How the values of one grey frame lie in its bytes."""
 
+    frames: int
     rows: int
     columns: int
     allocated: int
@@ -42,14 +44,15 @@ class _Layout:
     signed: bool
 
 
-def counts(dataset: Any) -> Pixels:
-    """Return the pixels as linear counts, bright where much radiation arrived; rows x columns.
+def counts(dataset: Any, frame: int = 0) -> Pixels:
+    """Return one frame as linear counts, bright where much radiation arrived; rows x columns.
 
-    Without a sign of the intensity relationship, MONOCHROME1 holds counts and MONOCHROME2 what
-    absorbs (bone white), as radiographs do.
+    ``frame`` counts from 0. Without a sign of the intensity relationship, MONOCHROME1 holds counts
+    and MONOCHROME2 what absorbs (bone white), as radiographs do.
     """
     layout = _layout(dataset)
-    values = _stored_values(dataset, layout)
+    values = _stored_values(dataset, layout, frame)
+    dataset = FrameAttributes(dataset, frame)
     least = -(1 << layout.stored - 1) if layout.signed else 0
     most = least + (1 << layout.stored) - 1
     slope, intercept = _rescale(dataset)
@@ -73,45 +76,37 @@ def counts(dataset: Any) -> Pixels:
 
 
 def _layout(dataset: Any) -> _Layout:
-    """Return the layout of the only frame; raises `ProtocolError` for what it cannot be."""
-    samples, bits = _number(dataset, "SamplesPerPixel", 1), _number(dataset, "BitsAllocated", 0)
-    frames = _number(dataset, "NumberOfFrames", 1)
-    if samples != 1 or bits not in (8, 16) or frames != 1:
+    """Return the layout of every frame; raises `ProtocolError` for what it cannot be."""
+    samples, bits = (
+        whole_number(dataset, "SamplesPerPixel", 1),
+        whole_number(dataset, "BitsAllocated", 0),
+    )
+    frames = frame_count(dataset)
+    if samples != 1 or bits not in (8, 16):
         raise ProtocolError(
-            f"{samples} samples of {bits} bits in {frames} frames: store each exposure as an "
-            "object of its own, one grey frame of 8 or 16 bits"
+            f"{samples} samples of {bits} bits a pixel: grey frames of 8 or 16 bits are read"
         )
     photometric = str(dataset.get("PhotometricInterpretation", "")).strip()
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise ProtocolError(f"photometric {photometric!r}: MONOCHROME1 or 2 expected")
-    signed = _number(dataset, "PixelRepresentation", 0)
-    stored = _number(dataset, "BitsStored", bits)
-    high_bit = _number(dataset, "HighBit", stored - 1)
+    signed = whole_number(dataset, "PixelRepresentation", 0)
+    stored = whole_number(dataset, "BitsStored", bits)
+    high_bit = whole_number(dataset, "HighBit", stored - 1)
     if signed not in (0, 1) or not (0 < stored <= bits and stored - 1 <= high_bit < bits):
         raise ProtocolError(
             f"{stored} bits stored below bit {high_bit} of {bits} allocated, representation "
             f"{signed}: these contradict each other"
         )
-    rows, columns = _number(dataset, "Rows", 0), _number(dataset, "Columns", 0)
-    if not (rows > 0 and columns > 0) or rows * columns > MOST_PIXELS:
-        raise ProtocolError(f"{rows} x {columns} pixels: 1 to {MOST_PIXELS} are read")
-    return _Layout(rows, columns, bits, stored, high_bit, bool(signed))
+    rows, columns = whole_number(dataset, "Rows", 0), whole_number(dataset, "Columns", 0)
+    if not (rows > 0 and columns > 0) or rows * columns * frames > MOST_PIXELS:
+        many = f" in {frames} frames" if frames > 1 else ""
+        raise ProtocolError(f"{rows} x {columns} pixels{many}: 1 to {MOST_PIXELS} are read")
+    return _Layout(frames, rows, columns, bits, stored, high_bit, bool(signed))
 
 
-def _number(dataset: Any, keyword: str, otherwise: int) -> int:
-    """Return an attribute that is one whole number."""
-    value = dataset.get(keyword)
-    if value is None or value == "":
-        return otherwise
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise ProtocolError(f"{keyword} is {value!r}, one whole number expected") from None
-
-
-def _stored_values(dataset: Any, layout: _Layout) -> Values:
+def _stored_values(dataset: Any, layout: _Layout, frame: int) -> Values:
     """Return the stored values alone: unused bits left out, the sign extended."""
-    words = _words(dataset, layout)
+    words = _words(dataset, layout, frame)
     shift = layout.high_bit + 1 - layout.stored
     mask = (1 << layout.stored) - 1
     values = words >> shift & mask if shift or mask != (1 << layout.allocated) - 1 else words
@@ -121,26 +116,30 @@ def _stored_values(dataset: Any, layout: _Layout) -> Values:
     return np.where(wide >> layout.stored - 1, wide - (1 << layout.stored), wide)
 
 
-def _words(dataset: Any, layout: _Layout) -> Values:
+def _words(dataset: Any, layout: _Layout, frame: int) -> Values:
     """Return the allocated words of the frame, unpacked where they are compressed."""
     meta: Any = getattr(dataset, "file_meta", None)
     syntax: Any = None if meta is None else meta.get("TransferSyntaxUID")
     if syntax is not None and syntax.is_encapsulated:
-        return _unpacked(dataset, syntax, layout)
-    data = bytes(dataset.get("PixelData", b"") or b"")
+        return _unpacked(dataset, syntax, layout, frame)
+    data = memoryview(dataset.get("PixelData", b"") or b"")
     size = layout.rows * layout.columns * layout.allocated // 8
-    if len(data) not in (size, size + size % 2):
+    total = size * layout.frames
+    if len(data) not in (total, total + total % 2):
+        many = f" in {layout.frames} frames" if layout.frames > 1 else ""
         raise ProtocolError(
             f"{len(data)} bytes of pixels, {layout.rows} x {layout.columns} of "
-            f"{layout.allocated} bits"
+            f"{layout.allocated} bits{many}"
         )
     order = ">" if syntax == _BIG_ENDIAN else "<"
     kind = np.dtype(f"{order}u2") if layout.allocated == 16 else np.dtype(np.uint8)
-    words = np.frombuffer(data[:size], dtype=kind).reshape(layout.rows, layout.columns)
+    words = np.frombuffer(data[frame * size : (frame + 1) * size], dtype=kind).reshape(
+        layout.rows, layout.columns
+    )
     return words.astype(kind.newbyteorder("="), copy=False)
 
 
-def _unpacked(dataset: Any, syntax: Any, layout: _Layout) -> Values:
+def _unpacked(dataset: Any, syntax: Any, layout: _Layout, frame: int) -> Values:
     """Decompress the frame with pydicom and the decoders that are installed."""
     pixels: Any = importlib.import_module("pydicom.pixels")
     try:
@@ -151,7 +150,7 @@ def _unpacked(dataset: Any, syntax: Any, layout: _Layout) -> Values:
         needs = "; ".join(decoder.missing_dependencies) or "a decoder"
         raise ProtocolError(f"compressed as {syntax.name}: not installed: {needs}")
     try:
-        array, _ = decoder.as_array(dataset, raw=True, index=0)
+        array, _ = decoder.as_array(dataset, raw=True, index=frame)
     except Exception as error:  # the decoders are programs of others, the bytes a stranger's
         raise ProtocolError(f"compressed as {syntax.name}, cannot be unpacked: {error}") from error
     if array.shape != (layout.rows, layout.columns) or array.dtype.itemsize * 8 != layout.allocated:
@@ -187,7 +186,7 @@ def _darker_where_more(dataset: Any, slope: float) -> bool:
     The sign of the relationship is about stored values, the photometric interpretation about
     rescaled ones.
     """
-    sign = _number(dataset, "PixelIntensityRelationshipSign", 0)
+    sign = whole_number(dataset, "PixelIntensityRelationshipSign", 0)
     if sign:
         return (sign < 0) != (slope < 0)
     return str(dataset.get("PhotometricInterpretation", "")).strip() == "MONOCHROME2"

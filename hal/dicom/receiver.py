@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hal.dicom.codec import DicomSettings, decode
+from hal.dicom.frames import MOST_FRAMES
 from hal.dicom.session import PairCollector
 from hal.errors import DeviceError, LinkError, ProtocolError
 from hal.events import Command, LinkChanged, SendExpose
@@ -26,8 +27,13 @@ ACCEPTED = (
     "ComputedRadiographyImageStorage",
     "DigitalXRayImageStorageForPresentation",
     "DigitalXRayImageStorageForProcessing",
+    "EnhancedXAImageStorage",
+    "EnhancedXRFImageStorage",
+    "MultiFrameGrayscaleByteSecondaryCaptureImageStorage",
+    "MultiFrameGrayscaleWordSecondaryCaptureImageStorage",
     "RTImageStorage",
     "SecondaryCaptureImageStorage",
+    "XRayAngiographicImageStorage",
     "XRayRadiofluoroscopicImageStorage",
 )
 
@@ -75,7 +81,7 @@ class DicomImager:
         self._changed, self._clock, self._reader = changed, clock, reader
         self._pairs = PairCollector(settings)
         self._lock = threading.Lock()
-        self.worker = Worker(settings.device, self._look, hand_over, clock)
+        self.worker = Worker(settings.device, self._look, hand_over, clock, depth=MOST_FRAMES)
         self._entity: Any = None
         self._server: Any = None
 
@@ -144,14 +150,14 @@ class DicomImager:
         try:
             dataset = event.dataset
             dataset.file_meta = event.file_meta
-            picture = decode(dataset, self.settings)
+            pictures = decode(dataset, self.settings)
         except Exception as error:  # pydicom reads here what a stranger sent
             why = str(error) if isinstance(error, ProtocolError) else f"cannot be read ({error})"
             self._tell("DICOM object", f"from {_caller(event.assoc)}: {why}", now_ns)
             return CANNOT_UNDERSTAND
         self.peer = _who(event)
         with self._lock:
-            ready = self._pairs.receive(picture, now_ns)
+            ready = self._pairs.receive_all(pictures, now_ns)
         for item in ready:
             self.worker.give(item)
         return SUCCESS

@@ -14,9 +14,12 @@ from hal.errors import ProtocolError
 PORT = 3956
 KEY = 0x42
 ACK_WANTED = 0x01
+EXTENDED_IDS = 0x10
 
 DISCOVERY = 0x0002
 PACKETRESEND = 0x0040
+EXTENDED_RESEND_BYTES = 20
+"""Length of a `PACKETRESEND` for a block with a 64-bit id."""
 READREG = 0x0080
 WRITEREG = 0x0082
 READMEM = 0x0084
@@ -26,6 +29,8 @@ PENDING = 0x0089
 
 MODE = 0x0004
 XML_URL = 0x0200
+STREAM_CHANNELS = 0x0904
+CAPABILITY = 0x0934
 SECOND_XML_URL = 0x0400
 XML_URL_BYTES = 512
 TICK_FREQUENCY_HIGH = 0x093C
@@ -103,17 +108,23 @@ class GigeIdentity(NamedTuple):
 
 
 class Resend(NamedTuple):
-    """A request to send packets ``first`` to ``last`` of a block again."""
+    """A request to send packets ``first`` to ``last`` of a block again.
+
+    ``extended``: the block has a 64-bit id (GigE Vision 2).
+    """
 
     channel: int
     block: int
     first: int
     last: int
+    extended: bool = False
 
 
 def encode_command(ask: GvcpAsk, request_id: int, ack_wanted: bool = True) -> bytes:
     """Return one command as a datagram; ``request_id`` is 1 to 65535."""
     flags = ACK_WANTED if ack_wanted else 0
+    if ask.command == PACKETRESEND and len(ask.payload) == EXTENDED_RESEND_BYTES:
+        flags |= EXTENDED_IDS
     return _HEADER.pack(KEY, flags, ask.command, len(ask.payload), request_id) + ask.payload
 
 
@@ -172,25 +183,26 @@ def write_memory(address: int, data: bytes) -> GvcpAsk:
     return GvcpAsk(WRITEMEM, struct.pack(">I", address) + data)
 
 
-def resend(wanted: Resend, extended: bool = False) -> GvcpAsk:
-    """Ask for packets once more; ``extended``: 64-bit block ids (GigE Vision 2)."""
-    block = 0 if extended else wanted.block
+def resend(wanted: Resend) -> GvcpAsk:
+    """Ask for packets once more."""
+    block = 0 if wanted.extended else wanted.block
     payload = struct.pack(">HHII", wanted.channel, block, wanted.first, wanted.last)
-    if extended:
+    if wanted.extended:
         payload += struct.pack(">Q", wanted.block)
     return GvcpAsk(PACKETRESEND, payload)
 
 
 def decode_resend(payload: bytes) -> Resend:
     """Decode what `resend` encodes."""
-    if len(payload) not in (12, 20):
+    extended = len(payload) == EXTENDED_RESEND_BYTES
+    if len(payload) != 12 and not extended:
         raise ProtocolError(f"PACKETRESEND of {len(payload)} bytes, 12 or 20 expected")
     channel, block, first, last = struct.unpack_from(">HHII", payload)
-    if len(payload) == 20:
+    if extended:
         (block,) = struct.unpack_from(">Q", payload, 12)
     if first > last:
         raise ProtocolError(f"PACKETRESEND from {first} to {last}")
-    return Resend(channel, block, first, last)
+    return Resend(channel, block, first, last, extended)
 
 
 def register_value(ack: Ack) -> int:

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from hal.errors import ProtocolError
 from hal.gige.codec import Resend
+from hal.gige.multipart import PIECE_HEADER_BYTES, decode_piece, joined
 from hal.gige.packets import (
     BYTES_PER_PIXEL,
     GONE,
     LATER,
     LEADER,
+    MULTI_PART_PIECE,
     OTHER_KINDS,
-    OVERHEAD_BYTES,
     PAYLOAD,
     RESENT,
     STATUS_WORDS,
@@ -32,6 +33,7 @@ from hal.gige.packets import (
     decode_leader,
     decode_packet,
     decode_trailer,
+    packet_room,
 )
 from hal.messages import BadSample
 
@@ -74,6 +76,8 @@ class _Open:
     asked: int = 0
     asked_ns: int = 0
     spoiled: str = ""
+    multi_part: bool | None = None
+    """Whether its packets are those of a multi-part payload; ``None``: none has come."""
 
     def missing(self, expected: int | None) -> list[int]:
         """Packet numbers that are known to be missing."""
@@ -98,7 +102,7 @@ class Reassembly:
 
     def __init__(self, device: str, packet_bytes: int, ticks_hz: int) -> None:
         self.device = device
-        self.piece_bytes = packet_bytes - OVERHEAD_BYTES
+        self.packet_bytes = packet_bytes
         self.ticks_hz = ticks_hz
         self.wanted: list[Resend] = []
         self._open: dict[int, _Open] = {}
@@ -182,42 +186,68 @@ class Reassembly:
         if kind in OTHER_KINDS:
             what = f"{OTHER_KINDS[kind]} packets (kind {kind})"
             raise RefusedPictureError(f"{what}: set the camera to plain images")
-        most = self._expected_last(picture) or MOST_PACKETS
+        # How a camera cuts several parts into packets is its own affair.
+        most = None if picture.multi_part else self._expected_last(picture)
+        most = most or MOST_PACKETS
         if number > most:
             raise ProtocolError(f"GVSP packet number {number}, at most {most}")
         if kind == LEADER:
             if number != 0:
                 raise ProtocolError(f"GVSP leader with packet number {number}")
-            leader = decode_leader(content)
-            if leader.picture_bytes > self.piece_bytes * MOST_PACKETS:
-                raise ProtocolError(f"GVSP image of {leader.picture_bytes} bytes: too many packets")
-            before = self._like
-            if before is not None and leader.region != before.region:
-                self._like = before if self._sure else leader
-                raise ProtocolError(f"GVSP image of {leader}, {before} before")
-            if picture.leader is not None and picture.leader != leader:
-                picture.spoiled = "two leaders that differ"
-            picture.leader = leader
+            self._place_leader(picture, decode_leader(content))
         elif kind == TRAILER:
             trailer = decode_trailer(content)
             if picture.last not in (None, number):
                 picture.spoiled = "two trailers that differ"
             picture.last, picture.trailer = number, trailer
         else:
-            assert kind == PAYLOAD
-            if number == 0 or not 0 < len(content) <= self.piece_bytes:
-                raise ProtocolError(f"GVSP payload {number} of {len(content)} bytes")
-            before = picture.pieces.get(number)
-            if before is not None and before != content:
-                picture.spoiled = f"packet {number} twice with different content"
-            picture.pieces[number] = content
+            assert kind in (PAYLOAD, MULTI_PART_PIECE)
+            self._place_piece(picture, kind == MULTI_PART_PIECE, number, content)
+
+    def _place_leader(self, picture: _Open, leader: Leader) -> None:
+        total = sum(part.part_bytes for part in leader.parts) or leader.picture_bytes
+        if total > self._room(picture, multi_part=bool(leader.parts)) * MOST_PACKETS:
+            raise ProtocolError(f"GVSP image of {total} bytes: too many packets")
+        before = self._like
+        if before is not None and leader.region != before.region:
+            self._like = before if self._sure else leader
+            raise ProtocolError(f"GVSP image of {leader}, {before} before")
+        if picture.leader is not None and picture.leader != leader:
+            picture.spoiled = "two leaders that differ"
+        picture.leader = leader
+
+    def _place_piece(
+        self, picture: _Open, multi_part: bool, number: int, content: memoryview
+    ) -> None:
+        most = self._room(picture, multi_part=multi_part)
+        most += PIECE_HEADER_BYTES if multi_part else 0
+        if number == 0 or not 0 < len(content) <= most:
+            raise ProtocolError(f"GVSP payload {number} of {len(content)} bytes")
+        if multi_part and picture.leader is not None and not picture.leader.parts:
+            raise RefusedPictureError(
+                f"multi-part packets (kind {MULTI_PART_PIECE}) of what its leader calls one "
+                "picture: update the camera's firmware, or enable one component only"
+            )
+        before = picture.pieces.get(number)
+        if before is not None and before != content:
+            picture.spoiled = f"packet {number} twice with different content"
+        if picture.multi_part is not None and picture.multi_part != multi_part:
+            picture.spoiled = "packets of one part and of several in one picture"
+        picture.multi_part = multi_part
+        picture.pieces[number] = content
+
+    def _room(self, picture: _Open, *, multi_part: bool) -> int:
+        """Return how many bytes of picture each packet holds but the last."""
+        return packet_room(self.packet_bytes, extended=picture.extended, multi_part=multi_part)
 
     def _expected_last(self, picture: _Open) -> int | None:
         """Return the trailer's number, from the leader or from the picture before."""
         leader = picture.leader or self._like
         if leader is None or leader.chunks:  # the leader does not tell how long the chunk data are
             return None
-        return -(-leader.picture_bytes // self.piece_bytes) + 1
+        room = self._room(picture, multi_part=bool(leader.parts))
+        sizes = [part.part_bytes for part in leader.parts] or [leader.picture_bytes]
+        return sum(-(-size // room) for size in sizes) + 1
 
     def _ask(self, picture: _Open, now_ns: int) -> None:
         """Ask for what is missing, ranges together."""
@@ -229,7 +259,7 @@ class Reassembly:
         start = previous = missing[0]
         for number in [*missing[1:], -1]:
             if number != previous + 1:
-                self.wanted.append(Resend(0, picture.block, start, previous))
+                self.wanted.append(Resend(0, picture.block, start, previous, picture.extended))
                 start = number
             previous = number
 
@@ -284,8 +314,7 @@ class Reassembly:
             )
         self._sure = self._like is not None
         self._like = leader
-        last = picture.last or 0
-        data = b"".join([picture.pieces[n] for n in range(1, last)])
+        data = self._bytes_of(picture, leader)
         size = BYTES_PER_PIXEL[leader.pixel_format]
         used = leader.picture_bytes - leader.padding_y
         rows = np.frombuffer(data, dtype=np.uint8, count=used).reshape(leader.height, -1)
@@ -295,19 +324,37 @@ class Reassembly:
             picture.started_ns, self._unwrap(picture), leader.timestamp, pixels, picture.resent
         )
 
+    @staticmethod
+    def _bytes_of(picture: _Open, leader: Leader) -> bytes:
+        """Return the bytes of the picture; raises `ProtocolError` where parts are not whole."""
+        contents = [picture.pieces[n] for n in range(1, picture.last or 0)]
+        if not leader.parts:
+            return b"".join(contents)
+        return joined(leader.parts, [decode_piece(each) for each in contents], leader.part)
+
     def _disagreement(self, picture: _Open, leader: Leader) -> str:
         """Return why the packets do not make one picture, or nothing."""
         last = picture.last or 0
         trailer = picture.trailer or Trailer(0)
+        several = bool(leader.parts)
+        if picture.multi_part not in (None, several) or trailer.multi_part != several:
+            return "leader, packets and trailer differ in whether there are several parts"
         # Some cameras leave the trailer's height empty.
         if trailer.height not in (0, leader.height):
             return f"trailer says {trailer.height} rows, leader {leader.height}"
+        if several:
+            try:
+                self._bytes_of(picture, leader)
+            except ProtocolError as error:
+                return str(error)
+            return self._clock_jump(picture, leader)
+        room = self._room(picture, multi_part=False)
         sizes = [len(picture.pieces[n]) for n in range(1, last) if n in picture.pieces]
         wrong = self._wrong_size(picture, leader, trailer, sum(sizes))
         if wrong or len(picture.pieces) != last - 1:
             return wrong or f"{len(picture.pieces)} packets of picture, trailer is number {last}"
-        if any(size != self.piece_bytes for size in sizes[:-1]):
-            return f"a packet shorter than {self.piece_bytes} bytes before the last"
+        if any(size != room for size in sizes[:-1]):
+            return f"a packet shorter than {room} bytes before the last"
         return self._clock_jump(picture, leader)
 
     @staticmethod

@@ -181,10 +181,10 @@ class GigeSession:
         if self._script is None:
             self._advance(None, now_ns)
 
-    def resend(self, wanted: Resend, extended: bool = False) -> None:
+    def resend(self, wanted: Resend) -> None:
         """Ask for packets once more; the camera does not acknowledge this, it sends them."""
         self._request_id = self._request_id % 65_535 + 1
-        ask = resend(wanted, extended)
+        ask = resend(wanted)
         self._outgoing.append(encode_command(ask, self._request_id, ack_wanted=False))
 
     def farewell(self, now_ns: int) -> None:

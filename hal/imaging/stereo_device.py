@@ -25,6 +25,8 @@ from hal.messages import BadSample, Sample
 
 HandOver = Callable[[Sample], None]
 _DEPTH = 4
+_MOST_BYTES = 256 * 1024 * 1024
+"""Most bytes of pictures that wait, whatever the depth."""
 
 
 class StereoCamera(Protocol):
@@ -52,7 +54,7 @@ class Worker:
 
     ``look`` turns one item into samples; ``hand_over`` is called from the worker's thread. An
     exception in ``look`` is a defect of the program: it is handed over as `BadSample` and kept in
-    ``failure``.
+    ``failure``. ``depth`` is how many items wait at most; a series arrives all at once.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class Worker:
         look: Callable[[Pair | BadSample], list[Sample]],
         hand_over: HandOver,
         clock: Callable[[], int],
+        depth: int = _DEPTH,
     ) -> None:
         self.device = device
         self.dropped = 0
+        self._depth = depth
         self.failure: Exception | None = None
         self._look, self._hand_over, self._clock = look, hand_over, clock
         self._queue: queue.Queue[Pair | BadSample | None] = queue.Queue()
@@ -81,20 +85,25 @@ class Worker:
 
     def give(self, item: Pair | BadSample) -> None:
         """Queue an item, from any thread."""
-        if self._queue.qsize() >= _DEPTH:
+        if self._queue.qsize() >= self._depth or self._bytes_waiting() > _MOST_BYTES:
             try:
                 lost = self._queue.get_nowait()
             except queue.Empty:
                 lost = None
             if isinstance(lost, Pair):
                 self.dropped += 1
-                text = f"{self.dropped} so far, {_DEPTH} are kept waiting"
+                text = f"{self.dropped} so far, at most {self._depth} are kept waiting"
                 self._queue.put(
                     BadSample(self.device, self._clock(), "pictures dropped unseen", text)
                 )
             elif lost is not None:
                 self._queue.put(lost)
         self._queue.put(item)
+
+    def _bytes_waiting(self) -> int:
+        """Return how many bytes of pictures wait."""
+        pairs = [item for item in tuple(self._queue.queue) if isinstance(item, Pair)]
+        return sum(pair.left.pixels.nbytes + pair.right.pixels.nbytes for pair in pairs)
 
     def _run(self) -> None:
         cv2.setNumThreads(1)

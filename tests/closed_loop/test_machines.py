@@ -9,13 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from hal.events import SendDemand, SendHold, SendPermit, SendStop
+from hal.events import SendDemand, SendPermit, SendStop
 from hal.messages import BadSample
-from tests.machine_figures import gated
 from tracker.config import SHIPPED, Configuration, altered, load_configuration, parse_configuration
 from tracker.core.safety.fault_table import FaultName
 from tracker.core.session import SessionState
-from tracker.core.types import FaultChanged, Output, WindowChanged
+from tracker.core.types import FaultChanged, Output
 from tracker.report.errors import errors_of, length
 
 from .conftest import Session, session
@@ -178,61 +177,3 @@ def test_settings_of_the_kinds_are_those_of_their_files():
         ) == msgspec.structs.replace(
             parse_configuration(bare).controller.actuator, follow_error_mm=1.0, follow_stop_mm=3.0
         )
-
-
-# Gating ------------------------------------------------------------------------------------------
-
-
-def test_predicted_crossings_take_the_beam_away_in_time():
-    """Time outside the window with the beam on, per exit, against the same gate unpredicted."""
-    predicted, not_predicted = (
-        gated(None, predict=True, duration_s=80.0),
-        gated(None, predict=False, duration_s=80.0),
-    )
-    assert predicted.duty > 0.4
-    assert predicted.within > 0.95
-    assert predicted.outside_s < 0.6 * not_predicted.outside_s
-    assert not_predicted.after_exit_ms > 150.0
-
-
-def test_a_gate_that_is_closed_by_plan_is_no_fault_and_renews_nothing():
-    run = tracked("gate")
-    windows = run.outputs(WindowChanged)
-    assert len(windows) > 15
-    assert {change.why for change in windows if not change.open} == {"gating window"}
-    permits = np.array([permit.t_ns for permit in run.outputs(SendPermit)])
-    holds = [hold.t_ns for hold in run.outputs(SendHold)]
-    for shut, opened in zip(windows[0::2], windows[1::2], strict=False):
-        assert not shut.open
-        assert opened.open
-        assert not ((permits >= shut.t_ns) & (permits < opened.t_ns)).any()
-        if shut is not windows[0]:
-            assert shut.t_ns in holds, "the beam is taken away at once"
-    assert not [f for f in run.outputs(FaultChanged) if f.reaction == "STOP"]
-
-
-def test_the_beam_is_on_in_breath_holds_and_off_when_they_are_left():
-    run = session(
-        75.0,
-        config="machines/breath-hold.toml",
-        events=[{"kind": "hold", "at_s": 45.0, "duration_s": 15.0, "size": 0.0}],
-    )
-    truth = run.records.truth
-    t_s, on = truth[:, 0] / 1e9, truth[:, 14] > 0.5
-    far = np.hypot(truth[:, 4], truth[:, 5])  # in beam's-eye view at gantry 0
-    moving = np.abs(np.gradient(truth[:, 5], t_s)) > 4.0
-    begins = t_s[np.flatnonzero(moving & (t_s < 52.0))[-1]]
-    came, went = t_s[on][0], t_s[on][-1]
-    assert 2.0 <= came - begins <= 2.5
-    assert on[(t_s > came) & (t_s < went)].all()
-    left = t_s[(far > 2.5) & (t_s > came)][0]
-    assert went - left <= 0.15
-    assert far[on].max() <= 3.5
-
-
-def test_a_window_may_stand_on_top_of_a_machine_that_follows():
-    run = session(60.0, window__on="percent", window__enter=35.0, window__leave=45.0)
-    assert len(run.outputs(SendDemand)) > 1500
-    assert len(run.outputs(WindowChanged)) > 8
-    assert 0.2 < run.summary["beam"]["duty"] < 0.7
-    assert not any(f.reaction == "STOP" for f in run.outputs(FaultChanged))

@@ -6,6 +6,7 @@ import pytest
 
 from tracker.core.gating.breath_hold import BreathHolding, HoldPhase, holds_needed
 from tracker.core.gating.gating import NO_BREATH_HOLD, OUTSIDE_WINDOW, BeamGating
+from tracker.core.gating.guidance import Guidance, range_of_window, range_within
 from tracker.core.gating.signals import SIGNALS, GatingView, Moving, Swing, joined
 from tracker.core.gating.window import GatingWindow
 from tracker.core.settings import BreathHold, Controller, Window
@@ -221,3 +222,100 @@ def test_a_breath_hold_comes_before_the_window():
     assert both.closed(outside) == (NO_BREATH_HOLD, "waits for a breath hold; hold 1 of 3")
     window = BeamGating(Controller(window=Window(on="target", predict=False)))
     assert window.closed(outside) == (OUTSIDE_WINDOW, "9.0 mm from its middle, limit 3")
+
+
+# What the patient is asked ----------------------------------------------------------------------
+
+
+def moved_by(share: float):
+    """A target that is 0 at an amplitude of -3 and moves by ``share`` mm for each mm."""
+    return lambda amplitude: (0.0, -share * (amplitude + 3.0), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("on", "at", "level", "enter", "expected"),
+    [
+        ("amplitude", "exhale", -2.0, 1.0, (-4.0, -1.0)),
+        ("amplitude", "exhale", -9.0, 1.0, (-9.0, -8.0)),
+        ("amplitude", "inhale", 4.0, 1.0, (3.0, 6.0)),
+        ("percent", "exhale", 0.0, 25.0, (-4.0, -1.0)),
+        ("percent", "inhale", 0.0, 25.0, (3.0, 6.0)),
+        ("phase", "exhale", 0.0, 25.0, (-4.0, 1.0)),
+        ("phase", "inhale", 0.0, 12.5, (1.0 + 4.0 * math.sqrt(0.5), 6.0)),
+    ],
+)
+def test_a_window_on_the_surrogate_asks_for_its_amplitudes(on, at, level, enter, expected):
+    window = Window(on=on, at=at, level_mm=level, enter=enter, leave=enter + 1.0)
+    assert range_of_window(window, SPAN) == pytest.approx(expected)
+    # The signal itself agrees: inside the range the breath is inside the window, beyond it not.
+    low, high = expected
+    edge, inward = (high, -1.0) if at == "exhale" else (low, 1.0)
+    for step, inside in ((0.05 * inward, True), (-0.05 * inward, False)):
+        u = (edge + step - SPAN.middle_mm) / SPAN.half_range_mm
+        speed = SPAN.speed_mm_s * math.sqrt(max(0.0, 1.0 - u * u))
+        view = GatingView(0, LATENCY_S, swing=Swing(edge + step, speed), span=SPAN)
+        far = SIGNALS[on].far(view, window, 0.0)
+        assert far is not None
+        assert (far <= enter) == inside
+
+
+def test_a_window_on_the_target_asks_for_the_amplitudes_at_which_it_is_inside():
+    assert range_within(3.0, SPAN, moved_by(2.0)) == pytest.approx((-4.5, -1.5))
+    far_off = lambda amplitude: (5.0, 0.0, 0.0)  # noqa: E731
+    assert range_within(3.0, SPAN, far_off) is None
+    everywhere = range_within(3.0, SPAN, lambda amplitude: (0.0, 0.0, 0.0))
+    assert everywhere == pytest.approx((1.0 - 1.5 * 4.0, 1.0 + 4.0 * 4.0))
+
+
+def test_of_two_ranges_the_one_nearest_to_the_beam_is_asked_for():
+    folded = lambda amplitude: (min(abs(amplitude + 3.0), 0.5 + abs(amplitude - 5.0)), 0.0, 0.0)  # noqa: E731
+    assert range_within(1.0, SPAN, folded) == pytest.approx((-4.0, -2.0))
+
+
+def test_the_patient_is_asked_again_only_when_something_has_changed_visibly():
+    guidance = Guidance(Window(on="percent", enter=25.0, leave=30.0), 2.5)
+    first = guidance.ask(0, SPAN, None, None)
+    assert first is not None
+    assert (first.asks, first.low_mm, first.high_mm, first.until_ns) == ("breathe", -4.0, -1.0, -1)
+    deeper = SPAN._replace(half_range_mm=6.0)
+    assert guidance.ask(S - 1, deeper, None, None) is None, "only once a second"
+    assert guidance.ask(S, SPAN._replace(half_range_mm=4.05), None, None) is None
+    second = guidance.ask(2 * S, deeper, None, None)
+    assert second is not None
+    assert (second.low_mm, second.high_mm) == (-6.5, -2.0)
+    guidance.pause()
+    again = guidance.ask(2 * S + 1, deeper, None, None)
+    assert again is not None
+    assert (again.low_mm, again.high_mm) == (-6.5, -2.0)
+    guidance.forget()
+    anew = guidance.ask(2 * S + 2, None, None, None)
+    assert anew is not None
+    assert (anew.asks, anew.low_mm, anew.high_mm) == ("nothing", 0.0, 0.0)
+
+
+def test_a_target_out_of_reach_asks_for_nothing_and_a_moving_machine_neither():
+    for reach in (lambda amplitude: (9.0, 0.0, 0.0), None):
+        guidance = Guidance(Window(on="target"), 2.5)
+        asked = guidance.ask(0, SPAN, reach, None)
+        assert asked is not None
+        assert asked.asks == "nothing"
+    guidance = Guidance(Window(), 2.5)
+    asked = guidance.ask(0, SPAN, None, BreathHolding(HOLD))
+    assert asked is not None
+    assert (asked.asks, asked.low_mm, asked.high_mm) == ("hold", -3.0, 5.0)
+
+
+def test_the_range_of_a_hold_stays_while_the_breath_is_held():
+    guidance, holding = Guidance(Window(), 1.0), BreathHolding(HOLD)
+    asked = guidance.ask(0, SPAN, moved_by(1.0), holding)
+    assert asked is not None
+    assert (asked.low_mm, asked.high_mm) == pytest.approx((-4.0, -2.0))
+    for k in range(1, 301):
+        holding.closed(GatingView(k * 10 * MS, LATENCY_S, target(0.0)))
+        narrow = BreathingRange(-3.0, 0.1, 1.0)
+        told = guidance.ask(k * 10 * MS, narrow, moved_by(3.0), holding)
+        if told is not None:
+            asked = told
+    assert holding.phase is HoldPhase.HELD
+    assert (asked.low_mm, asked.high_mm) == pytest.approx((-4.0, -2.0))
+    assert asked.until_ns == 10 * MS + 10 * S

@@ -16,6 +16,7 @@ from hal.polaris.driver import PolarisWire
 from hal.registry import DRIVERS
 from hal.rsi.driver import RsiWire
 from sim.twin import other_end
+from tracker.build.wire_problems import address_problems, wire_problems
 from tracker.config import (
     SHIPPED,
     ConfigurationError,
@@ -97,6 +98,37 @@ def test_every_plan_builds_and_names_its_device() -> None:
     # The robot's own limits are those of the guard, not wider.
     assert plans["actuator"].context.limits.speed_mm_s == 250.0
     assert plans["actuator"].context.limits.upper_mm == (40.0, 40.0, 40.0)
+
+
+def test_angles_that_come_more_seldom_than_their_limit_of_age_are_refused() -> None:
+    linac = {"driver": "icom", "address": "tcp://127.0.0.1:1706"}
+    slow = altered(load_configuration(ROOM_TWIN), {"wires": {"linac": linac}})
+    assert "linac" in device_plans(slow), "nobody needs the angles"
+    slow = altered(slow, {"linac": {"enabled": True}})
+    with pytest.raises(ConfigurationError) as caught:
+        device_plans(slow)
+    (problem,) = caught.value.problems
+    said = "linac.stale_ms: too small: 200, at least 500 (wires.linac: icom reports every 250 ms);"
+    assert said in problem
+    assert list(wire_problems(slow)) == [problem]
+    assert "linac" in device_plans(altered(slow, {"linac": {"stale_ms": 500.0}}))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("udp://127.0.0.1:1706", "icom does not speak over udp; write tcp://…"),
+        ("tcp://127.0.0.1", "host and port are needed"),
+        ("127.0.0.1:1706", "the kind of wire is not known"),
+    ],
+)
+def test_an_address_that_its_driver_cannot_use_is_found_without_a_run(address, said) -> None:
+    linac = {"driver": "icom", "address": address}
+    configuration = altered(load_configuration(ROOM_TWIN), {"wires": {"linac": linac}})
+    (problem,) = address_problems(configuration)
+    assert ": wires.linac" in problem
+    assert said in problem
+    assert list(address_problems(load_configuration(ROOM_TWIN))) == []
 
 
 def test_a_plan_reaches_another_process_as_it_is() -> None:

@@ -10,7 +10,7 @@ set -eu
 
 # Polaris client pings its TCP tracker; BITalino client builds PyBluez; gate: libmodbus, mbpoll;
 # OpenIGTLink C++ examples; GigE Vision: Aravis; X-ray over DICOM: DCMTK; console: Chromium;
-# service unit: systemd-analyze.
+# service unit: systemd-analyze; exported DICOM objects: dciodvfy.
 packages="iputils-ping
 libbluetooth-dev
 gcc g++ make cmake pkg-config
@@ -18,6 +18,7 @@ libmodbus-dev mbpoll
 libopenigtlink-dev openigtlink-examples
 aravis-tools gir1.2-aravis-0.8 python3-gi
 dcmtk
+dicom3tools
 chromium
 systemd"
 

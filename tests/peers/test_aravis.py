@@ -17,11 +17,14 @@ import pytest
 from hal.clock import HostClock
 from hal.events import LinkChanged, SendExpose
 from hal.gige.camera import GigeCamera, discover
+from hal.gige.multipart import Part
+from hal.gige.packets import MONO8
 from hal.gige.session import GigeSettings
 from hal.imaging.camera_settings import DiscLook
 from hal.imaging.image import Image
 from hal.imaging.markers import find_discs
 from hal.messages import BadSample
+from sim.gige import GigeTwin, GigeTwinServer
 from sim.scene import Light, discs, stereo_camera
 from tests.peers.peer_process import CLIENTS
 
@@ -149,7 +152,7 @@ def test_a_camera_that_dies_is_reported() -> None:
         assert until(lambda: bool(taken.links) and not taken.links[-1].up)
 
 
-def test_our_scene_through_aravis_shows_its_markers_where_they_are(tmp_path: Path) -> None:
+def need_aravis_for_python() -> None:
     check = [SYSTEM_PYTHON, "-c", "import gi; gi.require_version('Aravis', '0.8')"]
     if (
         not Path(SYSTEM_PYTHON).exists()
@@ -161,6 +164,10 @@ def test_our_scene_through_aravis_shows_its_markers_where_they_are(tmp_path: Pat
             probe.bind(("127.0.0.1", 3956))
         except OSError:
             pytest.skip("port 3956 is taken: another GigE Vision camera runs here")
+
+
+def test_our_scene_through_aravis_shows_its_markers_where_they_are(tmp_path: Path) -> None:
+    need_aravis_for_python()
     view = stereo_camera(focal_px=640.0, size_px=(512, 512))[0]
     markers = np.array([[0.0, 0.0, 1200.0], [90.0, 20.0, 1200.0], [-70.0, -60.0, 1190.0]])
     rng = np.random.default_rng(5)
@@ -186,3 +193,31 @@ def test_our_scene_through_aravis_shows_its_markers_where_they_are(tmp_path: Pat
     spots = find_discs(taken.images[-1].pixels, DiscLook()).places_px
     gaps = np.linalg.norm(view.project(markers)[:, None] - spots[None], axis=2)
     assert gaps.min(axis=1).max() < 0.1
+
+
+def test_aravis_and_the_driver_read_the_same_parts_of_our_camera() -> None:
+    """Aravis knows the layout of payloads of several parts independently of this project."""
+    need_aravis_for_python()
+    picture = (np.arange(64 * 48) % 251).astype(np.uint8).reshape(48, 64)
+    depth, confidence = bytes(range(256)) * 24, bytes(reversed(range(256))) * 12
+    twin = GigeTwin(lambda now_ns: picture, (64, 48), serial="PARTS")
+    twin.further_parts = (
+        (Part(5, len(depth), 0x0110_00B8, 0, 4, 64, 48), depth),
+        (Part(9, len(confidence), MONO8, 0, 6, 64, 48), confidence),
+    )
+    with GigeTwinServer(twin, port=3956):
+        wanted = json.dumps({"bytes": 64 * 48 * 4, "pictures": 2})
+        client = [SYSTEM_PYTHON, str(CLIENTS / "aravis_parts.py"), wanted]
+        said = subprocess.run(client, capture_output=True, text=True, timeout=60, check=True)
+        features = {"Width": 64, "Height": 48}
+        with Taken(serial="PARTS", packet_bytes=1400, features=features) as taken:
+            assert until(lambda: len(taken.images) >= 2)
+    told = [json.loads(line) for line in said.stdout.splitlines()]
+    assert len(told) == 2
+    for parts in told:
+        assert [(part["type"], part["component"]) for part in parts] == [(1, 1), (5, 4), (9, 6)]
+        assert all((part["width"], part["height"]) == (64, 48) for part in parts)
+        contents = [bytes.fromhex(part["hex"]) for part in parts]
+        assert contents == [picture.tobytes(), depth, confidence]
+    assert taken.bad == []
+    assert np.array_equal(taken.images[-1].pixels, picture)

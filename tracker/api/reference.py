@@ -47,6 +47,7 @@ PUBLISHED = (schema.State, schema.Model, schema.Said)
 PARTS = (
     schema.Beam,
     schema.Surrogate,
+    schema.BeamWindow,
     schema.BreathingGuide,
     schema.Place,
     schema.ActiveFault,

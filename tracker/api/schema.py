@@ -53,6 +53,17 @@ class Surrogate(msgspec.Struct, frozen=True, kw_only=True):
     age_ms: float
 
 
+class BeamWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """Gating by plan, since its last change: whether it lets the beam on, and if not, why."""
+
+    open: bool
+    why: str = ""
+    """``gating window`` or ``breath hold``; empty while it is open."""
+    detail: str = ""
+    """Value and limit at the change, or the step of the breath hold."""
+    since_ns: int
+
+
 class BreathingGuide(msgspec.Struct, frozen=True, kw_only=True):
     """What the patient is asked to do: where the breathing amplitude should be, and how long."""
 
@@ -164,6 +175,8 @@ class State(Record, frozen=True, kw_only=True):
     faults: tuple[ActiveFault, ...] = ()
     devices: tuple[DeviceHealth, ...] = ()
     health: Health
+    window: BeamWindow | None = None
+    """What gating by plan does with the beam; ``None``: there is none, or nothing is tracked."""
     guide: BreathingGuide | None = None
     """What the patient's screen asks for; ``None``: breathe as usual."""
     page: str = ""

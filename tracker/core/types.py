@@ -103,6 +103,21 @@ class WindowChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
     detail: str = ""
 
 
+class GuideChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Gating asks something else of the patient, until it asks again or tracking pauses.
+
+    ``asks`` is ``breathe`` (into the range), ``hold`` (within it), ``rest`` or ``nothing`` (no
+    amplitude is better than another). ``until_ns`` is when hold or rest must end; -1: open.
+    """
+
+    t_ns: int
+    asks: str
+    low_mm: float
+    """The lowest and the highest amplitude of the surrogate that are asked for."""
+    high_mm: float
+    until_ns: int = -1
+
+
 class Notice(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What a person should know: level is info, warning or alarm."""
 
@@ -121,6 +136,7 @@ Record = (
     | FaultChanged
     | Notice
     | WindowChanged
+    | GuideChanged
 )
 
 Output = Command | Record

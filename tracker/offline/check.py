@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tracker.build.named_files import file_problems
+from tracker.build.wire_problems import address_problems, wire_problems
 from tracker.config import Configuration, ConfigurationError, altered, load_configuration
 
 
@@ -24,7 +25,11 @@ def run(args: argparse.Namespace) -> int:
     for file in args.files:
         try:
             configuration = load_configuration(file)
-            wrong = list(file_problems(configuration))
+            wrong = [
+                *wire_problems(configuration),
+                *address_problems(configuration),
+                *file_problems(configuration),
+            ]
             if wrong:
                 problems.extend(wrong)
                 continue

@@ -14,7 +14,8 @@ pytest.importorskip("pynetdicom", reason="extra dicom is not installed")
 from pydicom import dcmread, uid
 from pynetdicom import AE
 
-from hal.dicom.codec import DicomSettings, counts, decode, exposure_ns
+from hal.dicom.codec import DicomSettings, counts, decode
+from hal.dicom.exposure_time import exposure_ns
 from hal.dicom.receiver import CANNOT_UNDERSTAND, DicomImager
 from hal.dicom.session import PairCollector
 from hal.errors import DeviceError, ProtocolError
@@ -35,10 +36,10 @@ MS = 1_000_000
 
 
 def test_an_object_gives_side_exposure_and_counts() -> None:
-    picture = decode(radiograph(PIXELS, "LEFT"), SETTINGS)
+    (picture,) = decode(radiograph(PIXELS, "LEFT"), SETTINGS)
     assert picture.side == "left"
     assert np.array_equal(picture.pixels, PIXELS)
-    later = decode(radiograph(PIXELS, "RIGHT", "20261124101112.251000"), SETTINGS)
+    (later,) = decode(radiograph(PIXELS, "RIGHT", "20261124101112.251000"), SETTINGS)
     assert later.exposed_ns - picture.exposed_ns == 1 * MS
 
 
@@ -75,7 +76,7 @@ def test_conventions_of_brightness_end_as_counts() -> None:
         ({"DetectorID": None}, "DetectorID is ''"),
         ({"AcquisitionDateTime": None}, "acquisition time"),
         ({"SamplesPerPixel": 3}, "3 samples"),
-        ({"NumberOfFrames": 2}, "2 frames"),
+        ({"NumberOfFrames": 2}, "2 frames, no time of the frames"),
         ({"PhotometricInterpretation": "RGB"}, "photometric"),
         ({"PixelRepresentation": 2}, "representation 2"),
         ({"PixelData": None}, "0 bytes of pixels"),
@@ -91,7 +92,8 @@ def side(name: str, ms: float, instance: str = ""):
     data = radiograph(PIXELS, name, f"20261124101112.{int(ms * 1000):06d}")
     if instance:
         data.SOPInstanceUID = instance
-    return decode(data, SETTINGS)
+    (picture,) = decode(data, SETTINGS)
+    return picture
 
 
 def test_sides_of_one_exposure_become_a_pair_with_the_asked_number() -> None:

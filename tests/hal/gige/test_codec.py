@@ -81,8 +81,12 @@ def test_identities_survive_the_wire() -> None:
 def test_resend_requests_survive_the_wire_with_short_and_long_block_ids() -> None:
     short = codec.Resend(0, 65_535, 2, 0xFF_FFFF)
     assert codec.decode_resend(codec.resend(short).payload) == short
-    long = codec.Resend(0, 2**40, 2, 7)
-    assert codec.decode_resend(codec.resend(long, extended=True).payload) == long
+    long = codec.Resend(0, 2**40, 2, 7, extended=True)
+    assert codec.decode_resend(codec.resend(long).payload) == long
+    flags = [
+        codec.encode_command(codec.resend(each), 1, ack_wanted=False)[1] for each in (short, long)
+    ]
+    assert flags == [0, 0x10]  # the header says whether a 64-bit block id follows
     with pytest.raises(ProtocolError):
         codec.decode_resend(codec.resend(codec.Resend(0, 1, 9, 3)).payload)
 

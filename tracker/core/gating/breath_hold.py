@@ -52,6 +52,17 @@ class BreathHolding:
         """How many holds the planned beam time takes."""
         return holds_needed(self._settings)
 
+    @property
+    def until_ns(self) -> int:
+        """When the hold or the rest must end; -1: no hold has settled, and nobody rests."""
+        match self.phase:
+            case HoldPhase.HELD:
+                return self._began_ns + self._longest_ns
+            case HoldPhase.RESTING:
+                return self._since_ns + self._rest_ns
+            case HoldPhase.BREATHING | HoldPhase.SETTLING:
+                return -1
+
     def closed(self, view: GatingView) -> str:
         """Return why there is no beam now; empty: a hold has settled."""
         if not self._settings.enabled:

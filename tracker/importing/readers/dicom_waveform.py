@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,12 +51,26 @@ def _group(dataset: Any, group: Any, number: int, groups: int) -> SourceTable:
     rate_hz = float(group.SamplingFrequency)
     if not 0.0 < rate_hz < 1e6:
         raise ValueError(f"a sampling frequency of {rate_hz:g} Hz")
-    values = np.asarray(dataset.waveform_array(number), dtype=np.float64)
+    values = np.array(dataset.waveform_array(number), dtype=np.float64)
+    values[_is_padding(dataset, group, number)] = np.nan
     columns = [SourceColumn("time", "s", numbers=np.arange(len(values)) / rate_hz)]
     for at, channel in enumerate(cast("list[Any]", group.ChannelDefinitionSequence)):
         columns.append(SourceColumn(_name(channel, at), _unit(channel), numbers=values[:, at]))
     part = f"group{number + 1}" if groups > 1 else ""
     return SourceTable(tuple(columns), part=part, facts={"rate_hz": f"{rate_hz:g}"})
+
+
+def _is_padding(dataset: Any, group: Any, number: int) -> Any:
+    """Return where the samples are the padding value, which stands for a missing one."""
+    numpy_of: Any = importlib.import_module("pydicom.waveforms").multiplex_array
+    raw: Any = numpy_of(dataset, number, as_raw=True)
+    padding = group.get("WaveformPaddingValue")
+    if padding is None:
+        return np.zeros(raw.shape, dtype=bool)
+    data = padding if isinstance(padding, bytes) else np.array(padding, raw.dtype).tobytes()
+    if len(data) < raw.dtype.itemsize:
+        raise ValueError(f"a padding value of {len(data)} bytes")
+    return raw == np.frombuffer(data[: raw.dtype.itemsize], raw.dtype)[0]
 
 
 def _name(channel: Any, at: int) -> str:

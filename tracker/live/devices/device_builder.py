@@ -7,13 +7,11 @@ from collections.abc import Callable
 from hal.driver import OnWire, WithLibrary, WithThreads
 from hal.errors import DeviceError
 from hal.ports import Conversation
-from hal.transports import Address, Serial, Tcp, Udp, parse_address
+from hal.transports import parse_address, scheme_of
 from tracker.live.devices.device import Device, HandOver, TimedLink
 from tracker.live.devices.device_plan import DevicePlan
 from tracker.live.devices.library_link import LibraryLink
 from tracker.live.devices.picture_link import PictureLink
-
-SCHEMES: dict[type[Address], str] = {Tcp: "tcp", Udp: "udp", Serial: "serial"}
 
 
 def build_device(plan: DevicePlan, clock: Callable[[], int], hand_over: HandOver) -> Device:
@@ -43,7 +41,7 @@ def _on_wire(
     hand_over: HandOver,
 ) -> TimedLink:
     address = parse_address(text)
-    scheme, allowed = SCHEMES[type(address)], plan.driver.wires
+    scheme, allowed = scheme_of(address), plan.driver.wires
     if scheme not in allowed:
         names = " or ".join(f"{name}://" for name in allowed)
         raise DeviceError(

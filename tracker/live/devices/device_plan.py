@@ -13,6 +13,7 @@ from hal.clock import HostClock
 from hal.driver import AnyDriver, DriverContext, DriverSettings, DriverTable
 from hal.motion_limits import MotionLimits
 from hal.registry import DRIVERS
+from tracker.build.wire_problems import wire_problems
 from tracker.config import Configuration, ConfigurationError
 from tracker.core.settings import Controller
 from tracker.wires import DeviceWire, device_section
@@ -84,11 +85,7 @@ def device_plans(configuration: Configuration) -> dict[str, DevicePlan]:
     if configuration.wires is None:
         raise ConfigurationError([f"{name}: has no [wires]; add a section for each device"])
     wires = configuration.wires.devices
-    problems = [
-        f"{name}: wires.{wire.section}.{problem}"
-        for wire in wires.values()
-        for problem in wire.driver.problems(wire.settings, wire.role)
-    ]
+    problems = list(wire_problems(configuration))
     if problems:
         raise ConfigurationError(problems)
     context = _room_context(configuration)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from hal.events import (
     Event,
@@ -25,6 +26,8 @@ from hal.messages import ActuatorStatus, BadSample, BeamStatus, Triple
 from tracker.api.schema import (
     ActiveFault,
     Beam,
+    BeamWindow,
+    BreathingGuide,
     Health,
     Model,
     ModelShot,
@@ -43,6 +46,7 @@ from tracker.core.target.error_region import radius95_mm
 from tracker.core.types import (
     Covariance,
     FaultChanged,
+    GuideChanged,
     ModelRefitted,
     Notice,
     Observation,
@@ -51,6 +55,7 @@ from tracker.core.types import (
     SurrogateState,
     TargetEstimate,
     TargetPrediction,
+    WindowChanged,
 )
 from tracker.live.devices.health import DeviceHealths
 from tracker.live.service.next_step import next_step
@@ -59,6 +64,15 @@ GONE_NS = 500_000_000
 """A value that was not renewed for so long is not shown any more."""
 FAULT_LEVELS = {"WARN": "warning", "REFUSE_START": "warning", "HOLD": "alarm", "STOP": "alarm"}
 ASKED_FOR = (SessionTrigger.START, SessionTrigger.RESUME)
+
+ASKS: dict[str, Literal["breathe", "hold", "rest"]] = {
+    "breathe": "breathe",
+    "hold": "hold",
+    "rest": "rest",
+}
+"""What the controller may ask of the patient, besides nothing."""
+GATED = (session.SessionState.TRACKING, session.SessionState.HOLDING)
+"""The states in which gating by plan is looked at."""
 
 Blocking = Callable[[SessionTrigger], tuple[str, ...]]
 
@@ -85,6 +99,8 @@ class PublishedState:
         self._prediction: TargetPrediction | None = None
         self._demand: tuple[int, Triple] | None = None
         self._actuator: tuple[int, Triple] | None = None
+        self._window: WindowChanged | None = None
+        self._guide: GuideChanged | None = None
         self._faults: dict[str, FaultChanged] = {}
         self._shots: deque[Observation] = deque(maxlen=controller.correlation.capacity_shots)
         self._refitted: ModelRefitted | None = None
@@ -154,6 +170,10 @@ class PublishedState:
             case ModelRefitted():
                 self._refitted = output
                 self.refits += 1
+            case WindowChanged():
+                self._window = output
+            case GuideChanged():
+                self._guide = output
             case SessionChanged():
                 self._change(output)
             case FaultChanged():
@@ -165,6 +185,9 @@ class PublishedState:
 
     def _change(self, changed: SessionChanged) -> None:
         self.session = session.SessionState(changed.after)
+        self._guide = None
+        if self.session not in GATED:
+            self._window = None
         if self.session is session.SessionState.MODELLING:
             self._shots.clear()
             self._refitted = None
@@ -221,6 +244,8 @@ class PublishedState:
             ),
             devices=self.devices.all(now_ns),
             health=health,
+            window=_window(self._window),
+            guide=_guide(self._guide, now_ns),
             page=self.page,
         )
 
@@ -293,6 +318,27 @@ def _active(changed: FaultChanged, row: Fault) -> ActiveFault:
         detail=changed.detail,
         since_ns=changed.t_ns,
         latched=row.latched,
+    )
+
+
+def _window(changed: WindowChanged | None) -> BeamWindow | None:
+    if changed is None:
+        return None
+    return BeamWindow(
+        open=changed.open, why=changed.why, detail=changed.detail, since_ns=changed.t_ns
+    )
+
+
+def _guide(changed: GuideChanged | None, now_ns: int) -> BreathingGuide | None:
+    """Return what the patient is asked, with the time that is left now."""
+    asks = None if changed is None else ASKS.get(changed.asks)
+    if changed is None or asks is None:
+        return None
+    return BreathingGuide(
+        asks=asks,
+        low_mm=changed.low_mm,
+        high_mm=changed.high_mm,
+        remaining_s=None if changed.until_ns < 0 else max(0.0, (changed.until_ns - now_ns) / 1e9),
     )
 
 

@@ -32,6 +32,8 @@ from tracker.wires import OTHER_SECTIONS, device_section
 PERIOD_NS = 100_000_000
 DEVICES_NS = 1_000_000_000
 GIVES_WAY = 10
+CHANGES = ("session", "faults", "next_step", "window")
+"""Fields of the state of which each change is kept."""
 _NO_TICK = Tick(0, 0)
 _UNKNOWN = Health(
     tick_hz=0.0,
@@ -93,7 +95,7 @@ def session_of(journal: Journal) -> dict[str, Any]:
     columns = RecordedColumns()
     models: list[list[Any]] = []
     lines: list[Said] = []
-    changes: dict[str, list[list[Any]]] = {"session": [], "faults": [], "next_step": []}
+    changes: dict[str, list[list[Any]]] = {name: [] for name in CHANGES}
     devices: list[list[Any]] = []
     next_ns = devices_ns = end_ns = 0
     for entry in journal.entries():

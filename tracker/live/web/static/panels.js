@@ -82,8 +82,9 @@ export function hero() {
   };
   const show = (state) => {
     const on = state.beam.on;
-    showBeam(state.beam.permitted ? "permitted" : "held",
-      on === null || on === undefined ? "The gate does not say whether beam is on"
+    showBeam(state.beam.permitted ? "permitted" : "held", state.window && !state.window.open
+      ? `Off by plan, ${state.window.why}: ${state.window.detail}`
+      : on === null || on === undefined ? "The gate does not say whether beam is on"
         : on ? "The gate reads: beam is on" : "The gate reads: beam is off");
     write(name, capital(state.session.toLowerCase()));
     mark(name, "data-session", state.session);

@@ -98,6 +98,7 @@ class Moments {
       wall: new Date(this.began + t).toISOString(), patient_id: this.past.patient_id,
       plan_id: this.past.plan_id, tolerance_mm: this.past.tolerance_mm,
       session: this.newest(changes.session, t) ?? "IDLE", next_step: this.newest(changes.next_step, t) ?? "",
+      window: this.newest(changes.window, t) ?? null,
       faults: this.newest(changes.faults, t) ?? [], allowed: [],
       devices: this.newest(this.past.devices, t) ?? [], health: null };
   }

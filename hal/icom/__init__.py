@@ -1,0 +1,1 @@
+"""Angles and monitor units of an Elekta linac, from its iCOM stream."""

@@ -1,0 +1,1 @@
+"""The kinds of exported objects: one file and one row of `table` for each."""
