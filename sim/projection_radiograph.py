@@ -23,7 +23,7 @@ _COARSE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Beam:
+class Radiation:
     """One kind of radiation: how metal, body and couch absorb it, and how long it exposes."""
 
     exposure: Exposure
@@ -33,8 +33,8 @@ class Beam:
     exposure_s: float
 
 
-KV = Beam(Exposure(quanta=50_000.0, scatter=0.45), KV_PER_MM, 0.004, 0.04, 0.02)
-MV = Beam(
+KV = Radiation(Exposure(quanta=50_000.0, scatter=0.45), KV_PER_MM, 0.004, 0.04, 0.02)
+MV = Radiation(
     Exposure(quanta=90_000.0, tissue=1.2, relief=0.12, bone=0.06, scatter=0.2, blur_px=1.3),
     MV_PER_MM,
     0.0012,
@@ -50,7 +50,7 @@ _RAILS = (
 """Boxes in the fixed frame (mm): lowest and highest corner."""
 
 
-def couch_shadow(view: View, beam: Beam) -> Field:
+def couch_shadow(view: View, beam: Radiation) -> Field:
     """Return the attenuation of the treatment couch in each pixel."""
     xs = np.arange(0, view.width_px + _COARSE, _COARSE, dtype=np.float64)
     ys = np.arange(0, view.height_px + _COARSE, _COARSE, dtype=np.float64)
@@ -81,7 +81,7 @@ def _box_chords(
 def expose_projection(
     view: View,
     seeds: list[Seed],
-    beam: Beam,
+    beam: Radiation,
     velocity_mm_s: Array,
     rng: np.random.Generator,
     body: Field | None = None,

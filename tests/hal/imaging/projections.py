@@ -22,7 +22,7 @@ import numpy as np
 from hal.imaging.projection_seeds import ProjectionFinder, ProjectionSettings
 from hal.imaging.projection_view import GantryImager, gantry_view
 from hal.imaging.view import Array
-from sim.projection_radiograph import KV, MV, Beam, expose_projection
+from sim.projection_radiograph import KV, MV, Radiation, expose_projection
 from sim.radiograph import Seed
 from tests.hal.imaging.campaign import arrangement, turn
 
@@ -74,7 +74,7 @@ class ProjectionTally:
 
 
 def one_picture(
-    rng: np.random.Generator, beam: Beam, settings: ProjectionSettings, tally: ProjectionTally
+    rng: np.random.Generator, beam: Radiation, settings: ProjectionSettings, tally: ProjectionTally
 ) -> None:
     """Draw, expose, search and count one picture."""
     count = int(rng.integers(3, 5))
@@ -130,7 +130,7 @@ def _alone(places_px: Array, metal_px: Array) -> list[bool]:
 
 
 def campaign(
-    beam: Beam, settings: ProjectionSettings, pictures: int, seed: int = 1
+    beam: Radiation, settings: ProjectionSettings, pictures: int, seed: int = 1
 ) -> ProjectionTally:
     """Return the tally of so many pictures."""
     tally = ProjectionTally()
