@@ -45,7 +45,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "report": CommandRow(
         "tracker.report.command",
-        "rebuild the report of a session from its journal",
+        "rebuild the report of a session from its journal; or make the physicist's report",
         "tidetrack report out/demo/session.mcap",
     ),
     "dose": CommandRow(
@@ -60,7 +60,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "sessions": CommandRow(
         "tracker.report.sessions",
-        "list, show, report, export and prune the recorded sessions of a folder",
+        "list, show, report, export and prune the recorded sessions of a folder, and show trends",
         "tidetrack sessions show last",
     ),
     "verify": CommandRow(
@@ -176,6 +176,7 @@ KNOWN_ERRORS = (
     ("tracker.catalogue", "CatalogueError"),
     ("tracker.dose.dose_error", "DoseError"),
     ("tracker.dicom.dicom_error", "DicomError"),
+    ("tracker.report.report_error", "ReportError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
     ("tracker.artefact", "ArtefactError"),

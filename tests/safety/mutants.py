@@ -41,7 +41,7 @@ from tests.safety.mutations import Mutant, mutants
 
 REPOSITORY = Path(__file__).parent.parent.parent
 CORE = REPOSITORY / "tracker" / "core"
-TESTS = REPOSITORY / "tests" / "core"
+TESTS = (REPOSITORY / "tests" / "core", REPOSITORY / "tests" / "target")
 PAGE = REPOSITORY / "docs" / "safety" / "mutants.md"
 FOLDERS = ("machine", "safety", "target")
 FILES = ("frames", "session", "surrogate/timebase")
@@ -92,7 +92,7 @@ def named(words: list[str]) -> list[str]:
 
 def _fit(name: str, path: Path) -> int:
     """Return how much of a test file's name is the name of this module; 0: it is not its test."""
-    folder = path.parent.relative_to(TESTS).as_posix()
+    (folder,) = (path.parent.relative_to(r).as_posix() for r in TESTS if path.is_relative_to(r))
     if folder != "." and not name.startswith(f"{folder}/"):
         return 0
     parts, file = name.split("/"), f"{path.stem.removeprefix('test_')}_"
@@ -103,12 +103,17 @@ def _fit(name: str, path: Path) -> int:
 
 @cache
 def unit_tests_of(name: str) -> list[Path]:
-    """Return the test files of a module: those whose names fit no other module better."""
-    return [
-        path
-        for path in sorted(TESTS.rglob("test_*.py"))
-        if 0 < _fit(name, path) == max(_fit(each, path) for each in modules())
-    ]
+    """Return the test files of a module: those whose names fit no other module better.
+
+    Of files with the name alone and files with the folder before it, the latter are taken.
+    """
+    fits = {
+        path: fit
+        for root in TESTS
+        for path in sorted(root.rglob("test_*.py"))
+        if 0 < (fit := _fit(name, path)) == max(_fit(each, path) for each in modules())
+    }
+    return [path for path, fit in fits.items() if fit == max(fits.values())]
 
 
 # Running the tests on a mutant ---------------------------------------------------------------

@@ -66,7 +66,7 @@ def test_what_is_foretold_is_the_propagated_state_seen_through_the_features(memb
     n = len(f)
     phi = phi_at(2.0, -3.0, 1.0)
     spread, white = np.array([0.04, 0.01, 0.3]), 0.02
-    mean, slopes, cov = np.zeros(3), np.zeros((2, 3)), np.zeros((3, 3))
+    mean, slopes, cov = np.zeros(3), np.zeros((2, 3)), np.full((3, 3), np.nan)
     kernel.foretell(
         x, p, BANK.active[member], DT, BANK.tau[member], BANK.noise[member], OMEGA,
         phi, spread, white, mean, slopes, cov,
@@ -136,3 +136,139 @@ def test_shape_of_motion_is_found_from_single_projections_around_the_patient() -
     found = np.linalg.eigh(covariance)[1][:, -1]
     assert abs(float(found @ along / np.linalg.norm(along))) > 0.99
     np.testing.assert_allclose(mean, places.mean(axis=0), atol=0.4)
+
+
+# Sums over a bank, and the judgement of an image -------------------------------------------------
+
+
+def test_where_the_components_of_a_state_lie() -> None:
+    names = (kernel.BASELINE, kernel.RELAXING, kernel.SWINGING, kernel.SWINGING_TOO)
+    assert (*names, kernel.FIRST_FEATURE, kernel.COMPONENTS) == (0, 1, 2, 3, 4, 10)
+    assert (kernel.SIZE, kernel.ROW, kernel.LIMIT) == (30, 8, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("y", "v", "lagged", "u", "w", "earlier"),
+    [
+        (1.5, -4.5, -0.9, 0.3, -0.75, -0.3),
+        (99.0, 99.0, 99.0, 3.0, 3.0, 3.0),  # cut where nothing was learned
+        (-99.0, -99.0, -99.0, -3.0, -3.0, -3.0),
+    ],
+)
+def test_the_features_of_a_breath(
+    y: float, v: float, lagged: float, u: float, w: float, earlier: float
+) -> None:
+    phi = np.full((3, kernel.COMPONENTS), np.nan)
+    kernel.features(y, v, lagged, SCALE, phi)
+    du, dw = 0.25, 1.0 / 6.0
+    expected = [
+        [1.0, 1.0, 1.0, 0.0, u, w, u * u, u * w, w * w, earlier],
+        [0.0, 0.0, 0.0, 0.0, du, 0.0, 2.0 * u * du, w * du, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0, 0.0, dw, 0.0, u * dw, 2.0 * w * dw, 0.0],
+    ]
+    np.testing.assert_allclose(phi, expected, rtol=1e-12)
+
+
+def states() -> tuple[Reals, Reals]:
+    both = [state(member) for member in range(2)]
+    return np.array([x for x, _ in both]), np.array([p for _, p in both])
+
+
+ROWS = np.array(
+    [[0.8, 0.1, -0.6, 1.0, -6e-4, 1e-4, -8e-4, 1.0], [0.1, 1.0, 0.2, 0.3, -6e-4, 1e-4, -8e-4, 1.1]]
+)
+MEASURED, VARIANCE = np.array([0.7, -1.1]), np.array([0.09, 0.25])
+SPREAD = np.array([0.04, 0.01, 0.3])
+
+
+def foretold(member: int, phi: Reals) -> tuple[Reals, Reals, Reals]:
+    """What one filter foretells `DT` after its state."""
+    x, p = state(member)
+    mean, slopes, cov = np.zeros(3), np.zeros((2, 3)), np.zeros((3, 3))
+    kernel.foretell(
+        x, p, BANK.active[member], DT, BANK.tau[member], BANK.noise[member], OMEGA,
+        phi, SPREAD, WHITE[member], mean, slopes, cov,
+    )  # fmt: skip
+    return mean, slopes, cov
+
+
+WHITE = np.array([0.02, 0.05])
+
+
+def test_every_filter_of_a_bank_foretells() -> None:
+    x, p = states()
+    phi = phi_at(2.0, -3.0, 1.0)
+    means, slopes, covs = np.zeros((2, 3)), np.zeros((2, 2, 3)), np.zeros((2, 3, 3))
+    kernel.foretell_all(
+        x, p, BANK.active, DT, BANK.tau, BANK.noise, OMEGA, phi, SPREAD, WHITE, means, slopes, covs
+    )
+    for k in range(2):
+        mean, slope, cov = foretold(k, phi)
+        np.testing.assert_array_equal(means[k], mean)
+        np.testing.assert_array_equal(slopes[k], slope)
+        np.testing.assert_array_equal(covs[k], cov)
+
+
+def test_every_filter_of_a_bank_is_carried_on_and_corrected() -> None:
+    x, p = states()
+    phi, found = phi_at(2.0, -3.0, 1.0), np.zeros(2)
+    kernel.observe_all(
+        x, p, BANK.active, DT, BANK.tau, BANK.noise, OMEGA, phi, SPREAD, WHITE, ROWS, MEASURED,
+        VARIANCE, found,
+    )  # fmt: skip
+    for k in range(2):
+        one_x, one_p = state(k)
+        active = BANK.active[k]
+        kernel.propagate(one_x, one_p, active, DT, BANK.tau[k], BANK.noise[k], OMEGA)
+        density = kernel.observe(
+            one_x, one_p, active, phi, SPREAD, WHITE[k], ROWS, MEASURED, VARIANCE
+        )
+        assert found[k] == density
+        np.testing.assert_array_equal(x[k], one_x)
+        np.testing.assert_array_equal(p[k], one_p)
+
+
+def test_a_mixture_is_added_with_second_moments_about_zero() -> None:
+    chance = np.random.default_rng(8)
+    weights = np.array([0.3, 0.6])
+    means, slopes, covs = (chance.normal(size=(2, *shape)) for shape in ((3,), (2, 3), (3, 3)))
+    mean, slope, cov = (chance.normal(size=shape) for shape in ((3,), (2, 3), (3, 3)))
+    expected_mean = mean + np.einsum("k,ka->a", weights, means)
+    expected_slope = slope + np.einsum("k,kia->ia", weights, slopes)
+    moments = covs + np.einsum("ka,kb->kab", means, means)
+    expected_cov = cov + np.einsum("k,kab->ab", weights, moments)
+    kernel.mix(weights, means, slopes, covs, mean, slope, cov)
+    np.testing.assert_allclose(mean, expected_mean, rtol=1e-12)
+    np.testing.assert_allclose(slope, expected_slope, rtol=1e-12)
+    np.testing.assert_allclose(cov, expected_cov, rtol=1e-12)
+
+
+def test_the_mean_of_a_bank_is_that_of_what_its_filters_foretell() -> None:
+    x, _ = states()
+    phi = phi_at(2.0, -3.0, 1.0)
+    weights, mean = np.array([0.3, 0.6]), np.array([1.0, -2.0, 0.5])
+    expected = mean + sum(w * foretold(k, phi)[0] for k, w in enumerate(weights))
+    kernel.mean_all(x, BANK.active, DT, BANK.tau, OMEGA, phi, weights, mean)
+    np.testing.assert_allclose(mean, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("coordinates", [1, 2])
+def test_the_surprise_of_an_image_is_its_distance_by_what_was_foretold(coordinates: int) -> None:
+    mean = np.array([2.0, -3.0, 1.0])
+    root = np.array([[1.0, 0.2, 0.0], [0.3, 2.0, 0.5], [0.0, 0.1, 1.5]])
+    cov, judged = root @ root.T, np.zeros(2)
+    rows, measured, variance = ROWS[:coordinates], MEASURED[:coordinates], VARIANCE[:coordinates]
+    kernel.surprise(mean, cov, rows, measured, variance, judged)
+    seen, gradient = linearised(rows, mean)
+    s = gradient @ cov @ gradient.T + np.diag(variance)
+    off = measured - seen
+    assert judged[0] == pytest.approx(float(off @ np.linalg.inv(s) @ off), rel=1e-12)
+    assert judged[1] == pytest.approx(float(np.log(np.linalg.det(s))), rel=1e-12)
+
+
+def test_a_measurement_that_is_known_exactly_is_taken_for_one_of_a_micrometre() -> None:
+    judged, flat = np.zeros(2), np.zeros((1, 8))
+    flat[0, 0] = flat[0, 7] = 1.0
+    kernel.surprise(np.zeros(3), np.zeros((3, 3)), flat, np.array([2e-6]), np.zeros(1), judged)
+    assert judged[0] == pytest.approx(4.0)
+    assert judged[1] == pytest.approx(np.log(1e-12))

@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hal.messages import Pair, ProjectionShot, Triple
+from hal.messages import FiducialShot, Pair, ProjectionShot, Triple
 from sim.geometry import lying
 from tracker.core.frames import Orientation
 from tracker.core.settings import Imager
 from tracker.core.target.joint.shape import linearised
-from tracker.core.target.projection import MeasuredTarget, measure_projection, rows_of
+from tracker.core.target.projection import (
+    MeasuredTarget,
+    measure_pair,
+    measure_projection,
+    rows_of,
+)
 
 Reals = NDArray[np.float64]
 
@@ -140,3 +145,116 @@ def test_a_picture_that_says_its_noise_is_believed() -> None:
     np.testing.assert_allclose(ratio, (0.6 / IMAGER.noise_mm) ** 2)
     wrong = msgspec.structs.replace(plain, noise_mm=-1.0)
     assert "a noise of -1.0 mm" in str(measure_projection(wrong, COUCH, IMAGER, "HFS", TARGET))
+    still = msgspec.structs.replace(IMAGER, noise_mm=0.0)
+    assert "a noise of 0.0 mm" in str(measure_projection(plain, COUCH, still, "HFS", TARGET))
+
+
+# Pairs -------------------------------------------------------------------------------------------
+
+
+def pair_of(lost: tuple[int, ...] = (), orientation: Orientation = "HFP") -> FiducialShot:
+    """The planned fiducials around `TARGET`, located by a pair."""
+    places = (np.array(TARGET) + np.array(IMAGER.fiducials_mm)) @ lying(orientation).T + COUCH
+    found: list[Triple | None] = [
+        None if i in lost else (x, y, z) for i, (x, y, z) in enumerate(places.tolist())
+    ]
+    return FiducialShot("imager", 10, 5, 1, tuple(found))
+
+
+def test_a_pair_measures_the_three_coordinates_of_the_target() -> None:
+    found = measure_pair(pair_of(lost=(1,)), COUCH, IMAGER, "HFP")
+    assert isinstance(found, MeasuredTarget)
+    assert isinstance(found.position_mm, tuple)
+    np.testing.assert_allclose(found.measured_mm, TARGET, atol=1e-9)
+    np.testing.assert_allclose(found.position_mm, TARGET, atol=1e-9)
+    np.testing.assert_allclose(found.variance_mm2, np.full(3, IMAGER.noise_mm**2 / 2.0))
+    expected = np.zeros((3, 8))
+    expected[(0, 1, 2), (0, 1, 2)], expected[:, 7] = 1.0, 1.0
+    np.testing.assert_array_equal(found.rows, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"rigid_residual_mm": 1e-3}, "limit 0.001 mm"), ({"rotation_deg": 1e-3}, "limit 0.001")],
+)
+def test_a_pair_that_does_not_fit_the_plan_is_refused(
+    changes: dict[str, float], words: str
+) -> None:
+    shot = pair_of()
+    first = shot.fiducials_mm[0]
+    assert first is not None
+    bent = msgspec.structs.replace(
+        shot, fiducials_mm=((first[0] + 0.5, *first[1:]), *shot.fiducials_mm[1:])
+    )
+    imager = msgspec.structs.replace(IMAGER, **changes)
+    found = measure_pair(bent, COUCH, imager, "HFP")
+    assert isinstance(found, str)
+    assert words in found
+
+
+# The geometry of one view ------------------------------------------------------------------------
+
+ONE = Imager(kind="single", fiducials_mm=((0.0, 0.0, 0.0),))
+PARALLEL = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def seen_at(numbers: tuple[float, ...], *places: Pair | None) -> ProjectionShot:
+    return ProjectionShot("imager", 10, 5, 1, numbers, places, 0.0)
+
+
+@pytest.mark.parametrize("z", [150.0, 1300.0, -1300.0])
+def test_the_position_is_the_nearest_that_the_view_allows(z: float) -> None:
+    """One of the far ones lies behind the source, and counts as near to it."""
+    expected = (30.0, -20.0, z)
+    numbers = tuple(matrix_at(40.0).ravel().tolist())
+    found = measure_projection(seen_at(numbers, (55.0, -31.0)), COUCH, ONE, "FFP", expected)
+    assert isinstance(found, MeasuredTarget)
+    rows = rows_of(numbers, COUCH, "FFP")
+    assert not isinstance(rows, str)
+    np.testing.assert_array_equal(found.rows, rows)
+    np.testing.assert_allclose(found.variance_mm2, np.full(2, ONE.noise_mm**2), rtol=1e-12)
+    place = np.array(expected)
+    bottom = max(float(rows[0, 4:7] @ place) + float(rows[0, 7]), 0.1)
+    seen = (rows[:, :3] @ place + rows[:, 3]) / bottom
+    gradient = (rows[:, :3] - np.outer(seen, rows[0, 4:7])) / bottom
+    shift = np.array((55.0, -31.0)) - seen
+    np.testing.assert_allclose(found.measured_mm, (55.0, -31.0), atol=1e-9)
+    moved = np.array(found.position_mm) - place
+    np.testing.assert_allclose(gradient @ moved, shift, rtol=1e-9)
+    across = np.cross(gradient[0], gradient[1])
+    assert abs(float(moved @ across)) <= 1e-9 * float(
+        np.linalg.norm(moved) * np.linalg.norm(across)
+    )
+
+
+@pytest.mark.parametrize("factor", [3.0, -2.0, 1e-9])
+def test_the_scale_of_a_matrix_does_not_matter(factor: float) -> None:
+    plain = rows_of(PARALLEL, COUCH, "HFS")
+    scaled = rows_of(tuple(factor * each for each in PARALLEL), COUCH, "HFS")
+    assert not isinstance(plain, str)
+    assert not isinstance(scaled, str)
+    np.testing.assert_allclose(scaled, plain, rtol=1e-12)
+
+
+def test_one_direction_seen_twice_is_refused_wherever_it_is_seen() -> None:
+    shifted = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 5.0, 0.0, 0.0, 0.0, 1.0)
+    assert "does not see two directions" in str(rows_of(shifted, COUCH, "HFS"))
+    assert "does not see two directions" in str(
+        rows_of((*shifted[:8], 0.0, 1e-3, 0.0, 1.0), COUCH, "HFS")
+    )
+
+
+def test_the_limit_of_the_fit_itself_is_allowed() -> None:
+    imager = Imager(
+        kind="single", rigid_residual_mm=2.0, fiducials_mm=((8.0, 0.0, 0.0), (-8.0, 0.0, 0.0))
+    )
+    at_limit = seen_at(PARALLEL, (10.0, 0.0), (-10.0, 0.0))
+    found = measure_projection(at_limit, (0.0, 0.0, 0.0), imager, "HFS", (0.0, 0.0, 0.0))
+    assert isinstance(found, MeasuredTarget)
+    np.testing.assert_array_equal(found.measured_mm, (0.0, 0.0))
+
+
+def test_a_fiducial_without_a_place_is_refused() -> None:
+    shot = seen_at(PARALLEL, None, (math.nan, 1.0), (0.0, 0.0))
+    found = measure_projection(shot, COUCH, IMAGER, "HFS", TARGET)
+    assert found == "a fiducial is at (nan, 1.0)"

@@ -88,3 +88,118 @@ def test_shots_that_used_and_agreed_are_remembered_until_the_next_model() -> Non
     assert (imaging.last_used_ns, imaging.agreed_ns) == (5, 7)
     imaging.forget()
     assert (imaging.last_used_ns, imaging.agreed_ns) == (-1, -1)
+
+
+# Limits, to the nanosecond -----------------------------------------------------------------------
+
+SLOW = Controller(
+    imager=Imager(kind="single", interval_s=20.0, drift_interval_s=10.0, answer_within_s=1.0),
+    correlation=Correlation(modelling_interval_s=30.0),
+)
+
+
+def tick(imaging: RegularImaging, at_s: float, *, modelling: bool = False, early: int = 0) -> bool:
+    """Whether a shot is asked for at a moment, or some nanoseconds before it."""
+    now_ns = round(at_s * SECOND) - early
+    shot = imaging.next_shot(now_ns, breathing(now_ns), SPAN, modelling=modelling, rebuild=False)
+    return shot is not None
+
+
+def test_nothing_was_used_or_agreed_at_first() -> None:
+    imaging = RegularImaging(SETTINGS)
+    assert (imaging.last_used_ns, imaging.agreed_ns) == (-1, -1)
+
+
+@pytest.mark.parametrize(
+    ("modelling", "drifting", "interval_s"),
+    [(False, False, 20.0), (False, True, 10.0), (True, False, 30.0), (True, True, 30.0)],
+)
+def test_a_shot_is_due_after_its_interval_and_not_before(
+    interval_s: float, *, modelling: bool, drifting: bool
+) -> None:
+    imaging = RegularImaging(SLOW)
+    assert tick(imaging, 0.0, modelling=modelling)
+    imaging.shot_used(5, drifting=drifting)
+    assert not tick(imaging, interval_s, modelling=modelling, early=1)
+    assert tick(imaging, interval_s, modelling=modelling)
+
+
+def test_a_drift_never_makes_shots_rarer_and_ends_with_its_cause() -> None:
+    imaging = RegularImaging(SETTINGS)  # whose interval for a drift is the longer one
+    imaging.shot_used(5, drifting=True)
+    assert run(imaging, 0.5) == pytest.approx([0.0, 0.2, 0.4])
+    calm = RegularImaging(SLOW)
+    assert tick(calm, 0.0)
+    assert not tick(calm, 10.0)
+    for ends in (RegularImaging.forget, lambda each: each.shot_used(5, drifting=False)):
+        imaging = RegularImaging(SLOW)
+        assert tick(imaging, 0.0)
+        imaging.shot_used(5, drifting=True)
+        ends(imaging)
+        assert not tick(imaging, 10.0)
+
+
+def test_a_request_counts_once_and_only_for_its_model() -> None:
+    imaging = RegularImaging(SLOW)
+    assert tick(imaging, 0.0)
+    imaging.request_shot()
+    assert tick(imaging, 1.0)
+    assert not tick(imaging, 2.0)
+    imaging.request_shot()
+    imaging.forget()
+    assert not tick(imaging, 3.0)
+
+
+@pytest.mark.parametrize(("late_s", "next_s"), [(0.39, 0.4), (0.4, 0.6), (0.5, 0.7)])
+def test_the_grid_is_kept_for_less_than_two_intervals(late_s: float, next_s: float) -> None:
+    for start_s in (0.0, 5.0):
+        imaging = RegularImaging(SETTINGS)
+        assert tick(imaging, start_s)
+        assert tick(imaging, start_s + late_s)
+        assert not tick(imaging, start_s + next_s, early=1)
+        assert tick(imaging, start_s + next_s)
+
+
+# Shots that do not come --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("after_ns", "waited"), [(SECOND, True), (SECOND + 1, False)])
+def test_a_shot_is_waited_for_as_long_as_configured(after_ns: int, *, waited: bool) -> None:
+    imaging = RegularImaging(SLOW)
+    assert tick(imaging, 5.0)
+    assert not tick(imaging, 5.0, early=-after_ns)
+    assert imaging.shot_unreadable() is waited
+
+
+@pytest.mark.parametrize(("exposed_ms", "wrong"), [(100, False), (-100, True)])
+def test_a_shot_that_comes_too_late_is_judged_by_its_request(
+    exposed_ms: int, *, wrong: bool
+) -> None:
+    imaging = RegularImaging(SLOW)
+    assert tick(imaging, 5.0)
+    assert not tick(imaging, 7.0)
+    said = imaging.answered(1, 5 * SECOND + exposed_ms * 1_000_000, 8 * SECOND)
+    assert said.startswith("shot 1 says") if wrong else said == ""
+
+
+def test_a_shot_that_was_asked_for_at_time_zero_is_judged_by_its_request() -> None:
+    imaging = RegularImaging(SLOW)
+    assert tick(imaging, 0.0)
+    assert imaging.answered(1, -SECOND // 10, SECOND // 2)
+
+
+@pytest.mark.parametrize(("exposed_s", "wrong"), [(9.1, False), (8.9, True)])
+def test_a_shot_that_nobody_knows_must_be_as_young_as_an_answer(
+    exposed_s: float, *, wrong: bool
+) -> None:
+    said = RegularImaging(SLOW).answered(7, round(exposed_s * SECOND), 10 * SECOND)
+    assert bool(said) is wrong
+
+
+def test_of_late_shots_the_last_sixteen_are_remembered() -> None:
+    imaging = RegularImaging(SETTINGS)
+    asked = run(imaging, 20.0)
+    assert sum(20.0 - at > 1.0 for at in asked) == 95
+    arrived_ns = 25 * SECOND
+    assert imaging.answered(80, round(asked[79] * SECOND), arrived_ns) == ""
+    assert imaging.answered(79, round(asked[78] * SECOND), arrived_ns) != ""

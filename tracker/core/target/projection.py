@@ -95,7 +95,7 @@ def measure_projection(
     gradient = _gradient(rows, expected)
     x, y, z = (expected + np.linalg.pinv(gradient) @ shift).tolist()
     noise_mm = shot.noise_mm or imager.noise_mm
-    if not math.isfinite(noise_mm) or noise_mm < 0.0:
+    if not math.isfinite(noise_mm) or noise_mm <= 0.0:
         return f"a noise of {noise_mm} mm; it must be positive"
     variance = np.full(2, noise_mm**2 / len(found))
     return MeasuredTarget(rows, measured, variance, (x, y, z))

@@ -55,8 +55,8 @@ def features(y, v, lagged, scale, out):
 
 @njit(cache=True)
 def _kept(component, dt, tau):
-    """Return the share of a component that is left after ``dt`` seconds; all of it for tau = 0."""
-    return 1.0 if tau[component] == 0.0 else math.exp(-dt / tau[component])
+    """Return the share of a component of the residual that is left after ``dt`` seconds."""
+    return math.exp(-dt / tau[component])
 
 
 @njit(cache=True)
@@ -64,7 +64,7 @@ def _noise(component, dt, tau):
     """Return by what a component's noise is multiplied for ``dt`` seconds."""
     if tau[component] == 0.0:
         return dt
-    kept = math.exp(-dt / tau[component])
+    kept = _kept(component, dt, tau)
     return 1.0 - kept * kept
 
 
@@ -121,9 +121,7 @@ def foretell(x, p, active, dt, tau, noise, omega, phi, spread, white, mean, slop
     y and v. The state is not altered.
     """
     kept = _kept(SWINGING, dt, tau)
-    seen = np.empty(active)
-    for c in range(active):
-        seen[c] = phi[0, c]
+    seen = phi[0, :active].copy()
     seen[RELAXING] = _kept(RELAXING, dt, tau)
     seen[SWINGING] = kept * math.cos(omega * dt)
     seen[SWINGING_TOO] = kept * math.sin(omega * dt)
