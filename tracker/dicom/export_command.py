@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.dicom.dicom_error import DicomError, dicom_library
 from tracker.dicom.identity import (
@@ -24,9 +24,16 @@ if TYPE_CHECKING:
     from tracker.dicom.export import Export
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+class FormatParsers(Protocol):
+    """Takes the sub-command of a format, as what `argparse` gives for sub-commands does."""
+
+    def add_parser(self, name: str, **words: Any) -> argparse.ArgumentParser:
+        """Return the parser of a new sub-command."""
+        ...
+
+
+def add_arguments(what: FormatParsers) -> None:
+    """Add the sub-command ``dicom`` to those of `tidetrack export`."""
     does = "write a session as DICOM objects, or send them to an archive"
     dicom = what.add_parser("dicom", help=does, description=does, allow_abbrev=False)
     dicom.add_argument("session", type=Path, metavar="SESSION", help="the journal of a session")

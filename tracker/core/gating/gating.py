@@ -11,6 +11,8 @@ from tracker.core.types import GuideChanged
 
 OUTSIDE_WINDOW = "gating window"
 NO_BREATH_HOLD = "breath hold"
+OUT_OF_REACH = "machine too far"
+"""The beam is off while a machine follows what it can and is still too far from the target."""
 
 
 class BeamGating:
