@@ -62,6 +62,7 @@ COMMANDS: dict[str, CommandRow] = {
         "tracker.exporting.command",
         "write a recorded session as CSV, Parquet, MAT, BIDS or DICOM, or send it to an archive",
         "tidetrack export parquet out/demo/session.mcap --out out/parquet",
+    ),
     "qa": CommandRow(
         "tracker.offline.qa.command",
         "run quality assurance tests against stated tolerances and keep their history",
