@@ -193,7 +193,7 @@ KNOWN_ERRORS = (
     ("tracker.api.keys", "KeysError"),
     ("tracker.client", "ClientError"),
     ("tracker.live.web.context", "ConsoleError"),
-    ("tracker.live.web.tokens", "TokenError"),
+    ("tracker.api.tokens", "TokenError"),
 )
 """The errors whose message is shown to the person at the terminal: (module, class)."""
 
