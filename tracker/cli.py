@@ -63,6 +63,11 @@ COMMANDS: dict[str, CommandRow] = {
         "write a recorded session as CSV, Parquet, MAT, BIDS or DICOM, or send it to an archive",
         "tidetrack export parquet out/demo/session.mcap --out out/parquet",
     ),
+    "qa": CommandRow(
+        "tracker.offline.qa.command",
+        "run quality assurance tests against stated tolerances and keep their history",
+        "tidetrack qa daily",
+    ),
     "verify": CommandRow(
         "tracker.offline.verify",
         "check by their seals that journals are unchanged",
@@ -182,6 +187,7 @@ KNOWN_ERRORS = (
     ("tracker.dose.dose_error", "DoseError"),
     ("tracker.dicom.dicom_error", "DicomError"),
     ("tracker.report.report_error", "ReportError"),
+    ("tracker.offline.qa.qa_error", "QaError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
     ("tracker.exporting.export_error", "ExportError"),
