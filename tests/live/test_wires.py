@@ -53,8 +53,8 @@ def problems_of(text: str) -> tuple[str, ...]:
         ),
         (
             '[wires.actuator]\ndriver = "rssi"\naddress = "udp://:1"',
-            'f.toml: wires.actuator.driver: "rssi" is not one of rsi, gcs, bev-udp;'
-            ' did you mean "rsi"?',
+            'f.toml: wires.actuator.driver: "rssi" is not one of rsi, gcs, bev-udp, '
+            'openigtlink-bev; did you mean "rsi"?',
         ),
         ('[wires.actuator]\naddress = "udp://:1"', "f.toml: wires.actuator.driver: missing;"),
         ('[wires.lamp]\ndriver = "x"', "f.toml: wires.lamp: unknown section;"),
