@@ -53,15 +53,20 @@ COMMANDS: dict[str, CommandRow] = {
         "estimate what the errors of one or more sessions mean in dose to target and liver",
         "tidetrack dose out/demo/session.mcap --report out/dose --json out/dose.json",
     ),
-    "export": CommandRow(
-        "tracker.dicom.export_command",
-        "write a session as DICOM objects, or send them to an archive",
-        "tidetrack export dicom out/demo/session.mcap --out out/dicom",
-    ),
     "sessions": CommandRow(
         "tracker.report.sessions",
         "list, show, report, export and prune the recorded sessions of a folder, and show trends",
         "tidetrack sessions show last",
+    ),
+    "export": CommandRow(
+        "tracker.exporting.command",
+        "write a recorded session as CSV, Parquet, MAT, BIDS or DICOM, or send it to an archive",
+        "tidetrack export parquet out/demo/session.mcap --out out/parquet",
+    ),
+    "qa": CommandRow(
+        "tracker.offline.qa.command",
+        "run quality assurance tests against stated tolerances and keep their history",
+        "tidetrack qa daily",
     ),
     "verify": CommandRow(
         "tracker.offline.verify",
@@ -177,8 +182,10 @@ KNOWN_ERRORS = (
     ("tracker.dose.dose_error", "DoseError"),
     ("tracker.dicom.dicom_error", "DicomError"),
     ("tracker.report.report_error", "ReportError"),
+    ("tracker.offline.qa.qa_error", "QaError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
+    ("tracker.exporting.export_error", "ExportError"),
     ("tracker.artefact", "ArtefactError"),
     ("tracker.offline.tuning.errors", "TuningError"),
     ("tracker.offline.campaign.errors", "CampaignError"),
@@ -186,7 +193,7 @@ KNOWN_ERRORS = (
     ("tracker.api.keys", "KeysError"),
     ("tracker.client", "ClientError"),
     ("tracker.live.web.context", "ConsoleError"),
-    ("tracker.live.web.tokens", "TokenError"),
+    ("tracker.api.tokens", "TokenError"),
 )
 """The errors whose message is shown to the person at the terminal: (module, class)."""
 

@@ -124,6 +124,10 @@ CASES = {
     "tumour drifts": Case(
         [mishap("target_drift", "patient", 60.0, 12.0)], "baseline drifts", 45.0, end_s=60.0
     ),
+    "chest drifts": Case(
+        [mishap("chest_drift", "patient", 60.0, 12.0)], "baseline drifts", 45.0, end_s=60.0
+    ),
+    "hold sags": Case([mishap("sag", "patient", 25.0, 6.0)], "model doubtful", 25.0, end_s=45.0),
     "tumour comes to lag": Case(
         [mishap("phase_shift", "patient", 2.0, 170.0)], "model doubtful", 2 * SHOT_S, end_s=45.0
     ),
