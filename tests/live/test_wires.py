@@ -120,6 +120,7 @@ def test_the_monitor_waits_as_long_as_the_beam_takes_to_go_off_and_no_longer() -
     def problems(monitor_ms: float, off_ms: float = 5.0, start: str = "child") -> list[str]:
         changes = {
             "monitor": {"readback_ms": monitor_ms, "start": start},
+            "timing": {"latency_ms": 260.0},
             "window": {"on": "target", "off_ms": off_ms},
             "gate": {"readback_ms": 450.0},
         }
