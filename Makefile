@@ -88,7 +88,8 @@ $(VENV)/docs.stamp: locks/docs.lock $(VENV)/dev.stamp
 lock: $(VENV)/dev.stamp
 	$(LOCK) -o locks/build.lock locks/build.in
 	$(LOCK) -c locks/build.lock -o locks/runtime.lock pyproject.toml
-	$(LOCK) -c locks/runtime.lock --extra dev --extra bench --extra tune --extra dicom --extra lsl --extra import -o locks/dev.lock pyproject.toml
+	$(LOCK) -c locks/runtime.lock --extra dev --extra bench --extra tune --extra dicom --extra lsl --extra import \
+	  --extra export --extra notebook -o locks/dev.lock pyproject.toml
 	@mkdir -p build && sed 's/\[[a-z]*\]==/==/' locks/dev.lock >build/dev.constraints
 	$(LOCK) -c build/dev.constraints --extra peers --extra dicom --extra lsl -o locks/peers.lock \
 	  pyproject.toml
@@ -110,4 +111,4 @@ release: $(VENV)/runtime.stamp
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info .coverage .hypothesis .pytest_cache .ruff_cache
-	find hal sim tracker tools tests -name __pycache__ -prune -exec rm -rf {} +
+	find hal sim tidetrack tracker tests -name __pycache__ -prune -exec rm -rf {} +

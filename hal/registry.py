@@ -14,7 +14,7 @@ from hal.gcs.driver import GCS
 from hal.gige.driver import GIGE_MARKERS, GIGE_XRAY
 from hal.icom.driver import ICOM
 from hal.lsl.driver import LSL
-from hal.modbus.driver import MODBUS
+from hal.modbus.driver import MODBUS, MODBUS_LINAC
 from hal.openigtlink.driver import OPENIGTLINK, OPENIGTLINK_LINAC
 from hal.polaris.driver import POLARIS
 from hal.rsi.driver import RSI
@@ -36,5 +36,6 @@ DRIVERS = DriverTable(
         BEV_UDP,
         OPENIGTLINK_LINAC,
         ICOM,
+        MODBUS_LINAC,
     )
 )

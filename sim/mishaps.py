@@ -58,6 +58,14 @@ EFFECTS: dict[MishapKind, tuple[tuple[Twin, ...], str]] = {
         ("patient",),
         "the target alone drifts inferior at size mm/min, and stays where it came to",
     ),
+    "chest_drift": (
+        ("patient",),
+        "the chest alone drifts anterior at size mm/min, and stays where it came to",
+    ),
+    "sag": (
+        ("patient",),
+        "breathing stands still, and the target alone moves superior by size mm meanwhile",
+    ),
     "bias": (
         ("camera", "belt", "actuator", "linac"),
         "values are off by size: markers along the camera's z, position along +Y (mm); belt: au; "
@@ -83,6 +91,7 @@ SEEN_BY_SHOTS: frozenset[tuple[MishapKind, Twin]] = frozenset(
         ("unit_error", "imager"), ("no_shot", "imager"), ("migration", "imager"),
         ("fiducial_lost", "imager"), ("fiducial_swap", "imager"), ("frame_error", "imager"),
         ("target_shift", "patient"), ("phase_shift", "patient"), ("target_drift", "patient"),
+        ("chest_drift", "patient"), ("sag", "patient"),
         ("shift", "patient"), ("bias", "camera"), ("skew", "camera"), ("skew", "belt"),
     }
 )  # fmt: skip
@@ -228,7 +237,7 @@ def patient_time(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
     held = times_s
     for mishap in of(mishaps, "patient", "period_jump"):
         held = held + (mishap.size - 1.0) * np.clip(times_s - mishap.at_s, 0.0, mishap.duration_s)
-    for mishap in of(mishaps, "patient", "hold"):
+    for mishap in (*of(mishaps, "patient", "hold"), *of(mishaps, "patient", "sag")):
         held = held - np.clip(times_s - mishap.at_s, 0.0, mishap.duration_s)
     return held
 
@@ -251,7 +260,15 @@ def target_time(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
 
 
 def chest_added(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
-    """Return what coughs and shifts add to the chest, (N,) in mm toward anterior."""
+    """Return what coughs, shifts and drifts add to the chest, (N,) in mm toward anterior."""
+    added = _shared(mishaps, times_s)
+    for mishap in of(mishaps, "patient", "chest_drift"):
+        added += mishap.size * np.clip(times_s - mishap.at_s, 0.0, mishap.duration_s) / 60.0
+    return added
+
+
+def _shared(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
+    """Return what moves chest and target together, (N,) in mm of the chest."""
     added = np.zeros(len(times_s))
     for mishap in of(mishaps, "patient", "cough"):
         added += breathing.cough(times_s, mishap.at_s, mishap.size)
@@ -262,7 +279,11 @@ def chest_added(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
 
 def target_added(mishaps: Sequence[Mishap], times_s: Floats) -> Floats:
     """Return what coughs and shifts add to the target, (N, 3): down and forward, as on inhale."""
-    added = np.outer(chest_added(mishaps, times_s), (0.1, -1.0, 0.3))
+    added = np.outer(_shared(mishaps, times_s), (0.1, -1.0, 0.3))
+    for mishap in of(mishaps, "patient", "sag"):
+        over_s = mishap.at_s + mishap.duration_s
+        sunk = ramped((mishap,), "patient", "sag", times_s)
+        added[:, 1] += sunk - breathing.shift(times_s, over_s, EDGE_S, mishap.size)
     for mishap in of(mishaps, "patient", "target_drift"):
         lasted_s = np.clip(times_s - mishap.at_s, 0.0, mishap.duration_s)
         added[:, 1] -= mishap.size * lasted_s / 60.0

@@ -10,6 +10,7 @@ from sim.icom import ICOM
 from sim.lsl import LSL
 from sim.marker_cameras import GIGE_MARKERS, VIDEO_MARKERS
 from sim.modbus import MODBUS
+from sim.modbus_linac import MODBUS_LINAC
 from sim.openigtlink import OPENIGTLINK
 from sim.openigtlink_linac import OPENIGTLINK_LINAC
 from sim.polaris import POLARIS
@@ -33,5 +34,6 @@ TWINS = TwinTable(
         BEV_UDP,
         OPENIGTLINK_LINAC,
         ICOM,
+        MODBUS_LINAC,
     )
 )

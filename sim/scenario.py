@@ -320,7 +320,7 @@ MishapKind = Literal[
     "unit_error", "occlusion", "complaint", "stall", "runaway", "lag", "stuck_on", "stuck_off",
     "no_shot", "migration", "fiducial_lost", "cough", "shift", "target_shift", "hold",
     "bias", "slip", "skew", "bursts", "clock_drift", "marker_swap", "fiducial_swap", "frame_error",
-    "apnoea", "sigh", "period_jump", "phase_shift", "target_drift",
+    "apnoea", "sigh", "period_jump", "phase_shift", "target_drift", "chest_drift", "sag",
     "stalled_loop", "killed", "no_disk", "wrong_patient",
 ]  # fmt: skip
 

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 LOCKS = sorted((REPOSITORY / "locks").glob("*.lock"))
 CORE_MAY_SEE = {"hal.messages", "hal.events", "hal.errors"}
-PACKAGES = ("hal", "sim", "tracker")
+PACKAGES = ("hal", "sim", "tidetrack", "tracker")
 
 
 def sources(package: str) -> list[Path]:

@@ -45,7 +45,7 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "report": CommandRow(
         "tracker.report.command",
-        "rebuild the report of a session from its journal",
+        "rebuild the report of a session from its journal; or make the physicist's report",
         "tidetrack report out/demo/session.mcap",
     ),
     "dose": CommandRow(
@@ -53,15 +53,20 @@ COMMANDS: dict[str, CommandRow] = {
         "estimate what the errors of one or more sessions mean in dose to target and liver",
         "tidetrack dose out/demo/session.mcap --report out/dose --json out/dose.json",
     ),
-    "export": CommandRow(
-        "tracker.dicom.export_command",
-        "write a session as DICOM objects, or send them to an archive",
-        "tidetrack export dicom out/demo/session.mcap --out out/dicom",
-    ),
     "sessions": CommandRow(
         "tracker.report.sessions",
-        "list, show, report, export and prune the recorded sessions of a folder",
+        "list, show, report, export and prune the recorded sessions of a folder, and show trends",
         "tidetrack sessions show last",
+    ),
+    "export": CommandRow(
+        "tracker.exporting.command",
+        "write a recorded session as CSV, Parquet, MAT, BIDS or DICOM, or send it to an archive",
+        "tidetrack export parquet out/demo/session.mcap --out out/parquet",
+    ),
+    "qa": CommandRow(
+        "tracker.offline.qa.command",
+        "run quality assurance tests against stated tolerances and keep their history",
+        "tidetrack qa daily",
     ),
     "verify": CommandRow(
         "tracker.offline.verify",
@@ -82,6 +87,11 @@ COMMANDS: dict[str, CommandRow] = {
         "tracker.offline.compare.command",
         "say what every technique would do for a patient's own breathing, and which of them suit",
         "tidetrack compare recording.csv --report compared",
+    ),
+    "doctor": CommandRow(
+        "tracker.doctor.command",
+        "say what is missing for which feature of the program, and how to get it",
+        "tidetrack doctor notebook tune",
     ),
     "machines": CommandRow(
         "tracker.offline.machines",
@@ -176,8 +186,11 @@ KNOWN_ERRORS = (
     ("tracker.catalogue", "CatalogueError"),
     ("tracker.dose.dose_error", "DoseError"),
     ("tracker.dicom.dicom_error", "DicomError"),
+    ("tracker.report.report_error", "ReportError"),
+    ("tracker.offline.qa.qa_error", "QaError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
+    ("tracker.exporting.export_error", "ExportError"),
     ("tracker.artefact", "ArtefactError"),
     ("tracker.offline.tuning.errors", "TuningError"),
     ("tracker.offline.campaign.errors", "CampaignError"),
@@ -185,7 +198,7 @@ KNOWN_ERRORS = (
     ("tracker.api.keys", "KeysError"),
     ("tracker.client", "ClientError"),
     ("tracker.live.web.context", "ConsoleError"),
-    ("tracker.live.web.tokens", "TokenError"),
+    ("tracker.api.tokens", "TokenError"),
 )
 """The errors whose message is shown to the person at the terminal: (module, class)."""
 

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from hal.messages import Triple
 from tracker.core.settings import Settings
+from tracker.tolerance_settings import QaRules, ReportRules
 
 
 class SessionRecords(Settings, frozen=True, kw_only=True):
@@ -127,10 +128,12 @@ class Service(Settings, frozen=True, kw_only=True):
 
 
 class Operation(Settings, frozen=True, kw_only=True):
-    """All sections of the daemon, one field each."""
+    """All sections that the engine never reads, one field each."""
 
     records: SessionRecords = SessionRecords()
     self_test: SelfTest = SelfTest()
     monitor: Monitor = Monitor()
     service: Service = Service()
     console: ConsolePage = ConsolePage()
+    report: ReportRules = ReportRules()
+    qa: QaRules = QaRules()

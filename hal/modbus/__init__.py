@@ -1,1 +1,1 @@
-"""Beam gate on a Modbus TCP remote I/O with a watchdog of its own."""
+"""Modbus TCP: a beam gate with a watchdog of its own, and the angles of a linac in registers."""

@@ -1,7 +1,7 @@
 """Modbus TCP on the wire: requests and answers for coils, inputs and registers, both ways.
 
 A telegram is an MBAP header (transaction, protocol 0, length, unit) and a function code with
-its data. Only what a gate needs: functions 1 to 6, 15 and 16, and exceptions. Source: MODBUS
+its data. Only what is needed here: functions 1 to 6, 15 and 16, and exceptions. Source: MODBUS
 Messaging on TCP/IP Implementation Guide 1.0b.
 """
 
@@ -161,6 +161,26 @@ def _decode_request(transaction: int, unit: int, pdu: bytes) -> ModbusRequest:
         )
     values = struct.unpack(f">{value}H", pdu[6:])
     return ModbusRequest(transaction, function, address, value, values, unit)
+
+
+def difference(request: ModbusRequest, answer: ModbusAnswer) -> str:
+    """Return which field of an answer does not fit its request; empty where all do.
+
+    The bits after the coil that was asked for only fill up the byte. The standard wants them zero;
+    some couplers set them, and they say nothing.
+    """
+    wanted = [("function", request.function, answer.function), ("unit", request.unit, answer.unit)]
+    if not answer.exception and request.values:
+        wanted.append(("address", request.address, answer.address))
+        wanted.append(("value", request.values[0], answer.values[0]))
+    elif not answer.exception:
+        bits = request.function in (READ_COILS, READ_INPUTS)
+        count = 8 * -(-request.count // 8) if bits else request.count
+        name = "bits in whole bytes" if bits else "count of registers"
+        wanted.append((name, count, len(answer.values)))
+    return "; ".join(
+        f"{name} is {got}, asked was {asked}" for name, asked, got in wanted if got != asked
+    )
 
 
 class Telegrams:

@@ -1,9 +1,10 @@
-"""The driver row of a beam gate on a Modbus coupler."""
+"""The driver rows on Modbus TCP: a beam gate, and the angles of a linac."""
 
 from __future__ import annotations
 
 from hal.driver import (
     GATE,
+    LINAC,
     AddressedSettings,
     Clock,
     DriverContext,
@@ -12,6 +13,7 @@ from hal.driver import (
     OnWire,
 )
 from hal.errors import LinkError
+from hal.modbus.linac_registers import LinacRegisters
 from hal.modbus.session import GateSettings
 
 
@@ -56,4 +58,32 @@ MODBUS = DriverRow(
     wires=("tcp",),
     build=build,
     monitored=monitored,
+)
+
+
+class ModbusLinacWire(AddressedSettings, frozen=True, kw_only=True, tag="modbus-linac"):
+    """A device that holds the angles of a linac, and its monitor units, in registers."""
+
+    session: LinacRegisters
+
+
+def build_linac(settings: ModbusLinacWire, context: DriverContext, clock: Clock) -> OnWire:
+    """Make the conversation."""
+    from hal.modbus.linac_session import ModbusLinacSession
+
+    return OnWire(ModbusLinacSession(context.device, settings.session), settings.address)
+
+
+def linac_period_ms(settings: ModbusLinacWire) -> float:
+    """Return the time between two readings."""
+    return settings.session.period_ms
+
+
+MODBUS_LINAC = DriverRow(
+    does="angles of a linac in the registers of a Modbus TCP device",
+    roles=(LINAC,),
+    settings=ModbusLinacWire,
+    wires=("tcp",),
+    build=build_linac,
+    period_ms=linac_period_ms,
 )

@@ -274,7 +274,7 @@ class GateSession:
 
     def _check_fits(self, request: ModbusRequest, answer: ModbusAnswer) -> None:
         """Raise an error when an answer does not repeat its request."""
-        wrong = _difference(request, answer)
+        wrong = codec.difference(request, answer)
         if wrong:
             asked = f"function {request.function} at {request.address:#06x}"
             raise ProtocolError(f"{self._device}: answer to {asked} does not fit: {wrong}")
@@ -366,26 +366,6 @@ class GateSession:
 
     def _bad(self, now_ns: int, what: str, value: str) -> BadSample:
         return BadSample(self._device, now_ns, what, value)
-
-
-def _difference(request: ModbusRequest, answer: ModbusAnswer) -> str:
-    """Return which field of an answer does not fit its request; empty where all do.
-
-    The bits after the coil that was asked for only fill up the byte. The standard wants them zero;
-    some couplers set them, and they say nothing.
-    """
-    wanted = [("function", request.function, answer.function), ("unit", request.unit, answer.unit)]
-    if not answer.exception and request.values:
-        wanted.append(("address", request.address, answer.address))
-        wanted.append(("value", request.values[0], answer.values[0]))
-    elif not answer.exception:
-        bits = request.function in (codec.READ_COILS, codec.READ_INPUTS)
-        count = 8 * -(-request.count // 8) if bits else request.count
-        name = "bits in whole bytes" if bits else "count of registers"
-        wanted.append((name, count, len(answer.values)))
-    return "; ".join(
-        f"{name} is {got}, asked was {asked}" for name, asked, got in wanted if got != asked
-    )
 
 
 def _said(answer: ModbusAnswer) -> str:

@@ -23,7 +23,7 @@ from sim.scenario import CHEST_MARKERS, MishapKind
 from tracker.cli import main
 from tracker.config import SHIPPED, load_configuration
 from tracker.core.session import SessionState, SessionTrigger
-from tracker.core.types import SessionChanged
+from tracker.core.types import SessionChanged, WindowChanged
 from tracker.offline.campaign import kinds
 from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.figures import breach_of, digest_of, tally
@@ -127,6 +127,109 @@ def test_no_kind_leaves_the_beam_unsafe_for_long(kind: str, single: Single) -> N
     assert breach_of(record, INTERVAL_S) is None, record
     assert record.tracked_s > 5.0
     assert 0.0 < record.duty <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("machine", "fault"),
+    [
+        ("gate", "cough"),
+        ("gate", "sag"),
+        ("gate", "shift"),
+        ("breath-hold", "cough"),
+        ("gimbal", "target_shift"),
+        ("mlc", "bias.linac"),
+        ("mlc", "shift"),
+        ("jaws", "loss.linac"),
+        ("jaws", "cough"),
+    ],
+)
+def test_no_machine_leaves_the_beam_unsafe_for_long(machine: str, fault: str) -> None:
+    """The long form is `tidetrack campaign --machines all`."""
+    configuration = load_configuration(SHIPPED / "machines" / f"{machine}.toml")
+    record = Single(configuration, (), 70.0).run(fault, 2)
+    assert breach_of(record, configuration.controller.imager.interval_s) is None, record
+    assert record.beam_s > 2.0
+
+
+def test_a_machine_is_spared_what_cannot_happen_to_it(capsys: pytest.CaptureFixture[str]) -> None:
+    gate = kinds.absent_twins(load_configuration(SHIPPED / "machines" / "gate.toml"))
+    assert gate == {"actuator", "linac"}
+    assert kinds.absent_twins(COUCH) == kinds.NO_LINAC
+    mlc = kinds.absent_twins(load_configuration(SHIPPED / "machines" / "mlc.toml"))
+    assert mlc == set()
+    assert set(kinds.possible()) - set(kinds.possible(gate)) == {
+        "complaint", "stall", "runaway", "lag",
+    }  # fmt: skip
+    for seed in range(8):
+        (trouble,) = kinds.drawn("bias", seed, 300.0, gate)
+        assert trouble.name in ("bias.camera", "bias.belt", "bias.breathing")
+    assert {kinds.drawn("bias", seed, 300.0, mlc)[0].name for seed in range(8)} >= {"bias.linac"}
+    with pytest.raises(CampaignError, match="stall can happen to actuator or linac alone"):
+        kinds.drawn("stall", 1, 300.0, gate)
+    assert main(["campaign", "--machines", "gate", "--faults", "stall"]) == 2
+    said = capsys.readouterr()
+    assert "left out: stall; this room does without actuator and linac" in said.out
+    assert "none of them can happen in this room" in said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--machines", "gait"], "name some of breath-hold, couch, gate"),
+        (["--machines", "gate", "--config", "robot.toml"], "leave out --config"),
+        (["--machines", "gate", "--replay", "cough:1"], "name its file with --config"),
+    ],
+)
+def test_machines_that_make_no_campaign_are_refused(
+    options: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["campaign", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_each_machine_has_figures_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("gate", "mlc"):
+        with Ledger(tmp_path / f"a-{name}.jsonl", head()) as ledger:
+            ledger.add(altered(beam_s=100.0, planned_off_s=150.0 if name == "gate" else 0.0))
+    command = ["campaign", "--machines", "gate", "mlc", "--so-far"]
+    assert main([*command, "--json", str(tmp_path / "a.json")]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2:] == ["gate: every limit is kept", "mlc: outside its limits"]
+    assert json.loads((tmp_path / "a-gate.json").read_text())["rows"][0]["duty"] == 1.0
+
+
+@pytest.mark.parametrize(("window_mm", "breaches"), [(0.0, 1), (3.0, 1), (4.0, 0)])
+def test_a_window_that_allows_more_than_3_mm_is_not_held_to_3_mm(
+    window_mm: float, breaches: int
+) -> None:
+    found = tally([altered(unsafe_3mm_s=20.0)], 15.0, window_mm=window_mm)
+    assert len(found.breaches) == breaches
+
+
+def test_time_off_by_plan_is_neither_a_hold_nor_missing_duty() -> None:
+    t_ns = np.arange(0, 200 * SECOND, TRUTH_STEP_NS)
+    shut = (t_ns >= 60 * SECOND) & (t_ns < 80 * SECOND)
+    on = (t_ns >= 40 * SECOND) & ~shut
+    states = [
+        SessionChanged(
+            40 * SECOND, SessionState.READY, SessionState.TRACKING, SessionTrigger.START
+        ),
+    ]
+    windows = [
+        WindowChanged(60 * SECOND, False, "gating window"),
+        WindowChanged(80 * SECOND, True),
+    ]
+    kept = Kept(200 * SECOND, 200 * SECOND, [], states, 0, "", windows)
+    assert COUCH.room is not None
+    patient = CampaignPatient("made up", COUCH.room, None)
+    (trouble,) = kinds.drawn("cough", 1, 110.0)
+    traces = Traces(t_ns, np.zeros(len(t_ns)), on, on, on)
+    record = judge("cough", 1, patient, (trouble,), kept, traces)
+    assert record.planned_off_s == pytest.approx(20.0, abs=0.02)
+    assert record.duty == pytest.approx(1.0, abs=1e-3)
+    assert record.held_ms is None
 
 
 @pytest.mark.parametrize("name", CORPUS)

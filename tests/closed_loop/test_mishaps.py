@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
 from tracker.build.scripted_operator import PATIENCE_NS
 from tracker.config import SHIPPED, load_configuration
 from tracker.core.safety.fault_table import FAULTS, Ends, Reaction
-from tracker.core.types import FaultChanged, SessionChanged
+from tracker.core.types import FaultChanged, SessionChanged, WindowChanged
 from tracker.report.errors import errors_of
 
 from .conftest import session
@@ -76,7 +77,9 @@ CASES = {
     "camera bumped": Case([mishap("bias", "camera", 5.0, 6.0)], "irregular breathing", 0.1),
     "cough": Case([mishap("cough", "patient", 2.0, 6.0)], "irregular breathing", 0.5),
     "very deep sigh": Case([mishap("sigh", "patient", 6.0, 3.0)], "extrapolating", 2.5),
-    "twice as fast": Case([mishap("period_jump", "patient", 8.0, 2.0)], "not in position", 2.0),
+    "three times as fast": Case(
+        [mishap("period_jump", "patient", 8.0, 3.0)], "not in position", 8.0
+    ),
     "belt in other units": Case([mishap("unit_error", "belt", size=10.0)], "belt lost", 0.4),
     "belt slips": Case([mishap("slip", "belt", size=400.0)], "belt lost", 0.4),
     "couch stalls": Case(
@@ -121,6 +124,10 @@ CASES = {
     "tumour drifts": Case(
         [mishap("target_drift", "patient", 60.0, 12.0)], "baseline drifts", 45.0, end_s=60.0
     ),
+    "chest drifts": Case(
+        [mishap("chest_drift", "patient", 60.0, 12.0)], "baseline drifts", 45.0, end_s=60.0
+    ),
+    "hold sags": Case([mishap("sag", "patient", 25.0, 6.0)], "model doubtful", 25.0, end_s=45.0),
     "tumour comes to lag": Case(
         [mishap("phase_shift", "patient", 2.0, 170.0)], "model doubtful", 2 * SHOT_S, end_s=45.0
     ),
@@ -160,6 +167,8 @@ def seed_of(name):
     if name == "tumour comes to lag":
         # With patient 1 the error region stays at the tolerance for longer than this run lasts.
         return 4
+    if name == "three times as fast":
+        return 8  # a breath so deep that the couch is out of reach for most of the time
     return SEEDS[list(CASES).index(name) % len(SEEDS)]
 
 
@@ -255,6 +264,21 @@ def test_what_needs_no_hold_causes_none():
     run = session(AT_S + 30.0, mishaps=quiet, seed=8)
     assert run.summary["beam"]["duty"] > 0.93
     assert longest_unsafe_ms(run.records) <= MOST_MS
+
+
+def test_a_couch_that_is_too_slow_follows_what_it_can():
+    """Breath twice as fast: the beam is off while the couch is too far, and returns each time."""
+    run = session(AT_S + 12.0, mishaps=[mishap("period_jump", "patient", 8.0, 2.0)], seed=8)
+    windows = [w for w in run.outputs(WindowChanged) if w.t_ns >= AT_S * 1e9]
+    assert len(windows) >= 6
+    assert {w.why for w in windows if not w.open} == {"machine too far"}
+    assert [w.open for w in windows] == [k % 2 == 1 for k in range(len(windows))]
+    assert moments_of(run, "not in position", active=True) == []
+    permits = [p.t_ns for p in run.outputs(SendPermit)]
+    for shut, opened in itertools.pairwise(windows):
+        if not shut.open:
+            assert not any(shut.t_ns <= t_ns < opened.t_ns for t_ns in permits)
+    assert longest_unsafe_ms(run.records) == 0.0
 
 
 def test_every_kind_is_met():

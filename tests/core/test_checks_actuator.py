@@ -11,8 +11,9 @@ def off(error_mm, now_ns=NOW):
     return situation(now_ns=now_ns, following=Following(error_mm, 0.1, 0.1, True, 1))
 
 
-def aim(aim_mm, settled=True):
-    return situation(following=Following(0.1, aim_mm, 0.1, settled, 1))
+def reach(now_ms, *, out_of_reach=True):
+    following = Following(0.1, 3.01, 0.1, True, 1, out_of_reach)
+    return situation(now_ns=NOW + now_ms * MS, following=following)
 
 
 def test_all_is_well():
@@ -37,12 +38,37 @@ def test_no_position_is_silence():
     assert said == {"actuator silent": "couch: no position for over 200 ms"}
 
 
-def test_a_demand_too_far_from_the_wanted_position_holds_once_it_was_there():
+def test_a_machine_out_of_reach_for_two_seconds_is_a_fault():
     check = ActuatorCheck(COUCH)
-    assert found(check, aim(3.0)) == {}
-    said = found(check, aim(3.01))
-    assert said == {"not in position": "couch: demand 3.01 mm from the wanted position, limit 3 mm"}
-    assert found(check, aim(3.01, settled=False)) == {}
+    for now_ms in range(0, 2000, 10):
+        assert found(check, reach(now_ms)) == {}
+    assert found(check, reach(2000)) == {
+        "not in position": "couch: demand 3.01 mm from the wanted position; out of reach for "
+        "longer than within reach"
+    }
+
+
+def test_time_within_reach_is_taken_off():
+    check = ActuatorCheck(COUCH)
+    for now_ms in range(0, 8000, 10):  # as long out of reach as within it
+        assert found(check, reach(now_ms, out_of_reach=now_ms % 2000 < 1000)) == {}
+    times = [now_ms for now_ms in range(8000, 30_000, 10)
+             if found(check, reach(now_ms, out_of_reach=now_ms % 2000 < 1200))]  # fmt: skip
+    # The count gains 0.4 s in each 2 s; it is 0.4 + 1.2 s in the third and 0.8 + 1.2 s in the next.
+    assert times[0] == 13_190
+
+
+def test_the_count_ends_at_its_limit_and_a_gap_counts_as_a_tenth_of_a_second():
+    check = ActuatorCheck(COUCH)
+    for now_ms in range(0, 9000, 10):
+        found(check, reach(now_ms))
+    assert found(check, reach(9000, out_of_reach=False)) == {}
+    for now_ms in range(9010, 11_000, 10):
+        found(check, reach(now_ms, out_of_reach=False))
+    assert found(check, *(reach(now_ms) for now_ms in range(11_000, 12_990, 10))) == {}
+    late = ActuatorCheck(COUCH)
+    assert found(late, reach(0), *(reach(1000 * k) for k in range(1, 20))) == {}
+    assert set(found(late, reach(20_000))) == {"not in position"}
 
 
 def test_an_error_holds_after_its_time():

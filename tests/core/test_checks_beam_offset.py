@@ -44,6 +44,19 @@ def test_apart_is_seven_tenths_of_the_tolerance():
     assert said == {"beam off target": "beam 3.51 mm from the target as estimated, limit 3.5 mm"}
 
 
+def test_a_machine_that_follows_with_the_beam_off_has_half_a_second():
+    check = BeamOffsetCheck(COUCH)
+    slow = [
+        replace(each, following=Following(0.0, 0.0, 3.51, True, 1, True))
+        for each in (at(k, 3.51, beam=False) for k in range(51))
+    ]
+    assert all(found(check, each) == {} for each in slow[:50])
+    assert set(found(check, slow[50])) == {"beam off target"}
+    near = at(51, 3.5)
+    assert found(check, near, *slow[:50]) == {}
+    assert set(found(check, at(52, 3.51))) == {"beam off target"}
+
+
 def test_nothing_is_said_before_the_actuator_has_settled_or_when_nothing_was_measured():
     assert found(BeamOffsetCheck(COUCH), at(0, 9.0, settled=False)) == {}
     assert found(BeamOffsetCheck(COUCH), at(0, None)) == {}

@@ -103,11 +103,47 @@ def test_it_has_settled_once_beam_and_demand_are_near():
     assert not settle(0.0, 0.0, ticks=15).settled
 
 
+@pytest.mark.parametrize(
+    ("aim_mm", "offset_mm", "out"),
+    [(3.0, 0.0, False), (3.01, 0.0, True), (0.0, 3.5, False), (0.0, 3.51, True), (2.9, 3.4, False)],
+)
+def test_demand_or_beam_too_far_is_out_of_reach(aim_mm, offset_mm, out):
+    follower = settle(0.0, 0.0)
+    assert measured(follower, 50, aim_mm, offset_mm).out_of_reach is out
+    assert follower.out_of_reach is out
+
+
+@pytest.mark.parametrize(
+    ("aim_mm", "offset_mm", "out"),
+    [(2.25, 2.62, False), (2.26, 0.0, True), (0.0, 2.63, True), (0.0, 0.0, False)],
+)
+def test_both_must_be_near_again_to_be_within_reach(aim_mm, offset_mm, out):
+    follower = settle(0.0, 0.0)
+    assert measured(follower, 50, 4.0, 0.0).out_of_reach
+    assert measured(follower, 51, aim_mm, offset_mm).out_of_reach is out
+    follower.begin()
+    assert not follower.out_of_reach
+
+
+def test_before_it_has_settled_nothing_is_out_of_reach():
+    assert not settle(9.0, 9.0).out_of_reach
+
+
+def measured(follower, k, aim_mm, offset_mm):
+    """What is measured of a couch that stands at the origin, in tick ``k``."""
+    track = ActuatorTrack(0)
+    track.add(k * TICK, (0.0, 0.0, 0.0))
+    wanted, target = (0.0, aim_mm, 0.0), (0.0, 0.0, offset_mm)
+    following = follower.measure(k * TICK, track, wanted, target, beam=False)
+    assert following is not None
+    return following
+
+
 def test_settled_stays_until_motion_begins_again():
     follower, track = settle(0.0, 0.0), ActuatorTrack(0)
     track.add(50 * TICK, (0.0, 0.0, 0.0))
     far = follower.measure(50 * TICK, track, (9.0, 0.0, 0.0), (9.0, 0.0, 0.0), beam=False)
-    assert far == Following(0.0, 9.0, 9.0, settled=True, begun=1)
+    assert far == Following(0.0, 9.0, 9.0, settled=True, begun=1, out_of_reach=True)
     follower.begin()
     assert not follower.settled
 

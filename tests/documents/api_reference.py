@@ -13,7 +13,7 @@ from pathlib import Path
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
-PACKAGES = ("hal", "tracker", "sim")
+PACKAGES = ("tidetrack", "hal", "tracker", "sim")
 FENCES = {"module": "`" * 5, "member": "`" * 4}
 CODE = re.compile(r"(``.*?``|`[^`]*`)", re.DOTALL)
 

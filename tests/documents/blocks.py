@@ -72,7 +72,7 @@ def page_blocks() -> list[Block]:
 def docstring_blocks() -> list[Block]:
     """Return the blocks of all docstrings."""
     found: list[Block] = []
-    for package in ("hal", "sim", "tracker", "tests"):
+    for package in ("hal", "sim", "tidetrack", "tracker", "tests"):
         for file in sorted((REPOSITORY / package).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):

@@ -35,10 +35,10 @@ from hal.messages import (
 from tracker.core import session as table
 from tracker.core.beam_lease import BeamLease
 from tracker.core.device_reports import DeviceReports, described
-from tracker.core.gating.gating import NO_BREATH_HOLD, BeamGating
+from tracker.core.gating.gating import NO_BREATH_HOLD, OUT_OF_REACH, BeamGating
 from tracker.core.gating.guidance import Reach
 from tracker.core.gating.signals import GatingView, Moving, Swing
-from tracker.core.machine.following import Follower
+from tracker.core.machine.following import Follower, Following
 from tracker.core.machine.guard import DemandGuard
 from tracker.core.machine.keep_out import KeepOutVolumes
 from tracker.core.machine.kinds.kind import MachineKind
@@ -126,9 +126,11 @@ class Engine:
         )
         self._moves = machine.moves
         self._gating = BeamGating(settings)
+        self._outside: tuple[str, str] = ("", "")
+        """Which window or breath hold keeps the beam off, and in words."""
         self._gated_off = ""
-        """What keeps the beam off by plan; empty: nothing does."""
-        self._window_told: tuple[str, str] | None = None
+        """What keeps the beam off without a fault; empty: nothing does."""
+        self._window_told = self._not_told = None if self._gating.used else ("", "")
         """The last `WindowChanged`: what closes, and which step of a breath hold."""
         self._imaging = IMAGER_KINDS[settings.imager.kind](settings)
         self._checks = tuple(check(settings) for check in checks)
@@ -339,7 +341,7 @@ class Engine:
         self._imaging.forget()
         self._findings = ShotFindings()
         self._retake = False
-        self._window_told = None
+        self._window_told = self._not_told
         self._gating.forget_guide()
 
     def _end(self, now: int, before: SessionState, out: list[Output]) -> None:
@@ -373,7 +375,7 @@ class Engine:
         wanted = None if prediction is None or axes is None else axes.wanted(prediction.position_mm)
         if self._gating.used and self._state in _STEERING_STATES:
             self._gate(now, surrogate, estimate, prediction, out)
-        found = self._check(tick, surrogate, estimate, prediction, wanted)
+        found = self._check(tick, surrogate, estimate, prediction, wanted, out)
         step = None
         if self._state in _STEERING_STATES:
             step = self._step(now, found, prediction, wanted)
@@ -458,16 +460,28 @@ class Engine:
             None if breathing is None else Swing(breathing.amplitude_mm, breathing.velocity_mm_s),
             None if later is None else Swing(*later),
             surrogate.span,
+            () if breathing is None else breathing.markers_mm,
         )
-        self._gated_off, detail = self._gating.closed(view)
-        told = (self._gated_off, detail if self._gated_off == NO_BREATH_HOLD else "")
-        if told != self._window_told:
-            self._window_told = told
-            out.append(WindowChanged(now, not self._gated_off, self._gated_off, detail))
+        self._outside = self._gating.closed(view)
         if self._state is SessionState.TRACKING:
             guide = self._gating.guide(view, self._reach(now))
             if guide is not None:
                 out.append(guide)
+
+    def _follow(
+        self, now: int, wanted: Triple | None, here: Triple | None, out: list[Output]
+    ) -> Following | None:
+        """Measure how the machine follows; gate the beam off while it is too far, or by plan."""
+        beam = self._lease.until_ns >= now
+        following = self._motion.follow(now, self._track, wanted, here, beam=beam)
+        self._gated_off, detail = self._outside
+        if not self._gated_off and self._motion.out_of_reach:
+            self._gated_off, detail = OUT_OF_REACH, "it follows what it can"
+        told = (self._gated_off, detail if self._gated_off == NO_BREATH_HOLD else "")
+        if told != self._window_told and self._state in _STEERING_STATES:
+            self._window_told = told
+            out.append(WindowChanged(now, not self._gated_off, self._gated_off, detail))
+        return following
 
     def _reach(self, now: int) -> Reach | None:
         """Give the target relative to the beam as a function of a breath that stands still."""
@@ -501,15 +515,16 @@ class Engine:
         estimate: TargetState | None,
         prediction: TargetState | None,
         wanted: Triple | None,
+        out: list[Output],
     ) -> Conditions:
         """Look at everything that can be wrong; give what is."""
-        now, motion = tick.t_ns, self._motion
-        variance_mm2 = motion.variance_mm2
+        now, variance_mm2 = tick.t_ns, self._motion.variance_mm2
         axes, here, region = self._axes.at(now), None, None
         if axes is not None and estimate is not None:
             here = axes.judged(estimate.position_mm)
         if self._in_beams_eye and axes is not None and prediction is not None:
             region = axes.judged_variance(prediction.variance_mm2)
+        following = self._follow(now, wanted, here, out)
         lease = self._lease
         situation = Situation(  # in the order of its fields, because names would take time
             now,
@@ -521,7 +536,7 @@ class Engine:
             prediction,
             self._target.prediction_off,
             variance_mm2,
-            motion.follow(now, self._track, wanted, here, beam=lease.until_ns >= now),
+            following,
             lease.since_ns,
             lease.until_ns,
             self._beam_on,
@@ -530,7 +545,7 @@ class Engine:
             self._reports.newest,
             region,
             self._axes.report,
-            bool(self._gated_off) or self._gating.coming(now),
+            bool(self._outside[0]) or self._gating.coming(now),
         )
         found: Conditions = {}
         for check in self._checks:

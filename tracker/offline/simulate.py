@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,10 @@ from tracker.report.text import describe
 _MOST_CHANNELS_SAID = 4
 _MOST_LATENCY_MS = 800.0
 """The largest `tracker.core.settings.Timing.latency_ms` takes."""
+
+
+ShowProgress = Callable[[str], AbstractContextManager[Callable[[float], None] | None]]
+"""Shows the progress of what it is given in words, and gives what is told the share done."""
 
 
 class Wanted(NamedTuple):
@@ -146,10 +150,13 @@ def with_changes(
     return altered(configuration, changes) if changes else configuration
 
 
-def carry_out(wanted: Wanted) -> tuple[Finished, dict[str, Any]]:
+def carry_out(
+    wanted: Wanted, show_progress: ShowProgress | None = None
+) -> tuple[Finished, dict[str, Any]]:
     """Run the closed loop with its journal, and write summary and report.
 
-    Nothing is opened for writing before recording and configuration have proved usable.
+    ``show_progress`` shows how far it is; without it, a bar on a terminal does. Nothing is opened
+    for writing before recording and configuration have proved usable.
     """
     try:
         room = furnish(wanted.configuration, wanted.recording, wanted.seed)
@@ -179,7 +186,8 @@ def carry_out(wanted: Wanted) -> tuple[Finished, dict[str, Any]]:
         if wanted.journal is None
         else JournalWriter(wanted.journal, header, overwrite=True)
     )
-    with opened as journal, progress_bar(f"tracking {wanted.trace}") as progress:
+    show = show_progress or progress_bar
+    with opened as journal, show(f"tracking {wanted.trace}") as progress:
         finished = ClosedLoop(wanted.configuration, room, journal).run(progress)
         if journal is not None:
             journal.close({"realtime_factor": f"{finished.realtime_factor:.1f}"})

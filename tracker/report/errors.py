@@ -74,8 +74,8 @@ def errors_of(
     tracked = apart * signs
     along_beam = np.einsum("ij,ij->i", apart, to_source)
     seen = apart - along_beam[:, None] * to_source
-    estimate = _interpolated(records.estimate, t_ns)
-    predicted = _interpolated(records.prediction[:, 1:], t_ns)
+    estimate = interpolated(records.estimate, t_ns)
+    predicted = interpolated(records.prediction[:, 1:], t_ns)
     beam_on = truth[:, 14] > 0.5
     start_ns = records.tracking_ns
     known = truth[:, 15] > 0.5
@@ -86,7 +86,7 @@ def errors_of(
     actuator = tracked - correlation - prediction
     return Errors(
         t_s=t_ns / 1e9,
-        step_s=_steps(t_ns / 1e9),
+        step_s=steps(t_ns / 1e9),
         beam_on=beam_on,
         known=known,
         counted=counted,
@@ -122,16 +122,16 @@ def longest_unsafe_ms(errors: Errors) -> float:
     return longest * 1e3
 
 
-def _steps(t_s: Vector) -> Vector:
+def steps(t_s: Vector) -> Vector:
     """Return the duration of each moment: until the next one, but at most the usual duration."""
     if len(t_s) < 2:
         return np.zeros(len(t_s))
-    steps = np.diff(t_s)
-    usual = float(np.median(steps))
-    return np.append(np.minimum(steps, 3 * usual), usual)
+    gaps = np.diff(t_s)
+    usual = float(np.median(gaps))
+    return np.append(np.minimum(gaps, 3 * usual), usual)
 
 
-def _interpolated(rows: Table, t_ns: Vector) -> Table:
+def interpolated(rows: Table, t_ns: Vector) -> Table:
     """Return columns 1..3 of ``rows`` at other times than column 0's; NaN outside and in gaps."""
     found = np.full((len(t_ns), 3), np.nan)
     if len(rows) < 2:

@@ -1,4 +1,4 @@
-"""Run `tidetrack sessions`: list, show, report, export and prune a folder's sessions."""
+"""Run `tidetrack sessions`: list, show, report, trend, export and prune a folder's sessions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ import msgspec
 
 from tracker.catalogue import Catalogue, CatalogueError, expired
 from tracker.config import load_configuration
-from tracker.daemon_settings import SessionRecords
-from tracker.journal import read_journal, verify
+from tracker.daemon_settings import Operation, SessionRecords
+from tracker.journal import JournalError, read_journal, verify
 from tracker.report.command import write_report
+from tracker.report.physicist.files import figures_csv, trend_values, write_sheet
+from tracker.report.physicist.fraction import FractionSummary, read_fraction, summary_of_fraction
+from tracker.report.physicist.trend_sheet import outliers_in, trend_sheet
 from tracker.report.summary import summarise
+from tracker.tolerance_settings import ReportRules
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("list", "every session, newest first"),
         ("show", "one session: its identity and the numbers of its summary"),
         ("report", "write a session's report beside its journal"),
+        ("trend", "charts of the figures over fractions and patients, outliers named"),
         ("export", "one zip: journal, report, summary, and the SHA-256 of each"),
         ("prune", "delete journals older than their retention"),
     ):
@@ -37,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
         if name in ("list", "show"):
             each.add_argument("--json", action="store_true", help="print JSON")
+        if name == "trend":
+            each.add_argument("--patient", metavar="ID", help="only this patient's sessions")
+            each.add_argument(
+                "--out", type=Path, metavar="DIR", help="where to write (default: the folder)"
+            )
         if name == "export":
             each.add_argument("--out", type=Path, metavar="FILE.zip", required=True)
         if name == "prune":
@@ -50,15 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the asked command; raises `CatalogueError` or `JournalError`."""
-    records = (
-        SessionRecords()
-        if args.config is None
-        else load_configuration(args.config).operation.records
-    )
+    operation = Operation() if args.config is None else load_configuration(args.config).operation
+    records = operation.records
     folder = args.folder or Path(records.folder)
     if not folder.is_dir():
         raise CatalogueError(f"{folder}: no such folder; name the one the daemon records into")
     with Catalogue(folder) as catalogue:
+        if args.what == "trend":
+            return _trend(catalogue, args, None if args.config is None else operation.report)
         return _WHAT[args.what](catalogue, args, records)
 
 
@@ -95,6 +104,45 @@ def _show(catalogue: Catalogue, args: argparse.Namespace, records: SessionRecord
 def _report(catalogue: Catalogue, args: argparse.Namespace, records: SessionRecords) -> int:
     path = catalogue.journal_of(catalogue.find(args.name))
     print(write_report(path, path.with_suffix("")))
+    return 0
+
+
+def _trend(catalogue: Catalogue, args: argparse.Namespace, rules: ReportRules | None) -> int:
+    """Write trend.html and trend.json of the sessions, the oldest first."""
+    rows = sorted(catalogue.rows(), key=lambda row: row.started)
+    rows = [row for row in rows if args.patient in (None, row.patient_id)]
+    if not rows:
+        whose = "" if args.patient is None else f" of patient {args.patient}"
+        raise CatalogueError(f"{catalogue.folder}: holds no session{whose}; see sessions list")
+    fractions: list[FractionSummary] = []
+    unread: list[str] = []
+    for row in rows:
+        try:
+            report = read_fraction(catalogue.journal_of(row), rules)
+        except (CatalogueError, JournalError) as error:
+            unread.append(str(error))
+            continue
+        fractions.append(summary_of_fraction(report))
+    for line in unread:
+        print(f"left out: {line}")
+    if not fractions:
+        raise CatalogueError(f"{catalogue.folder}: no session can be read; see the lines above")
+    subtitle = "all patients" if args.patient is None else f"patient {args.patient}"
+    sheet = trend_sheet(fractions, "Trend over fractions", subtitle)
+    if unread:
+        sheet = sheet._replace(notice=f"{sheet.notice} Left out: {'; '.join(unread)}.".strip())
+    outliers = outliers_in(fractions)
+    values = trend_values(fractions, outliers) | {"left_out": unread}
+    directory = args.out or catalogue.folder
+    paths = write_sheet(sheet, values, figures_csv(fractions), directory, "trend", pdf=False)
+    print(sheet.answer)
+    for each in outliers:
+        print(
+            f"outlier: {each.session}, patient {each.patient_id}: {each.figure} {each.value:.3g},"
+            f" median {each.median:.3g}, score {each.score:+.1f}"
+        )
+    for path in paths:
+        print(path)
     return 0
 
 

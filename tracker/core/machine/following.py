@@ -4,6 +4,10 @@ The encoder says where the actuator is now, and the model where the target is no
 needs no prediction and no demand, so a failure anywhere in the chain shows in it. How far the
 actuator is from where it was predicted to be needed, squared and averaged over the time with beam,
 is its share of the error region. All positions are in the fixed frame, in mm.
+
+A machine that is too slow for a breath follows what it can. While the demand is too far from what
+is wanted, or the beam from the target, it is out of reach, and the beam is off. As soon as both
+distances are small again, the beam returns.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ SILENT_NS: Final = 200_000_000
 """An actuator whose newest position is older than this is silent."""
 AIM_SHARE: Final = 0.6
 """Share of the tolerance the last demand may be from the wanted position with beam on."""
+BACK_SHARE: Final = 0.75
+"""Share of either limit below which the distances must be for the beam to return."""
 _SETTLED_SHARE: Final = 0.4
 """Share of the tolerance the beam must once have been near the target before it is let on."""
 _EARLIEST: Final = 0.6
@@ -50,6 +56,8 @@ class Following(msgspec.Struct, frozen=True, gc=False):
     """Whether the actuator has once been where it should be since motion began."""
     begun: int = 0
     """Counts the runs of motion."""
+    out_of_reach: bool = False
+    """Whether demand or beam are too far from where they should be, so that the beam is off."""
 
 
 class Follower:
@@ -67,6 +75,7 @@ class Follower:
         )
         """How long after a stop the actuator must stand."""
         self._aim_limit_mm = AIM_SHARE * tolerance_mm
+        self._off_limit_mm = settings.gating.off_target_share * tolerance_mm
         self._settled_mm = _SETTLED_SHARE * tolerance_mm
         self._near_mm = actuator.follow_error_mm
         self._in_steps = any(actuator.quantum_mm)
@@ -79,6 +88,7 @@ class Follower:
         self._last_ns = -1
         self._offset_mm = math.inf
         self._settled = False
+        self._out_of_reach = False
         self._begun = 0
         self.variance_mm2 = _NOWHERE
         """The actuator's share of the error region, per axis (mm^2)."""
@@ -88,6 +98,11 @@ class Follower:
         """Whether the actuator has once been where it should be since motion began."""
         return self._settled
 
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether the machine is too far from the target just now, so that the beam is off."""
+        return self._out_of_reach
+
     def begin(self) -> None:
         """Forget the demands and predictions of an earlier run of motion."""
         self._demands.clear()
@@ -95,6 +110,7 @@ class Follower:
         self._stopped_ns = self._last_ns = -1
         self._offset_mm = math.inf
         self._settled = False
+        self._out_of_reach = False
         self._begun += 1
         self.variance_mm2 = _NOWHERE
 
@@ -143,7 +159,16 @@ class Follower:
             aim = self._distance_to_reachable(wanted_mm, demands[-1][1])
             if not self._settled and aim <= self._aim_limit_mm:
                 self._settled = error is not None and self._offset_mm <= self._settled_mm
-        return Following(error, aim, offset, self._settled, self._begun)
+            self._judge_reach(aim)
+        return Following(error, aim, offset, self._settled, self._begun, self._out_of_reach)
+
+    def _judge_reach(self, aim_mm: float) -> None:
+        """Note whether demand or beam are too far from where they should be, or near again."""
+        share = max(aim_mm / self._aim_limit_mm, self._offset_mm / self._off_limit_mm)
+        if not self._settled or share <= BACK_SHARE:
+            self._out_of_reach = False
+        elif share > 1.0:
+            self._out_of_reach = True
 
     def _measure_offset(
         self, now_ns: int, here_mm: Triple, target_mm: Triple, *, beam: bool

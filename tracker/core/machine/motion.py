@@ -68,6 +68,11 @@ class Motion:
         return self._moving and self._follower.settled
 
     @property
+    def out_of_reach(self) -> bool:
+        """Whether it is in motion, and too far from the target just now."""
+        return self._moving and self._follower.out_of_reach
+
+    @property
     def variance_mm2(self) -> Triple:
         """The actuator's share of the error region, per axis (mm^2)."""
         return self._follower.variance_mm2

@@ -33,6 +33,11 @@ class MachineMotion(Protocol):
         ...
 
     @property
+    def out_of_reach(self) -> bool:
+        """Whether the machine is too far from the target just now, so that the beam is off."""
+        ...
+
+    @property
     def variance_mm2(self) -> Triple:
         """The actuator's share of the error region, per axis (mm^2)."""
         ...
@@ -65,6 +70,8 @@ class NoMotion:
 
     variance_mm2: Triple = _PLANNED
     """Nothing moves, so nothing is added to the error region."""
+    out_of_reach = False
+    """What does not follow cannot be too far behind; a check judges its distance."""
 
     def __init__(self) -> None:
         """Begin out of use."""

@@ -284,15 +284,17 @@ _ROWS: Final[FaultTable] = {
     ),
     FaultName.NOT_IN_POSITION: Fault(
         "H13", _HOLD, "The {machine} is on its way to the target: wait.",
-        "The last demand is further from the wanted position than six tenths of the tolerance: "
-        "the target moves faster than the {machine} may.",
-        0.1,
+        "The {machine} was too far from the target for longer than near it, by 2 s: its last "
+        "demand was over six tenths of the tolerance from the wanted position, or the beam over "
+        "`gating.off_target_share` of it from the target. The beam is gated off from the first "
+        "moment on.",
+        2.1,
     ),
     FaultName.BEAM_OFF_TARGET: Fault(
         "H13", _HOLD, "Beam and target are apart: wait for the {machine}.",
         "Beam and target as estimated are further apart than `gating.off_target_share` of the "
-        "tolerance.",
-        0.1,
+        "tolerance. A machine that follows is given half a second, with the beam off.",
+        0.6,
     ),
     FaultName.ACTUATOR_OFF_DEMAND: Fault(
         "H13", _HOLD, "The {machine} does not follow its demand: check its drive.",

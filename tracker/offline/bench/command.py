@@ -104,8 +104,7 @@ def _run(args: argparse.Namespace) -> int:
         raise BenchError("no PATH given; name recordings or folders, or use --speed alone")
     horizons_ms = _horizons(args.horizons_ms)
     predictors = _predictors(args.predictors)
-    if not (math.isfinite(args.warmup_s) and 0.0 <= args.warmup_s <= 3600.0):
-        raise BenchError(f"--warmup-s {args.warmup_s:g} is outside 0 to 3600; choose one inside")
+    check_warmup(args.warmup_s, "--warmup-s")
     if args.json is not None and not args.json.resolve().parent.is_dir():
         raise BenchError(f"--json {args.json}: its folder does not exist; make it first")
     rivals: tuple[str, ...] = ()
@@ -155,21 +154,37 @@ def _horizons(text: str) -> list[float]:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         raise BenchError(f"--horizons-ms {text!r}: not numbers; write e.g. 100,200,400") from None
-    for ms in values:
+    check_horizons(values, "--horizons-ms")
+    return values
+
+
+def check_horizons(values_ms: Sequence[float], name: str) -> None:
+    """Raise `BenchError` for a horizon outside the limits; ``name`` is what the user calls it."""
+    for ms in values_ms:
         if not HORIZON_S[0] * 1e3 <= ms <= HORIZON_S[1] * 1e3:
             limits = f"{HORIZON_S[0] * 1e3:g} to {HORIZON_S[1] * 1e3:g} ms"
-            raise BenchError(f"--horizons-ms {ms:g} is outside {limits}; choose one inside")
-    return values
+            raise BenchError(f"{name} {ms:g} is outside {limits}; choose one inside")
+
+
+def check_warmup(warmup_s: float, name: str) -> None:
+    """Raise `BenchError` for seconds without a score that are outside the limits."""
+    if not (math.isfinite(warmup_s) and 0.0 <= warmup_s <= 3600.0):
+        raise BenchError(f"{name} {warmup_s:g} is outside 0 to 3600; choose one inside")
 
 
 def _predictors(text: str) -> list[str]:
     names = list(METHODS) if text == "all" else text.split(",")
+    check_predictors(names, "--predictors")
+    return names
+
+
+def check_predictors(names: Sequence[str], option: str) -> None:
+    """Raise `BenchError` for a name that is no predictor; ``option`` is what the user calls it."""
     for name in names:
         try:
             parameter_record(name)
         except ValueError as error:
-            raise BenchError(f"--predictors: {error}") from None
-    return names
+            raise BenchError(f"{option}: {error}") from None
 
 
 def score_trace(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.recording import load_recording
+from sim.recording import Recording, load_recording
 from sim.recording_files import find_recordings
 from tracker.core.prediction.registry import (
     METHODS,
@@ -68,7 +68,11 @@ def trace_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def read_trace(path: Path, warmup_s: float = WARMUP_S) -> Trace:
     """Read one recording and keep its motion channels; raises what `load_recording` raises."""
-    recording = load_recording(path)
+    return trace_of(load_recording(path), path, warmup_s)
+
+
+def trace_of(recording: Recording, path: Path | str, warmup_s: float = WARMUP_S) -> Trace:
+    """Return the motion channels of a recording; ``path`` names it in a `BenchError`."""
     keep = [column for column, name in enumerate(recording.channels) if is_motion(name)]
     if not keep:
         raise BenchError(

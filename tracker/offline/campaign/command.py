@@ -40,7 +40,11 @@ from tracker.offline.signals import stop_signals
 from tracker.offline.workers import open_farm
 
 PAIRS = 200
+COUCH = SHIPPED / "couch.toml"
+MACHINES = SHIPPED / "machines"
 _SPARE_S = 5.0
+VERDICTS = ("every limit is kept", "outside its limits")
+"""By exit code."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,9 +75,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         type=Path,
-        default=SHIPPED / "couch.toml",
+        default=COUCH,
         metavar="FILE",
         help="the configuration (default: the shipped couch.toml)",
+    )
+    parser.add_argument(
+        "--machines",
+        nargs="+",
+        metavar="NAME",
+        help="instead of --config: these files of config/machines one after the other, or all; "
+        "each has figures and ledger of its own",
     )
     parser.add_argument(
         "--recordings",
@@ -105,6 +116,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check everything, run what is not in the ledger yet, and print the table."""
     _check(args)
+    if args.machines is None:
+        return _campaign(args, _figures_file(args))
+    names = machines_of(args.machines)
+    results = [_campaign_on(name, args) for name in names]
+    print(
+        "\n".join(
+            f"{name}: {VERDICTS[result]}" for name, result in zip(names, results, strict=True)
+        )
+    )
+    return max(results)
+
+
+def machines_of(names: list[str]) -> list[str]:
+    """Return the machines that are named, each once; raises `CampaignError` for an unknown one."""
+    known = sorted(path.stem for path in MACHINES.glob("*.toml"))
+    unknown = [name for name in names if name not in (*known, "all")]
+    if unknown:
+        raise CampaignError(
+            f"--machines {unknown[0]}: is no file of config/machines; name some of "
+            f"{', '.join(known)}, or all"
+        )
+    return list(dict.fromkeys(known if "all" in names else names))
+
+
+def _figures_file(args: argparse.Namespace) -> Path:
+    return args.json or (args.report or Path("out")) / "campaign.json"
+
+
+def _campaign_on(name: str, args: argparse.Namespace) -> int:
+    """Run the campaign on one machine, with figures, ledger and report of its own."""
+    print(f"\n{name}")
+    out = _figures_file(args)
+    own = argparse.Namespace(**vars(args))
+    own.config = MACHINES / f"{name}.toml"
+    own.report = None if args.report is None else args.report / name
+    return _campaign(own, out.with_name(f"{out.stem}-{name}{out.suffix}"))
+
+
+def _campaign(args: argparse.Namespace, out: Path) -> int:
+    """Run the campaign with one configuration."""
     configuration = load_configuration(args.config)
     if configuration.room is None:
         raise ConfigurationError([f"{args.config}: has no [room] to simulate; add one"])
@@ -118,11 +169,10 @@ def run(args: argparse.Namespace) -> int:
     tell_notes(note for recording in archive.recordings for note in recording.notes)
     if args.replay is not None:
         return replay_run(args, configuration, archive)
-    out = args.json or (args.report or Path("out")) / "campaign.json"
     if args.so_far:
         head, there = read_ledger(out.with_suffix(".jsonl"))
         return _conclude(args, configuration, list(there.values()), head, out)
-    names = runs_of(args)
+    names = runs_of(args, kinds.absent_twins(configuration))
     head = Head(
         identity=CampaignIdentity(
             code_sha256=code_sha256(),
@@ -142,15 +192,23 @@ def run(args: argparse.Namespace) -> int:
     return _conclude(args, configuration, records, head, out)
 
 
-def runs_of(args: argparse.Namespace) -> list[str]:
-    """Name every run, seed by seed, so that an unfinished campaign covers every fault."""
+def runs_of(args: argparse.Namespace, absent: frozenset[str] = kinds.NO_LINAC) -> list[str]:
+    """Name every run, seed by seed, so that an unfinished campaign covers every fault.
+
+    ``absent``: the twins that the room does without; what can happen to them alone is left out.
+    """
     faults: list[str] = []
     for name in args.faults:
-        faults += [kinds.CLEAN, *kinds.known()] if name == "all" else [name]
-    for name in faults:
-        kinds.parsed(name)
+        faults += [kinds.CLEAN, *kinds.possible(absent)] if name == "all" else [name]
+    impossible = [name for name in faults if not kinds.can_happen(name, absent)]
+    if impossible:
+        faults = [name for name in faults if name not in impossible]
+        away = " and ".join(sorted(absent))
+        print(f"left out: {', '.join(impossible)}; this room does without {away}")
+        if not faults:
+            raise CampaignError("--faults: none of them can happen in this room; name others")
     names: list[str] = []
-    pairs = kinds.pairs(args.pairs)
+    pairs = kinds.pairs(args.pairs, absent)
     for place in range(args.seeds):
         seed = args.first_seed + place
         names += [f"{fault}:{seed}" for fault in dict.fromkeys(faults)]
@@ -170,6 +228,10 @@ def _check(args: argparse.Namespace) -> None:
     ):
         if not low <= value <= high:
             problems.append(f"{option} {value:g}: is outside {low:g} to {high:g}")
+    if args.machines is not None and args.config != COUCH:
+        problems.append("--machines: names the configurations itself; leave out --config")
+    if args.machines is not None and args.replay is not None:
+        problems.append("--replay: does one run; name its file with --config, not --machines")
     if args.dask is not None and args.workers is not None:
         problems.append("--workers: has no meaning with --dask, whose workers it takes; leave it")
     if args.dask is not None and importlib.util.find_spec("distributed") is None:
@@ -230,7 +292,9 @@ def _conclude(
     head: Head,
     out: Path,
 ) -> int:
-    found: Tally = tally(records, configuration.controller.imager.interval_s)
+    controller = configuration.controller
+    window_mm = controller.window.leave if controller.window.on == "target" else 0.0
+    found: Tally = tally(records, controller.imager.interval_s, window_mm=window_mm)
     again = replay_command(args)
     summary = {
         "made": head.made,

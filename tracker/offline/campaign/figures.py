@@ -24,6 +24,7 @@ CLEAN_DUTY = 0.95
 CLEAN_NUISANCE_PER_10_MIN = 1.0
 CLEAN_SHARE_5MM = 0.001
 CLEAN_SHARE_3MM = 0.02
+TIGHTER_MM = 3.0
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -90,8 +91,13 @@ class Tally(NamedTuple):
     """The runs with the longest episodes at 5 mm, the longest first."""
 
 
-def tally(records: Iterable[RunRecord], interval_s: float, worst: int = 12) -> Tally:
-    """Summarise runs; their order does not matter."""
+def tally(
+    records: Iterable[RunRecord], interval_s: float, worst: int = 12, *, window_mm: float = 0.0
+) -> Tally:
+    """Summarise runs; their order does not matter.
+
+    ``window_mm`` is what a gating window lets the target be off the beam; 0: there is none.
+    """
     ordered = sorted(records, key=lambda each: (each.fault, each.seed))
     groups: dict[tuple[str, bool], list[RunRecord]] = {}
     for record in ordered:
@@ -110,7 +116,7 @@ def tally(records: Iterable[RunRecord], interval_s: float, worst: int = 12) -> T
     longest = sorted(ordered, key=lambda each: -each.longest_5mm_ms)[:worst]
     return Tally(
         rows,
-        _breaches(ordered, rows, interval_s),
+        _breaches(ordered, rows, interval_s, window_mm),
         [each for each in longest if each.longest_5mm_ms > 0],
     )
 
@@ -130,7 +136,10 @@ def breach_of(record: RunRecord, interval_s: float) -> Breach | None:
 
 
 def _breaches(
-    records: Sequence[RunRecord], rows: Sequence[FaultFigures], interval_s: float
+    records: Sequence[RunRecord],
+    rows: Sequence[FaultFigures],
+    interval_s: float,
+    window_mm: float,
 ) -> list[Breach]:
     found = [breach for each in records if (breach := breach_of(each, interval_s)) is not None]
     found.sort(key=lambda breach: -breach.value / breach.limit)
@@ -138,28 +147,33 @@ def _breaches(
         if row.fault == CLEAN:
             found += [
                 Breach(run=CLEAN, what=each.what, value=each.value, limit=each.limit)
-                for each in clean_limits(row)
+                for each in clean_limits(row, window_mm)
                 if not each.kept
             ]
     return found
 
 
-def clean_limits(row: FaultFigures) -> tuple[Held, Held, Held, Held]:
-    """Compare clean runs with their limits: duty, nuisance holds, beam share at 5 and 3 mm."""
+def clean_limits(row: FaultFigures, window_mm: float = 0.0) -> tuple[Held, ...]:
+    """Compare clean runs with their limits: duty, nuisance holds, beam share at 5 and 3 mm.
+
+    A window on the target that is wider than 3 mm allows more, so 3 mm is no limit there.
+    """
     duty, holds = row.duty, row.nuisance_per_10_min
     five, three = row.share_5mm, row.share_3mm
     most = CLEAN_NUISANCE_PER_10_MIN
-    return (
+    held = (
         Held("duty", duty, CLEAN_DUTY, duty >= CLEAN_DUTY),
         Held("nuisance holds per 10 min", holds, most, holds <= most),
         Held("unsafe share of beam at 5 mm", five, CLEAN_SHARE_5MM, five < CLEAN_SHARE_5MM),
         Held("unsafe share of beam at 3 mm", three, CLEAN_SHARE_3MM, three < CLEAN_SHARE_3MM),
     )
+    return held if window_mm <= TIGHTER_MM else held[:-1]
 
 
 def _row(fault: str, image_only: bool, runs: Sequence[RunRecord]) -> FaultFigures:
     beam_s = sum(each.beam_s for each in runs)
     tracked_s = sum(each.tracked_s for each in runs)
+    wanted_s = tracked_s - sum(each.planned_off_s for each in runs)
     nuisance = sum(len(each.nuisance) for each in runs)
     squares = sum(each.beam_s * each.rms_mm**2 for each in runs if each.rms_mm is not None)
     detected = [each.detected_ms for each in runs if each.detected_ms is not None]
@@ -182,7 +196,7 @@ def _row(fault: str, image_only: bool, runs: Sequence[RunRecord]) -> FaultFigure
         longest_3mm_ms=max(each.longest_3mm_ms for each in runs),
         share_5mm=_share(sum(each.unsafe_5mm_s for each in runs), beam_s),
         share_3mm=_share(sum(each.unsafe_3mm_s for each in runs), beam_s),
-        duty=_share(beam_s, tracked_s),
+        duty=_share(beam_s, wanted_s),
         rms_mm=round((squares / beam_s) ** 0.5, 4) if beam_s else None,
         nuisance=nuisance,
         nuisance_per_10_min=round(nuisance / tracked_s * 600.0, 3) if tracked_s else 0.0,

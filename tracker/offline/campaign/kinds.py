@@ -17,6 +17,8 @@ import numpy as np
 
 from sim.mishaps import EFFECTS, SEEN_BY_SHOTS
 from sim.scenario import Mishap, MishapKind, Twin
+from tracker.config import Configuration
+from tracker.core.machine.kinds.table import machine_kind
 from tracker.offline.campaign.errors import CampaignError
 
 CLEAN = "clean"
@@ -44,6 +46,8 @@ class Draw(NamedTuple):
 
 
 USUAL = Draw()
+NO_LINAC = frozenset({"linac"})
+"""What a couch or a robot does without: it does not turn with the gantry."""
 _UNITS = (10.0, 0.1, 25.4, 1.0 / 25.4, 1000.0, 0.001)
 """Centimetres, inches and metres taken for millimetres, and the other way round."""
 
@@ -82,6 +86,9 @@ DRAWN: dict[str, Draw] = {
     "period_jump": Draw((5.0, 60.0), (0.5, 2.5)),
     "phase_shift": Draw((0.5, 30.0), (50.0, 600.0)),
     "target_drift": Draw((30.0, 180.0), (0.1, 3.0), signed=True),
+    "chest_drift": Draw((30.0, 180.0), (0.1, 3.0), signed=True),
+    "sag": Draw((5.0, 25.0), (0.5, 4.0)),
+    "bias.linac": Draw((1.0, 20.0), (1.0, 40.0), signed=True),
     "bias.camera": Draw((1.0, 20.0), (0.5, 20.0), signed=True),
     "bias.belt": Draw((1.0, 20.0), (10.0, 1000.0), signed=True),
     "bias.actuator": Draw((1.0, 20.0), (0.2, 10.0), signed=True),
@@ -125,15 +132,35 @@ def known() -> tuple[str, ...]:
     return tuple(EFFECTS)
 
 
+def absent_twins(configuration: Configuration) -> frozenset[str]:
+    """Return the twins that this configuration's room does without.
+
+    A machine that does not move has no actuator. The angles of a linac matter to a machine only
+    where the configuration reads them.
+    """
+    controller = configuration.controller
+    found = set[str]()
+    if not machine_kind(controller.actuator.kind).moves:
+        found.add("actuator")
+    if not controller.linac.enabled:
+        found.add("linac")
+    return frozenset(found)
+
+
+def possible(absent: frozenset[str] = NO_LINAC) -> tuple[str, ...]:
+    """Return every kind that can happen without these twins, in the order of the table."""
+    return tuple(kind for kind, (twins, _) in EFFECTS.items() if set(twins) - absent)
+
+
 def twins_of(kind: MishapKind) -> tuple[str, ...]:
     """Return the twins a kind can happen to, camera and belt together included."""
     twins = EFFECTS[kind][0]
     return (*twins, BREATHING) if {"camera", "belt"} <= set(twins) else twins
 
 
-def pairs(count: int) -> tuple[str, ...]:
+def pairs(count: int, absent: frozenset[str] = NO_LINAC) -> tuple[str, ...]:
     """Return so many different pairs of kinds, always the same ones."""
-    every = list(itertools.combinations(known(), 2))
+    every = list(itertools.combinations(possible(absent), 2))
     drawn = np.random.Generator(np.random.PCG64(1)).permutation(len(every))[:count]
     indices: list[int] = drawn.tolist()
     return tuple("+".join(every[index]) for index in indices)
@@ -159,17 +186,30 @@ def parsed(name: str) -> tuple[CampaignFault, ...]:
     return tuple(faults)
 
 
-def drawn(name: str, seed: int, length_s: float) -> tuple[MishapTrouble, ...]:
+def can_happen(name: str, absent: frozenset[str]) -> bool:
+    """Return whether a fault finds a twin for each of its kinds; raises `CampaignError`."""
+    return all(fault.twin or set(twins_of(fault.kind)) - absent for fault in parsed(name))
+
+
+def drawn(
+    name: str, seed: int, length_s: float, absent: frozenset[str] = NO_LINAC
+) -> tuple[MishapTrouble, ...]:
     """Draw what goes wrong in a run of this length.
 
     Where there are several, each begins up to 5 s after the one before, or at the same moment.
+    ``absent``: the twins that the seed does not choose. Raises `CampaignError` for a kind that can
+    happen to these alone.
     """
     rng = np.random.Generator(np.random.PCG64([seed, zlib.crc32(name.encode())]))
     troubles: list[MishapTrouble] = []
     begin_s: float | None = None
     for fault in parsed(name):
-        # The angles matter to some machines only; mishaps of the linac are asked for by name.
-        twins = tuple(twin for twin in twins_of(fault.kind) if twin != "linac")
+        twins = tuple(twin for twin in twins_of(fault.kind) if twin not in absent)
+        if not (fault.twin or twins):
+            raise CampaignError(
+                f"--faults {name}: {fault.kind} can happen to {' or '.join(sorted(absent))} alone, "
+                "which this configuration does without; leave it out"
+            )
         twin = fault.twin or twins[(seed + len(troubles)) % len(twins)]
         draw = draw_of(fault.kind, twin)
         duration_s = _within(rng, draw.duration_s)

@@ -121,6 +121,8 @@ def _breathing(rng: np.random.Generator, room: RoomScenario) -> tuple[Breathing,
         chest_drift_mm_min=draw(DRIFT_MM_MIN),
         target_drift_mm_min=(0.0, draw(DRIFT_MM_MIN), draw(DRIFT_MM_MIN)),
         wander_mm=draw(WANDER_MM),
+        # What the configuration's own patient is asked to do stays, such as its breath holds.
+        events=room.patient.breathing.events,
     )
     return breathing, f"{si_mm:g} mm in {period_s:g} s"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.room import TRUTH_STEP_NS, Traces
+from sim.scenario import RoomGate
 from tracker.core.session import SessionState
-from tracker.core.types import FaultChanged, SessionChanged
+from tracker.core.types import FaultChanged, SessionChanged, WindowChanged
 from tracker.offline.campaign.kinds import MishapTrouble
 from tracker.offline.campaign.patients import CampaignPatient
 
@@ -52,7 +54,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     stopped_by: str
     """The fault that stopped the session for good; empty: none."""
     duty: float
-    """Share of the time since tracking began in which the beam was permitted."""
+    """Share of the time since tracking began in which the beam was permitted; the time in which
+    gating kept it off by plan is not counted."""
     beam_s: float
     """Time the beam was permitted."""
     unsafe_3mm_s: float
@@ -68,6 +71,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     nuisance: tuple[str, ...]
     """What began each hold that neither a mishap nor a miss explains."""
     tracked_s: float
+    planned_off_s: float = 0.0
+    """Part of it in which a gating window or a breath hold kept the beam off by plan."""
     shots: int
     digest: str
     """SHA-256 over every demand, permit, hold, exposure, fault and state, in order."""
@@ -98,6 +103,7 @@ class Kept(NamedTuple):
     states: list[SessionChanged]
     shots: int
     digest: str
+    windows: Sequence[WindowChanged] = ()
 
 
 def judge(
@@ -122,6 +128,9 @@ def judge(
     errors = traces.error_mm[counted]
     beam_s = float(permitted.sum()) * _STEP_MS / 1e3
     tracked_s = float(tracked.sum()) * _STEP_MS / 1e3
+    planned_off = _planned_off(kept, traces, patient.room.gate) & ~traces.permitted
+    planned_off_s = float((tracked & planned_off).sum()) * _STEP_MS / 1e3
+    wanted_s = tracked_s - planned_off_s
     return RunRecord(
         fault=fault,
         seed=seed,
@@ -131,7 +140,7 @@ def judge(
         troubles=tuple(_in_words(trouble) for trouble in troubles),
         image_only=any(trouble.image_only for trouble in troubles),
         stopped_by=_stopped_by(kept),
-        duty=round(beam_s / tracked_s, 6) if tracked_s else 0.0,
+        duty=round(beam_s / wanted_s, 6) if wanted_s > 0.0 else 0.0,
         beam_s=round(beam_s, 3),
         unsafe_3mm_s=round(float(unsafe[3.0].sum()) * _STEP_MS / 1e3, 3),
         unsafe_5mm_s=round(float(unsafe[5.0].sum()) * _STEP_MS / 1e3, 3),
@@ -142,10 +151,25 @@ def judge(
         rms_mm=round(float(np.sqrt(np.mean(errors**2))), 4) if len(errors) else None,
         nuisance=_nuisance(kept, troubles, traces),
         tracked_s=round(tracked_s, 3),
+        planned_off_s=round(planned_off_s, 3),
         shots=kept.shots,
         digest=kept.digest,
-        **_reaction(kept, troubles, traces),
+        # What is off by plan is not held; the mishap is judged by what it does to the rest.
+        **_reaction(kept, troubles, traces._replace(permitted=traces.permitted | planned_off)),
     )
+
+
+def _planned_off(kept: Kept, traces: Traces, gate: RoomGate) -> Mask:
+    """Return when gating kept the beam off by plan, until it had time to come on; (N,)."""
+    comes_ns = round(gate.on_delay_ms * 1e6) + TRUTH_STEP_NS
+    off = np.zeros(len(traces.t_ns), dtype=np.bool_)
+    for k, change in enumerate(kept.windows):
+        if not change.open:
+            later = kept.windows[k + 1 :]
+            until_ns = later[0].t_ns + comes_ns if later else kept.last_turn_ns
+            first, last = np.searchsorted(traces.t_ns, (change.t_ns, until_ns))
+            off[first:last] = True
+    return off
 
 
 def _reaction(kept: Kept, troubles: tuple[MishapTrouble, ...], traces: Traces) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import dataclasses
 import gc
 import hashlib
 import struct
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,9 +26,10 @@ from tracker.build.scripted_operator import Operator
 from tracker.build.virtual_time import tick_events
 from tracker.build.warm_up import warm
 from tracker.config import Configuration
+from tracker.core.safety.checks.table import CHECKS, CheckFactory
 from tracker.core.session import SessionState
-from tracker.core.types import FaultChanged, Output, SessionChanged
-from tracker.offline.campaign.kinds import MishapTrouble, drawn
+from tracker.core.types import FaultChanged, Output, SessionChanged, WindowChanged
+from tracker.offline.campaign.kinds import MishapTrouble, absent_twins, drawn
 from tracker.offline.campaign.patients import CampaignPatient, patient_of
 from tracker.offline.campaign.record import Kept, RunRecord, judge
 
@@ -60,7 +61,7 @@ def cast_run(
     if patient.recording is not None:
         start_s = patient.room.patient.start_s
         length_s = min(length_s, float(patient.recording.times_s[-1]) - start_s)
-    troubles = drawn(fault, seed, length_s)
+    troubles = drawn(fault, seed, length_s, absent_twins(configuration))
     befall = tuple(mishap for trouble in troubles for mishap in trouble.mishaps)
     room = msgspec.structs.replace(patient.room, mishaps=(*patient.room.mishaps, *befall))
     return Cast(dataclasses.replace(configuration, room=room), patient, troubles)
@@ -88,7 +89,7 @@ class Single:
         made = cast_run(fault, seed, self._length_s, self._configuration, self._recordings)
         room = furnish(made.configuration, made.patient.recording, seed)
         with _no_collection():
-            kept = _loop(made.configuration, room)
+            kept = run_room(made.configuration, room)
         traces = room.traces(kept.end_ns)
         return judge(fault, seed, made.patient, made.troubles, kept, traces)
 
@@ -112,6 +113,7 @@ class _Keeper:
     def __init__(self, room: SimulatedRoom) -> None:
         self.faults: list[FaultChanged] = []
         self.states: list[SessionChanged] = []
+        self.windows: list[WindowChanged] = []
         self.shots = 0
         self._obey = room.obey
         self._signed: list[bytes] = []
@@ -123,6 +125,7 @@ class _Keeper:
             SendExpose: self._expose,
             FaultChanged: self._fault,
             SessionChanged: self._state,
+            WindowChanged: self.windows.append,
         }
 
     def record(self, outputs: list[Output]) -> None:
@@ -132,8 +135,11 @@ class _Keeper:
             if receive is not None:
                 receive(output)
 
-    def digest(self) -> str:
-        return hashlib.sha256(b"".join(self._signed)).hexdigest()
+    def kept(self, end_ns: int, last_turn_ns: int) -> Kept:
+        digest = hashlib.sha256(b"".join(self._signed)).hexdigest()
+        return Kept(
+            end_ns, last_turn_ns, self.faults, self.states, self.shots, digest, self.windows
+        )
 
     def _demand(self, demand: SendDemand) -> None:
         self._obey(demand)
@@ -160,9 +166,11 @@ class _Keeper:
         self._signed.append(repr(change).encode())
 
 
-def _loop(configuration: Configuration, room: SimulatedRoom) -> Kept:
+def run_room(
+    configuration: Configuration, room: SimulatedRoom, checks: Sequence[CheckFactory] = CHECKS
+) -> Kept:
     """Run to the end of the patient, or until the session has stopped for good."""
-    engine = build_engine(configuration.controller)
+    engine = build_engine(configuration.controller, checks=checks)
     operator, keeper = Operator(), _Keeper(room)
     handle, record = engine.handle, keeper.record
     now = stopped_ns = 0
@@ -181,5 +189,5 @@ def _loop(configuration: Configuration, room: SimulatedRoom) -> Kept:
                 break
     else:
         turned_ns, now = now, room.duration_ns  # one that died leaves the room to itself
-        return Kept(now, turned_ns, keeper.faults, keeper.states, keeper.shots, keeper.digest())
-    return Kept(now, now, keeper.faults, keeper.states, keeper.shots, keeper.digest())
+        return keeper.kept(now, turned_ns)
+    return keeper.kept(now, now)

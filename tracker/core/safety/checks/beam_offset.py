@@ -1,5 +1,9 @@
 """Check how far the beam is from the target: right now (H13), and over a longer time (H27).
 
+A machine that follows gates the beam off by itself while it is too far, because a breath may be too
+fast for it (`tracker.core.machine.following`). Half a second of that is a fault. The beam of a
+machine that does not follow is held at once.
+
 The error that the beam is taken to have is the distance of beam and target as estimated now, and
 the distance of the last shot from the model that learned it, added as squares.
 """
@@ -9,6 +13,7 @@ from __future__ import annotations
 from math import hypot
 from typing import Final
 
+from tracker.core.machine.following import Following
 from tracker.core.safety.checks.wording import above
 from tracker.core.safety.fault_book import Conditions
 from tracker.core.safety.fault_table import FaultName
@@ -17,6 +22,8 @@ from tracker.core.settings import Controller
 
 _FEWEST_S: Final = 30.0
 """Beam time before a share of it says anything."""
+_APART_NS: Final = 500_000_000
+"""How long a machine that follows, with the beam off, may be too far from the target."""
 _LONGEST_STEP_S: Final = 0.1
 """A longer gap between two ticks counts as so much beam time."""
 
@@ -36,6 +43,7 @@ class BeamOffsetCheck:
         self._reviewed_ns = -1
         self._last_ns = -1
         self._over_since_ns = -1
+        self._apart_since_ns = -1
         self._beam_s = self._over_s = 0.0
 
     def __call__(self, now: Situation, found: Conditions) -> None:
@@ -47,13 +55,23 @@ class BeamOffsetCheck:
         self._count(now, following.begun, hypot(offset, now.shots.left_mm))
         if not following.settled or (now.gated_off and not (now.permitted and now.beam_on)):
             return  # by plan there is no beam that could miss
-        if offset > self._apart_mm:
+        if self._are_apart(now.now_ns, following):
             found[FaultName.BEAM_OFF_TARGET] = (
                 f"beam {above(offset, self._apart_mm)} mm from the target as estimated, "
                 f"limit {self._apart_mm:g} mm"
             )
         if persists := self._persists(now.now_ns):
             found[FaultName.ERROR_PERSISTS] = persists
+
+    def _are_apart(self, now_ns: int, following: Following) -> bool:
+        """Tell whether beam and target are too far apart, and for long enough if gated."""
+        offset = following.offset_mm
+        if offset is None or offset <= self._apart_mm:
+            self._apart_since_ns = -1
+            return False
+        if self._apart_since_ns < 0:
+            self._apart_since_ns = now_ns
+        return not following.out_of_reach or now_ns - self._apart_since_ns >= _APART_NS
 
     def _count(self, now: Situation, begun: int, error_mm: float) -> None:
         """Add a tick to the beam time, and to the beam time with too large an error."""

@@ -1,0 +1,1 @@
+"""Show figures to a physicist: one sheet of tables and charts, as HTML and as PDF."""
