@@ -13,6 +13,7 @@ from hal.messages import (
     LinacStatus,
     MarkerFrame,
     ProjectionShot,
+    SurfaceFrame,
     Triple,
 )
 
@@ -66,6 +67,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, tag=True):
 Event = (
     MarkerFrame
     | BeltSample
+    | SurfaceFrame
     | FiducialShot
     | ProjectionShot
     | ActuatorStatus

@@ -44,6 +44,19 @@ class BeltSample(Message, frozen=True, gc=False, tag=True):
     value_au: float
 
 
+class SurfaceFrame(Message, frozen=True, gc=False, tag=True):
+    """One exposure of the surface camera: patches of the skin, in the camera's frame.
+
+    ``ticks`` counts pictures. ``patches_mm`` holds the middle of each patch, moved along the
+    normal of the patch by its displacement; a patch that is covered, torn by an edge or too noisy
+    is ``None``. ``errors_mm`` holds the standard deviation of each displacement, 0 for ``None``.
+    """
+
+    ticks: int
+    patches_mm: tuple[Triple | None, ...]
+    errors_mm: tuple[float, ...]
+
+
 class FiducialShot(Message, frozen=True, gc=False, tag=True):
     """One stereo X-ray pair, located: every fiducial in the fixed frame (IEC 61217).
 
@@ -119,6 +132,7 @@ class BadSample(Message, frozen=True, gc=False, tag=True):
 Sample = (
     MarkerFrame
     | BeltSample
+    | SurfaceFrame
     | FiducialShot
     | ProjectionShot
     | ActuatorStatus

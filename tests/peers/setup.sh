@@ -10,7 +10,7 @@ set -eu
 
 # Polaris client pings its TCP tracker; BITalino client builds PyBluez; gate: libmodbus, mbpoll;
 # OpenIGTLink C++ examples; GigE Vision: Aravis; X-ray over DICOM: DCMTK; console: Chromium;
-# service unit: systemd-analyze; exported DICOM objects: dciodvfy.
+# service unit: systemd-analyze; exported DICOM objects: dciodvfy, Orthanc.
 packages="iputils-ping
 libbluetooth-dev
 gcc g++ make cmake pkg-config
@@ -18,7 +18,7 @@ libmodbus-dev mbpoll
 libopenigtlink-dev openigtlink-examples
 aravis-tools gir1.2-aravis-0.8 python3-gi
 dcmtk
-dicom3tools
+dicom3tools orthanc orthanc-dicomweb
 chromium
 systemd"
 
@@ -56,3 +56,8 @@ if ! apt-get install -qq -y --no-install-recommends $missing >/dev/null; then
             echo "peers: $package could not be installed; its tests will skip"
     done
 fi
+
+# Debian starts Orthanc as a service when it is installed. The tests run one of their own.
+case "$missing" in
+*orthanc*) systemctl disable --now --quiet orthanc 2>/dev/null || true ;;
+esac

@@ -1,0 +1,1 @@
+"""The surface camera: from depth pictures of the skin to the displacement of patches of it."""
