@@ -88,6 +88,11 @@ COMMANDS: dict[str, CommandRow] = {
         "say what every technique would do for a patient's own breathing, and which of them suit",
         "tidetrack compare recording.csv --report compared",
     ),
+    "doctor": CommandRow(
+        "tracker.doctor.command",
+        "say what is missing for which feature of the program, and how to get it",
+        "tidetrack doctor notebook tune",
+    ),
     "machines": CommandRow(
         "tracker.offline.machines",
         "list the kinds of treatment machine and what each of them follows",
