@@ -203,6 +203,20 @@ def test_every_wrong_key_is_named_at_once() -> None:
             '[belt]\ndevice = "camera"',
             'device: belt.device is "camera" as is camera.device',
         ),
+        ("[second_window]\nenter = 5\nleave = 4", "second_window.leave: too small: 4, at least 5"),
+        (
+            '[second_window]\non = "phase"\non_ms = 200',
+            "second_window.on_ms: too large: 200, at most 150",
+        ),
+        (
+            '[window]\non = "percent"\ncentre = "drift"',
+            'window.centre: is "drift", but a window on percent follows',
+        ),
+        (
+            '[window]\non = "target"\ncentre = "drift"\nenter = 1\nleave = 2',
+            "window.drift_mm: too large: 2 with window.leave lets the target be 4 mm off",
+        ),
+        ('[window]\non = "target"\npoint = 1', "window.point: 1 has no meaning"),
     ],
 )
 def test_a_broken_rule_between_keys_is_one_line(text: str, said: str) -> None:

@@ -11,11 +11,11 @@ import datetime
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -63,13 +63,30 @@ class Catalogue:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(folder / FILE, timeout=5.0, isolation_level=None)
-            self._database.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise CatalogueError(
-                f"{folder / FILE}: cannot be opened ({error}); check the folder's rights, or move "
-                "a damaged catalogue away: it is made again from the journals"
-            ) from error
-        self._take_up_strangers()
+            raise self._unusable(error) from error
+        try:
+            self._execute(_SCHEMA)
+            self._take_up_strangers()
+        except CatalogueError:
+            self.close()
+            raise
+
+    def _unusable(self, error: Exception) -> CatalogueError:
+        why = " ".join(str(error).split())
+        return CatalogueError(
+            f"{self.folder / FILE}: cannot be used ({why}); check the folder's rights, or move "
+            "a damaged catalogue away: it is made again from the journals"
+        )
+
+    def _execute(self, statement: str, values: Sequence[str | None] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows; raises `CatalogueError` for a damaged file."""
+        try:
+            with closing(self._database.execute(statement, values)) as found:
+                return found.fetchall()
+        # A damaged file may hold bytes that are no text, even in its list of tables.
+        except (sqlite3.Error, UnicodeError, OverflowError) as error:
+            raise self._unusable(error) from error
 
     def __enter__(self) -> Self:
         """Return this catalogue, which is already open."""
@@ -90,7 +107,7 @@ class Catalogue:
     def find(self, name: str) -> CatalogueRow:
         """Return the session of that name, or the newest for ``last``; raises `CatalogueError`."""
         where = "order by started desc, name desc limit 1" if name == "last" else "where name = ?"
-        found = list(self._select(where, *(() if name == "last" else (name,))))
+        found = self._select(where, *(() if name == "last" else (name,)))
         if not found:
             raise CatalogueError(
                 f"{self.folder}: no session {name}; tidetrack sessions list names them"
@@ -103,27 +120,29 @@ class Catalogue:
 
     def forget(self, name: str) -> None:
         """Remove a session's row; the journal is the caller's to delete first."""
-        self._database.execute("delete from sessions where name = ?", (name,))
+        self._execute("delete from sessions where name = ?", (name,))
 
     def put(self, row: CatalogueRow) -> None:
         """Write a session's row, new or in place of its old one."""
         names = CatalogueRow.__struct_fields__
-        self._database.execute(
+        self._execute(
             f"insert or replace into sessions ({', '.join(names)}) "
             f"values ({', '.join('?' * len(names))})",
             [getattr(row, name) for name in names],
         )
 
-    def _select(self, rest: str, *values: str) -> Iterator[tuple[str, ...]]:
+    def _select(self, rest: str, *values: str) -> list[tuple[Any, ...]]:
         names = ", ".join(CatalogueRow.__struct_fields__)
-        with closing(
-            self._database.execute(f"select {names} from sessions {rest}", values)
-        ) as all_:
-            yield from all_
+        return self._execute(f"select {names} from sessions {rest}", values)
 
-    @staticmethod
-    def _row(values: tuple[str, ...]) -> CatalogueRow:
-        return CatalogueRow(**dict(zip(CatalogueRow.__struct_fields__, values, strict=True)))  # pyright: ignore[reportArgumentType]
+    def _row(self, values: tuple[Any, ...]) -> CatalogueRow:
+        fields = dict(zip(CatalogueRow.__struct_fields__, values, strict=True))
+        try:
+            row = msgspec.convert(fields, CatalogueRow)
+            datetime.datetime.fromisoformat(row.started)
+        except ValueError as error:  # msgspec.ValidationError is one
+            raise self._unusable(error) from error
+        return row
 
     def _take_up_strangers(self) -> None:
         known = {row.name for row in self.rows()}

@@ -68,6 +68,11 @@ COMMANDS: dict[str, CommandRow] = {
         "read a plan from DICOM files, check it, and write a configuration and a dose plan",
         "tidetrack plan import plan.dcm structures.dcm --out patient.toml --extends couch.toml",
     ),
+    "qa": CommandRow(
+        "tracker.offline.qa.command",
+        "run quality assurance tests against stated tolerances and keep their history",
+        "tidetrack qa daily",
+    ),
     "verify": CommandRow(
         "tracker.offline.verify",
         "check by their seals that journals are unchanged",
@@ -87,6 +92,11 @@ COMMANDS: dict[str, CommandRow] = {
         "tracker.offline.compare.command",
         "say what every technique would do for a patient's own breathing, and which of them suit",
         "tidetrack compare recording.csv --report compared",
+    ),
+    "doctor": CommandRow(
+        "tracker.doctor.command",
+        "say what is missing for which feature of the program, and how to get it",
+        "tidetrack doctor notebook tune",
     ),
     "machines": CommandRow(
         "tracker.offline.machines",
@@ -182,6 +192,7 @@ KNOWN_ERRORS = (
     ("tracker.dose.dose_error", "DoseError"),
     ("tracker.dicom.dicom_error", "DicomError"),
     ("tracker.report.report_error", "ReportError"),
+    ("tracker.offline.qa.qa_error", "QaError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
     ("tracker.exporting.export_error", "ExportError"),
@@ -192,7 +203,7 @@ KNOWN_ERRORS = (
     ("tracker.api.keys", "KeysError"),
     ("tracker.client", "ClientError"),
     ("tracker.live.web.context", "ConsoleError"),
-    ("tracker.live.web.tokens", "TokenError"),
+    ("tracker.api.tokens", "TokenError"),
 )
 """The errors whose message is shown to the person at the terminal: (module, class)."""
 

@@ -12,10 +12,13 @@ from typing import NamedTuple
 
 from tracker.config_errors import Problem, not_one_of
 from tracker.core.machine.kinds.table import MACHINE_KINDS
-from tracker.core.settings import Controller
+from tracker.core.settings import Controller, Window
 from tracker.core.surrogate.sources.source import SourceSettings
 
 Amount = Callable[[Controller], float]
+
+
+OFF_TARGET = ("gating.off_target_share", "gating.tolerance_mm")
 
 
 class Rule(NamedTuple):
@@ -27,10 +30,6 @@ class Rule(NamedTuple):
     key: str
     breaches: Callable[[Controller], Iterator[str]]
     reads: tuple[str, ...]
-
-
-def _furthest_window_ms(controller: Controller) -> float:
-    return 800.0 if controller.window.on == "nothing" else controller.timing.latency_ms
 
 
 def _at_least(key: str, least: Amount, why: str, *reads: str) -> Rule:
@@ -54,6 +53,59 @@ def _at_most(key: str, most: Amount, why: str, *reads: str) -> Rule:
 def _number_at(controller: Controller, key: str) -> float:
     section, _, name = key.partition(".")
     return float(getattr(getattr(controller, section), name))
+
+
+def _window_rules(section: str) -> tuple[Rule, ...]:
+    """Give the rules of one gating window."""
+
+    def window(controller: Controller) -> Window:
+        return controller.window if section == "window" else controller.second_window
+
+    def furthest_ms(controller: Controller) -> float:
+        shut = window(controller).on == "nothing"
+        return 800.0 if shut else controller.timing.latency_ms
+
+    def centre(controller: Controller) -> Iterator[str]:
+        on = window(controller).on
+        if window(controller).centre == "drift" and on not in ("nothing", "target", "amplitude"):
+            yield f'is "drift", but a window on {on} follows the last breaths anyway; remove it'
+
+    def drift(controller: Controller) -> Iterator[str]:
+        here, gating = window(controller), controller.gating
+        if here.on != "target" or here.centre != "drift":
+            return
+        furthest, limit = here.leave + here.drift_mm, gating.off_target_share * gating.tolerance_mm
+        if furthest > limit:
+            yield (
+                f"too large: {here.drift_mm:g} with {section}.leave lets the target be "
+                f"{furthest:g} mm off the beam, which is held beyond {limit:g} mm "
+                "(gating.off_target_share of gating.tolerance_mm); lower it"
+            )
+
+    def point(controller: Controller) -> Iterator[str]:
+        here = window(controller)
+        if here.on == "target" and here.point >= 0:
+            yield f"{here.point} has no meaning for a window on the target; set it to -1"
+
+    ahead = "timing.latency_ms: nothing is predicted further ahead"
+    on = f"{section}.on"
+    return (
+        _at_least(
+            f"{section}.leave",
+            lambda c: window(c).enter,
+            f"{section}.enter: the beam goes off further out than it comes on",
+            f"{section}.enter",
+        ),
+        _at_most(f"{section}.on_ms", furthest_ms, ahead, "timing.latency_ms", on),
+        _at_most(f"{section}.off_ms", furthest_ms, ahead, "timing.latency_ms", on),
+        Rule(f"{section}.centre", centre, (f"{section}.centre", on)),
+        Rule(
+            f"{section}.drift_mm",
+            drift,
+            (f"{section}.drift_mm", f"{section}.leave", f"{section}.centre", on, *OFF_TARGET),
+        ),
+        Rule(f"{section}.point", point, (f"{section}.point", on)),
+    )
 
 
 # The lists of names are imported when they are asked for: with them come numpy and the compiler.
@@ -204,26 +256,8 @@ RULES: tuple[Rule, ...] = (
         "two ticks of timing.tick_hz: else one late tick takes the beam",
         "timing.tick_hz",
     ),
-    _at_least(
-        "window.leave",
-        lambda c: c.window.enter,
-        "window.enter: the beam goes off further out than it comes on",
-        "window.enter",
-    ),
-    _at_most(
-        "window.on_ms",
-        _furthest_window_ms,
-        "timing.latency_ms: nothing is predicted further ahead",
-        "timing.latency_ms",
-        "window.on",
-    ),
-    _at_most(
-        "window.off_ms",
-        _furthest_window_ms,
-        "timing.latency_ms: nothing is predicted further ahead",
-        "timing.latency_ms",
-        "window.on",
-    ),
+    *_window_rules("window"),
+    *_window_rules("second_window"),
     _at_least(
         "breath_hold.longest_s",
         lambda c: c.breath_hold.settle_s + 1.0,

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from hal.messages import Triple
 from tracker.core.settings import Settings
-from tracker.tolerance_settings import ReportRules
+from tracker.tolerance_settings import QaRules, ReportRules
 
 
 class SessionRecords(Settings, frozen=True, kw_only=True):
@@ -136,3 +136,4 @@ class Operation(Settings, frozen=True, kw_only=True):
     service: Service = Service()
     console: ConsolePage = ConsolePage()
     report: ReportRules = ReportRules()
+    qa: QaRules = QaRules()

@@ -20,6 +20,7 @@ from msgspec import Meta
 from hal.events import LinkChanged
 from hal.imaging.image import Image, Take
 from hal.messages import BadSample
+from hal.video.files import is_video_file
 
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0)
 
@@ -61,8 +62,7 @@ class VideoCamera:
     @property
     def is_file(self) -> bool:
         """Whether the source has an end."""
-        source = self.settings.source
-        return isinstance(source, str) and "://" not in source and not source.startswith("/dev/")
+        return is_video_file(self.settings.source)
 
     def start(self) -> None:
         """Open the source; pictures and link changes come from now on."""

@@ -30,11 +30,15 @@ class Heard(NamedTuple):
 
 
 class BoundaryKind(NamedTuple):
-    """One kind of input: files by name, which of them is mutated, and the command that reads it."""
+    """One kind of input: files by name, which of them is mutated, and the command that reads it.
+
+    ``removed`` are files that the command makes, and that must not be there before it runs.
+    """
 
     files: Callable[[], dict[str, bytes]]
     mutated: tuple[str, ...]
     command: Callable[[Path], list[str]]
+    removed: tuple[str, ...] = ()
 
 
 def hear(arguments: list[str]) -> Heard:
@@ -157,6 +161,67 @@ def artefact() -> dict[str, bytes]:
     return {"tuned.toml": body, **recording()}
 
 
+def keys() -> dict[str, bytes]:
+    import tempfile
+
+    from tracker.api.keys import new_key
+    from tracker.api.schema import Role
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "keys"
+        new_key(folder, "anna", [Role.OPERATOR])
+        return {f"keys/{file}": (folder / file).read_bytes() for file in KEY_FILES}
+
+
+KEY_FILES = ("server.key", "anna.key", "known/anna.json")
+
+
+def tokens() -> dict[str, bytes]:
+    import tempfile
+
+    from tracker.api.schema import Role
+    from tracker.api.tokens import new_token
+
+    with tempfile.TemporaryDirectory() as name:
+        new_token(Path(name) / "tokens", "anna", Role.OPERATOR, 30)
+        return {"tokens/anna.json": (Path(name) / "tokens/anna.json").read_bytes()}
+
+
+def sessions() -> dict[str, bytes]:
+    import tempfile
+
+    from tracker.catalogue import FILE, Catalogue
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "one.mcap").write_bytes(journal()["session.mcap"])
+        with Catalogue(folder):
+            pass
+        return {f"sessions/{each}": (folder / each).read_bytes() for each in (FILE, "one.mcap")}
+
+
+def dose_plan() -> dict[str, bytes]:
+    body = text(
+        'name = "one beam"', "prescription_gy = 45.0", "fractions = 3", "margin_mm = 3.0",
+        "[body]", "radius_x_mm = 165.0", "radius_z_mm = 125.0", "[[body.inserts]]",
+        "density_above_water = 0.05",
+        'shape = { type = "ellipsoid", centre_mm = [-65, 0, 5], radii_mm = [80, 75, 70] }',
+        "[[beams]]", "direction = [0.0, 0.0, -1.0]", "isocentre_mm = [-60.0, 0.0, 0.0]",
+        'aperture = { type = "circle", diameter_mm = 36.0 }', "weight = 1.0",
+        "[[structures]]", 'name = "target"', 'role = "target"', "spacing_mm = 2.0",
+        'shape = { type = "ellipsoid", centre_mm = [-60, 0, 0], radii_mm = [15, 15, 15] }',
+        "[[structures]]", 'name = "spinal cord"', 'role = "organ"', "[structures.shape]",
+        'type = "cylinder"', "centre_mm = [0.0, 0.0, -70.0]",
+        "radius_x_mm = 6.0", "radius_z_mm = 5.0", "half_length_mm = 60.0",
+    )  # fmt: skip
+    return {"plan.toml": body, "session.mcap": b"no journal"}
+
+
+def paired() -> dict[str, bytes]:
+    rows = "{t:.2f},{v:.4f},0.1,{v:.3f},0.2"
+    return {"trace.csv": csv_of("time_s,ext_mm,target_x_mm,target_y_mm,target_z_mm", rows)}
+
+
 def imported(name: str) -> Callable[[Path], list[str]]:
     def command(folder: Path) -> list[str]:
         options = ["--out", str(folder / "out"), "--yes", "--overwrite"]
@@ -212,6 +277,44 @@ KINDS: dict[str, BoundaryKind] = {
     "journal": BoundaryKind(
         journal, ("session.mcap",), lambda folder: ["verify", str(folder / "session.mcap")]
     ),
+    "keys": BoundaryKind(
+        keys,
+        ("keys/known/anna.json",),
+        lambda folder: ["keys", "list", "--folder", str(folder / "keys")],
+    ),
+    "server-key": BoundaryKind(
+        keys,
+        ("keys/server.key",),
+        lambda folder: [
+            "keys", "new", "bob", "--role", "observer", "--folder", str(folder / "keys"),
+        ],
+        ("keys/bob.key", "keys/known/bob.json"),
+    ),
+    "tokens": BoundaryKind(
+        tokens,
+        ("tokens/anna.json",),
+        lambda folder: ["tokens", "list", "--folder", str(folder / "tokens")],
+    ),
+    "sessions": BoundaryKind(
+        sessions,
+        ("sessions/catalogue.sqlite", "sessions/one.mcap"),
+        lambda folder: ["sessions", "show", "last", "--folder", str(folder / "sessions")],
+        ("sessions/catalogue.sqlite-journal",),
+    ),
+    "dose-plan": BoundaryKind(
+        dose_plan,
+        ("plan.toml",),
+        # Refused after the plan was read: computing a dose takes seconds.
+        lambda folder: [
+            "dose", str(folder / "session.mcap"), "--plan", str(folder / "plan.toml"),
+        ],
+    ),
+    "compare": BoundaryKind(
+        paired,
+        ("trace.csv",),
+        # Refused after the trace was read: measuring starts a process of its own.
+        lambda folder: ["compare", str(folder / "trace.csv"), str(folder / "none.csv")],
+    ),
     "import-table": BoundaryKind(
         one("a.csv", lambda: csv_of("Time [s];SI [mm];Amp [cm]", "{t:.2f};{v:.4f};{v:.5f}")),
         ("a.csv",),
@@ -245,12 +348,21 @@ KINDS: dict[str, BoundaryKind] = {
 }  # fmt: skip
 
 
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write the files of a kind, those in folders of their own as well."""
+    for name, content in files.items():
+        if "/" in name:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
 def feed(name: str, files: dict[str, bytes], rng: random.Random, folder: Path) -> Heard:
     """Write the files of a kind, one of them mutated, and run its command."""
     kind = KINDS[name]
     target = rng.choice(kind.mutated)
-    for each, content in files.items():
-        (folder / each).write_bytes(mutated(rng, content) if each == target else content)
+    write(folder, {**files, target: mutated(rng, files[target])})
+    for each in kind.removed:
+        (folder / each).unlink(missing_ok=True)
     return hear(kind.command(folder))
 
 

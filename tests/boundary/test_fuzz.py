@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
 
 from tests.boundary.fuzz import ARGUMENTS, MOST_BYTES, fuzz
-from tests.boundary.kinds import KINDS, hear
+from tests.boundary.kinds import KINDS, hear, write
 from tests.boundary.mutated_bytes import MUTATIONS, mutated
 
-ENDS = {"index": (2, "unknown kind nothing"), "artefact": (2, "tuned.toml: scores")}
+ENDS = {
+    "index": (2, "unknown kind nothing"),
+    "artefact": (2, "tuned.toml: scores"),
+    "dose-plan": (2, "session.mcap"),
+    "compare": (2, "none.csv"),
+}
 """The kinds whose valid example ends at another input, on purpose; all others end with 0."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_valid_example_is_read(kind, tmp_path):
-    for name, content in KINDS[kind].files().items():
-        (tmp_path / name).write_bytes(content)
+    before = os.umask(0o077)  # keys that others may read are refused
+    try:
+        write(tmp_path, KINDS[kind].files())
+    finally:
+        os.umask(before)
     heard = hear(KINDS[kind].command(tmp_path))
     code, words = ENDS.get(kind, (0, ""))
     assert heard.code == code, heard.error

@@ -1,12 +1,15 @@
 """Gating: windows on each signal, crossings predicted, dwell; breath holds from begin to rest."""
 
 import math
+from typing import Literal
 
 import pytest
 
 from tracker.core.gating.breath_hold import BreathHolding, HoldPhase, holds_needed
+from tracker.core.gating.drifting_centre import DriftingCentre
 from tracker.core.gating.gating import NO_BREATH_HOLD, OUTSIDE_WINDOW, BeamGating
 from tracker.core.gating.guidance import Guidance, range_of_window, range_within
+from tracker.core.gating.point_swing import PointSwing
 from tracker.core.gating.signals import SIGNALS, GatingView, Moving, Swing, joined
 from tracker.core.gating.window import GatingWindow
 from tracker.core.settings import BreathHold, Controller, Window
@@ -110,7 +113,7 @@ def test_a_target_that_is_not_known_closes_the_window():
 )
 def test_how_far_a_breath_is_from_the_middle(on, at, level, swing, far):
     window = Window(on=on, at=at, level_mm=level)
-    view = GatingView(0, LATENCY_S, swing=swing, span=SPAN)
+    view = GatingView(0, LATENCY_S, swing=swing, span=SPAN, level_mm=level)
     assert SIGNALS[on].far(view, window, 0.0) == pytest.approx(far)
     unknown = GatingView(0, LATENCY_S)
     assert SIGNALS[on].far(unknown, window, 0.0) is None
@@ -253,7 +256,7 @@ def test_a_window_on_the_surrogate_asks_for_its_amplitudes(on, at, level, enter,
     for step, inside in ((0.05 * inward, True), (-0.05 * inward, False)):
         u = (edge + step - SPAN.middle_mm) / SPAN.half_range_mm
         speed = SPAN.speed_mm_s * math.sqrt(max(0.0, 1.0 - u * u))
-        view = GatingView(0, LATENCY_S, swing=Swing(edge + step, speed), span=SPAN)
+        view = GatingView(0, LATENCY_S, swing=Swing(edge + step, speed), span=SPAN, level_mm=level)
         far = SIGNALS[on].far(view, window, 0.0)
         assert far is not None
         assert (far <= enter) == inside
@@ -319,3 +322,143 @@ def test_the_range_of_a_hold_stays_while_the_breath_is_held():
     assert holding.phase is HoldPhase.HELD
     assert (asked.low_mm, asked.high_mm) == pytest.approx((-4.0, -2.0))
     assert asked.until_ns == 10 * MS + 10 * S
+
+
+# Two windows, points, and a middle that follows the drift -------------------------------------
+
+
+def two_points(t_s: float, belly: float = 8.0, chest: float = 3.0) -> GatingView:
+    """Two points that breathe against each other with 4 s: the belly from -4 to 4, the chest."""
+    w = math.sin(math.pi / 2 * t_s)
+    points = (0.5 * belly * w, -0.5 * chest * w)
+    return GatingView(
+        round(t_s * S), LATENCY_S, target(0.0), swing=Swing(99.0, 99.0), points_mm=points
+    )
+
+
+def test_a_point_has_a_swing_and_a_range_of_its_own():
+    follows = PointSwing(1)
+    for k in range(1201):
+        view = follows.seen(two_points(k * 0.01))
+        if k == 380:
+            assert view.span is None, "one breath is not known yet"
+    assert view.swing is not None
+    assert view.swing.amplitude_mm == pytest.approx(0.0, abs=0.01)
+    # At the end of four seconds the belly rises and the chest sinks, as fast as it ever does.
+    assert view.swing.velocity_mm_s == pytest.approx(-1.5 * math.pi / 2, rel=0.02)
+    assert view.span is not None
+    assert view.span.middle_mm == pytest.approx(0.0, abs=0.01)
+    assert view.span.half_range_mm == pytest.approx(1.5, abs=0.01)
+    assert view.span.speed_mm_s == pytest.approx(1.5 * math.pi / 2, rel=0.05)
+    assert view.swing_later is None, "only the common amplitude is predicted"
+
+
+def test_a_point_that_is_not_there_is_not_known_and_a_gap_begins_anew():
+    view = PointSwing(2).seen(two_points(0.0))
+    assert (view.swing, view.span) == (None, None)
+    follows = PointSwing(0)
+    for k in range(600):
+        before = follows.seen(two_points(k * 0.01))
+    assert before.span is not None
+    after = follows.seen(two_points(7.0))
+    assert after.swing == Swing(two_points(7.0).points_mm[0], 0.0)
+    assert after.span is None
+
+
+def test_the_beam_is_on_while_both_windows_are_open():
+    """The belly's window is about one end of the breath, the chest's about the other half of it."""
+
+    def both(chest_enter: float) -> list[tuple[float, bool]]:
+        belly = Window(on="percent", point=0, enter=60.0, leave=60.0, predict=False)
+        chest = Window(
+            on="percent", at="inhale", point=1, enter=chest_enter, leave=chest_enter, predict=False
+        )
+        gating = BeamGating(Controller(window=belly, second_window=chest))
+        return [(k * 0.01, gating.closed(two_points(k * 0.01))[0] == "") for k in range(1600)][800:]
+
+    def share(chest_enter: float) -> float:
+        found = both(chest_enter)
+        return sum(on for _, on in found) / len(found)
+
+    # The share of a sine below 60 % of its range, and below 20 %: the tighter window decides.
+    assert share(60.0) == pytest.approx(0.5 + math.asin(0.2) / math.pi, abs=0.02)
+    assert share(20.0) == pytest.approx(0.5 + math.asin(-0.6) / math.pi, abs=0.02)
+    assert {on for t, on in both(20.0) if t % 4.0 < 2.0} == {False}, "the belly is out there"
+
+
+def test_each_window_says_what_closes_it():
+    belly = Window(on="amplitude", point=0, enter=1.0, leave=2.0, predict=False)
+    chest = Window(on="amplitude", point=1, level_mm=-5.0, enter=1.0, leave=2.0, predict=False)
+    gating = BeamGating(Controller(window=belly, second_window=chest))
+    assert gating.closed(two_points(1.0)) == (
+        OUTSIDE_WINDOW,
+        "4.0 mm from its middle, limit 1; second window: 3.5 mm from its middle, limit 1",
+    )
+    alone = BeamGating(Controller(second_window=chest))
+    assert alone.used
+    assert alone.closed(two_points(1.0))[1] == "second window: 3.5 mm from its middle, limit 1"
+
+
+def drifting(t_s: float, mm_min: float) -> GatingView:
+    """A breath of 8 mm and 4 s whose end of exhale rises, and the target with it."""
+    drift = mm_min * t_s / 60.0
+    w = math.pi / 2
+    y = 4.0 * (1.0 - math.cos(w * t_s))
+    span = BreathingRange(4.0 + drift, 4.0, 4.0 * w)
+    swing = Swing(y + drift, 4.0 * w * math.sin(w * t_s))
+    return GatingView(round(t_s * S), LATENCY_S, target(drift - y), swing=swing, span=span)
+
+
+@pytest.mark.parametrize(
+    ("centre", "limit_mm", "mm_min", "target_mm", "level_mm"),
+    [
+        ("planned", 2.0, 1.0, 0.0, 0.0),
+        ("drift", 2.0, 0.5, 1.0, 1.0),
+        ("drift", 0.6, 1.0, 0.6, 0.6),
+        ("drift", 0.6, -1.0, -0.6, -0.6),
+    ],
+)
+def test_the_middle_follows_the_end_of_the_breath_within_its_limit(
+    centre, limit_mm, mm_min, target_mm, level_mm
+):
+    follows = DriftingCentre(Window(on="target", centre=centre, drift_mm=limit_mm))
+    for k in range(12001):
+        follows.follow(drifting(k * 0.01, mm_min))
+    # What it lags behind, and the mean over what counts as the end: 0.4 of 8 mm.
+    lag_mm = 0.65 if centre == "drift" and limit_mm > 1.0 else 1e-6
+    assert follows.level_mm == pytest.approx(level_mm, abs=lag_mm)
+    assert follows.target_mm == pytest.approx((0.0, target_mm, 0.0), abs=max(lag_mm, 1e-6))
+
+
+def test_the_middle_does_not_follow_a_breath_that_is_not_at_its_end():
+    follows = DriftingCentre(Window(on="target", centre="drift"))
+    for k in range(1000):
+        follows.follow(drifting(2.0 + 1e-6 * k, 5.0))  # at the end of inhale, all the time
+    assert (follows.level_mm, follows.target_mm) == (0.0, (0.0, 0.0, 0.0))
+
+
+def test_a_window_that_follows_the_drift_stays_open_where_the_planned_one_does_not():
+    def duty(centre: Literal["planned", "drift"]) -> float:
+        window = Window(
+            on="amplitude", centre=centre, drift_mm=5.0, enter=1.5, leave=2.0, predict=False
+        )
+        gate = BeamGating(Controller(window=window))
+        on = [gate.closed(drifting(k * 0.02, 1.0))[0] == "" for k in range(15000)]
+        return sum(on[-3000:]) / 3000.0
+
+    assert duty("planned") == 0.0
+    # 2 of 8 mm for a sine, and what it lags behind.
+    assert duty("drift") == pytest.approx(math.acos(0.5) / math.pi, abs=0.06)
+
+
+def test_the_patient_is_asked_into_the_window_where_it_has_drifted_to():
+    window = Window(on="amplitude", centre="drift", drift_mm=5.0, enter=1.5, leave=2.0)
+    gate = BeamGating(Controller(window=window))
+    asked = None
+    for k in range(12001):
+        view = drifting(k * 0.01, 1.0)
+        gate.closed(view)
+        asked = gate.guide(view, None) or asked
+    assert asked is not None
+    assert asked.high_mm == pytest.approx(2.0 + 1.5, abs=0.6)
+    assert range_within(3.0, SPAN, moved_by(2.0), (0.0, -2.0, 0.0)) == pytest.approx((-3.5, -0.5))

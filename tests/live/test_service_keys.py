@@ -122,6 +122,17 @@ def test_a_file_that_is_not_right_lets_nobody_in_and_is_named(tmp_path: Path, sp
     assert str(file) in problem
 
 
+@pytest.mark.parametrize("content", [b"\xc9", b'{"name": "\xff"}', b"[" * 100_000])
+def test_bytes_that_are_no_text_let_nobody_in(tmp_path: Path, content: bytes) -> None:
+    """The daemon reads the known keys each second; such a file must not end the run."""
+    new_key(tmp_path, "anna", [Role.OPERATOR])
+    (tmp_path / "known" / "ben.json").write_bytes(content)
+    known = known_keys(tmp_path)
+    assert [key.name for key in known.keys.values()] == ["anna"]
+    (problem,) = known.problems
+    assert "ben.json" in problem
+
+
 def test_one_key_under_two_names_is_one(tmp_path: Path) -> None:
     new_key(tmp_path, "anna", [Role.OBSERVER])
     text = (tmp_path / "known" / "anna.json").read_text()

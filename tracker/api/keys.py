@@ -25,6 +25,8 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 SERVER = "server.key"
 KNOWN = "known"
 _SECRET_MODE = 0o600
+NOT_READABLE = (OSError, ValueError, RecursionError)
+"""What reading and decoding a file raises: bytes that are no text are a `ValueError`."""
 
 
 class KeysError(Exception):
@@ -127,8 +129,10 @@ def known_keys(folder: Path) -> Known:
                 raise KeysError(f"{path}: is about {key.name!r}; name the file after its key")
             if len(key.public) != 40 or key.public in found or not key.roles:
                 raise KeysError(f"{path}: public key not whole, twice there, or without a role")
-        except (OSError, msgspec.DecodeError, KeysError) as error:
-            problems.append(str(error) if isinstance(error, KeysError) else f"{path}: {error}")
+        except KeysError as error:
+            problems.append(str(error))
+        except NOT_READABLE as error:
+            problems.append(f"{path}: {error}")
         else:
             found[key.public] = key
     return Known(found, tuple(problems))
@@ -174,5 +178,5 @@ def _read_secret(path: Path, kind: type[Key]) -> Key:
     except OSError as error:
         what = f"{path}: cannot be read ({error.strerror})"
         raise KeysError(f"{what}; make one with tidetrack keys new") from None
-    except msgspec.DecodeError as error:
+    except NOT_READABLE as error:
         raise KeysError(f"{path}: is no key file ({error})") from None

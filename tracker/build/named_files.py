@@ -6,12 +6,14 @@ that is missing, damaged or of another device. `tidetrack check` finds that befo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hal.driver import CalibratedSettings, DriverContext
 from hal.errors import DeviceError
 from hal.sealed import SealError, check_seal
+from tracker.api.keys import SERVER, KeysError, client_key, known_keys, server_key
+from tracker.api.tokens import people
 from tracker.config import Configuration
 from tracker.wires import DeviceWire, device_section
 
@@ -43,6 +45,45 @@ def _problems(configuration: Configuration) -> Iterator[str]:
     for key, file in (("certificate", page.certificate), ("private_key", page.private_key)):
         if file:
             yield from _opened(f"console.{key}", Path(file))
+    yield from _of_keys(configuration)
+
+
+def _of_keys(configuration: Configuration) -> Iterator[str]:
+    """Yield what is wrong with the keys and tokens that are there; what is missing is made.
+
+    Their folders are relative to where the daemon is started, as in the run.
+    """
+    service, page = configuration.operation.service, configuration.operation.console
+    if service.enabled:
+        yield from _of_key_folder(Path(service.keys_folder))
+    if page.start == "off":
+        return
+    if Path(page.key).exists():
+        yield from _told("console.key", lambda: client_key(Path(page.key)))
+    if Path(page.tokens).exists():
+        problems = people(Path(page.tokens)).problems
+        yield from (f"console.tokens: lets nobody in: {problem}" for problem in problems)
+
+
+def _of_key_folder(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with the server's key and with each known key."""
+    key = "service.keys_folder"
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        yield f"{key}: {folder}: is a file; name a folder"
+        return
+    if (folder / SERVER).exists():
+        yield from _told(key, lambda: server_key(folder))
+    yield from (f"{key}: lets nobody in: {problem}" for problem in known_keys(folder).problems)
+
+
+def _told(key: str, read: Callable[[], object]) -> Iterator[str]:
+    """Yield why a key cannot be used."""
+    try:
+        read()
+    except (KeysError, OSError) as error:
+        yield f"{key}: {error}"
 
 
 def _of_wire(wire: DeviceWire, context: DriverContext) -> Iterator[str]:

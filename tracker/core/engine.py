@@ -460,6 +460,7 @@ class Engine:
             None if breathing is None else Swing(breathing.amplitude_mm, breathing.velocity_mm_s),
             None if later is None else Swing(*later),
             surrogate.span,
+            () if breathing is None else breathing.markers_mm,
         )
         self._outside = self._gating.closed(view)
         if self._state is SessionState.TRACKING:

@@ -232,8 +232,15 @@ class Window(Settings, frozen=True, kw_only=True):
     at: Literal["exhale", "inhale"] = "exhale"
     """The end of the breath that the window is at; a window on the target is where it was planned.
     """
+    point: Annotated[int, Meta(ge=-1, le=50)] = -1
+    """The point of the surrogate whose breathing counts, from 0 in the order of the sources, such
+    as the marker on the belly; -1: the common amplitude."""
     level_mm: Annotated[float, Meta(ge=-200, le=200)] = 0.0
     """Amplitude from which a window on the amplitude is measured."""
+    centre: Literal["planned", "drift"] = "planned"
+    """Whether the middle stays where it was planned, or follows the end of the breath."""
+    drift_mm: Annotated[float, Meta(ge=0, le=20)] = 2.0
+    """How far from the planned middle it may follow."""
     enter: Annotated[float, Meta(ge=-200, le=200)] = 3.0
     """Inside of this the beam comes on: mm, per cent of the last breaths, or of the cycle."""
     leave: Annotated[float, Meta(ge=-200, le=200)] = 4.0
@@ -309,6 +316,8 @@ class Controller(Settings, frozen=True, kw_only=True):
     prediction: Prediction = Prediction()
     gating: Gating = Gating()
     window: Window = Window()
+    second_window: Window = Window()
+    """A second window at the same time, such as one on the chest and one on the belly."""
     breath_hold: BreathHold = BreathHold()
     keepout: KeepOut = KeepOut()
     sources: dict[str, SourceSettings] = {}

@@ -12,12 +12,12 @@ import aiohttp
 
 from tests.live.web.feeder import RUN_ID, FeederTwin, published
 from tracker.api.schema import Role
+from tracker.api.tokens import new_token, revoke_token
 from tracker.daemon_settings import ConsolePage
 from tracker.live.service.metrics import render
 from tracker.live.web.context import ConsoleContext
 from tracker.live.web.review import Review
 from tracker.live.web.server import serving
-from tracker.live.web.tokens import new_token, revoke_token
 
 
 class Served:

@@ -16,9 +16,9 @@ from tests.live.processes import (
     written,
 )
 from tracker.api.schema import Role
+from tracker.api.tokens import new_token
 from tracker.config import altered, load_configuration
 from tracker.live.ready_file import ReadyProgram
-from tracker.live.web.tokens import new_token
 
 TRUTH, FIGURES = "truth.mcap", "figures.json"
 PERSON = "anna"

@@ -15,10 +15,10 @@ from tests.live.web.feeder import RUN_ID
 from tests.live.web.served_pages import served, until
 from tracker.api import roles
 from tracker.api.schema import Role
+from tracker.api.tokens import new_token, revoke_token
 from tracker.live.web.context import ConsoleError
 from tracker.live.web.logins import TRIES_OF_ONE
 from tracker.live.web.routes import ASKED_BY_PAGE, PAGES, ROUTES
-from tracker.live.web.tokens import new_token, revoke_token
 
 pytestmark = pytest.mark.realtime
 

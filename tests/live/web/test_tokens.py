@@ -9,9 +9,9 @@ import pytest
 
 from tests.live.web.feeder import published
 from tracker.api.schema import Role
+from tracker.api.tokens import TokenError, new_token, people, revoke_token, whose
 from tracker.cli import main
 from tracker.live.web.logins import MOST_LOGINS, TRIES_OF_ALL, TRIES_OF_ONE, Logins, Throttle
-from tracker.live.web.tokens import TokenError, new_token, people, revoke_token, whose
 
 NOW = datetime.datetime(2026, 3, 1, 8, 0, tzinfo=datetime.UTC)
 

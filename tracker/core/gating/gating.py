@@ -20,19 +20,30 @@ class BeamGating:
 
     def __init__(self, settings: Controller) -> None:
         """Build what the settings ask for; ``used`` tells whether that is anything."""
-        self._window = GatingWindow(settings.window)
+        self._windows = [
+            (place, GatingWindow(window))
+            for place, window in (
+                ("", settings.window),
+                ("second window: ", settings.second_window),
+            )
+            if window.on != "nothing"
+        ]
+        self._first = settings.window
         self._breath_hold = BreathHolding(settings.breath_hold)
         self._holds = settings.breath_hold.enabled
         self._guidance = Guidance(settings.window, settings.breath_hold.window_mm)
-        self.used = settings.window.on != "nothing" or settings.breath_hold.enabled
+        self.used = bool(self._windows) or settings.breath_hold.enabled
 
     def coming(self, now_ns: int) -> bool:
         """Tell whether the beam is allowed, but has not had the time to come on."""
-        return self._window.coming(now_ns)
+        return any(window.coming(now_ns) for _, window in self._windows)
 
     def guide(self, view: GatingView, reach: Reach | None) -> GuideChanged | None:
         """Return what the patient is asked from now on; ``None``: the same as before."""
         holding = self._breath_hold if self._holds else None
+        if self._first.on != "nothing" and self._first.centre == "drift":
+            centre = self._windows[0][1].centre
+            self._guidance.move(centre.target_mm, centre.level_mm)
         return self._guidance.ask(view.now_ns, view.span, reach, holding)
 
     def pause_guide(self) -> None:
@@ -47,7 +58,8 @@ class BeamGating:
         """Return what keeps the beam off by plan, and its words; both empty: nothing does."""
         hold = self._breath_hold.closed(view)
         if hold:
-            self._window.close()
+            for _, window in self._windows:
+                window.close()
             return NO_BREATH_HOLD, hold
-        window = self._window.closed(view)
-        return (OUTSIDE_WINDOW, window) if window else ("", "")
+        shut = [f"{place}{why}" for place, window in self._windows if (why := window.closed(view))]
+        return (OUTSIDE_WINDOW, "; ".join(shut)) if shut else ("", "")

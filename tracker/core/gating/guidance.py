@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+import msgspec
+
 from hal.messages import Triple
 from tracker.core.gating.breath_hold import BreathHolding, HoldPhase
 from tracker.core.settings import Window
@@ -50,9 +52,16 @@ class Guidance:
         """Take what the beam waits for; nothing has been asked yet."""
         self._window = window
         self._hold_window_mm = hold_window_mm
+        self._centre_mm: Triple = (0.0, 0.0, 0.0)
         self._renewed_ns = -1
         self._range: AmplitudeRange | None = None
         self._asked: GuideChanged | None = None
+
+    def move(self, target_mm: Triple, level_mm: float) -> None:
+        """Follow the middle of the window, which follows the drift."""
+        self._centre_mm = target_mm
+        if level_mm != self._window.level_mm:
+            self._window = msgspec.structs.replace(self._window, level_mm=level_mm)
 
     def pause(self) -> None:
         """Ask anew when tracking goes on, because a pause ends what was asked."""
@@ -120,7 +129,8 @@ class Guidance:
             return range_of_window(window, span)
         if reach is not None:
             limit_mm = window.enter if holding is None else self._hold_window_mm
-            return range_within(limit_mm, span, reach)
+            centre_mm = self._centre_mm if holding is None else (0.0, 0.0, 0.0)
+            return range_within(limit_mm, span, reach, centre_mm)
         if holding is None:
             return None
         return AmplitudeRange(
@@ -148,13 +158,18 @@ def range_of_window(window: Window, span: BreathingRange) -> AmplitudeRange | No
     return AmplitudeRange(min(edge, end), max(edge, end))
 
 
-def range_within(limit_mm: float, span: BreathingRange, reach: Reach) -> AmplitudeRange | None:
-    """Return the amplitudes at which the target is within ``limit_mm`` of the beam, or ``None``.
+def range_within(
+    limit_mm: float,
+    span: BreathingRange,
+    reach: Reach,
+    centre_mm: Triple = (0.0, 0.0, 0.0),
+) -> AmplitudeRange | None:
+    """Return the amplitudes at which the target is within ``limit_mm`` of the centre, or ``None``.
 
-    Of several ranges, it is that of the amplitude at which the target is nearest to the beam.
+    Of several ranges, it is that of the amplitude at which the target is nearest to the centre.
     """
     amplitudes = [span.middle_mm + share * span.half_range_mm for share in _SEARCHED]
-    far = [math.hypot(*reach(amplitude)) - limit_mm for amplitude in amplitudes]
+    far = [math.dist(reach(amplitude), centre_mm) - limit_mm for amplitude in amplitudes]
     nearest = min(range(len(far)), key=far.__getitem__)
     if far[nearest] > 0.0:
         return None

@@ -48,6 +48,12 @@ class GatingView(NamedTuple):
     """The surrogate one latency from now; ``None``: it is carried on with its velocity."""
     span: BreathingRange | None = None
     """The range of the last breaths."""
+    points_mm: tuple[float, ...] = ()
+    """Where each point of the surrogate is, along the direction in which it breathes."""
+    centre_mm: Triple = (0.0, 0.0, 0.0)
+    """The middle of a window on the target, relative to where it was planned."""
+    level_mm: float = 0.0
+    """The amplitude from which a window on the amplitude is measured."""
 
     def target_at(self, ahead_s: float) -> Triple | None:
         """Return the target so many seconds from now, at most one latency."""
@@ -90,9 +96,9 @@ Signal = Callable[[GatingView, Window, float], float | None]
 
 
 def _target(view: GatingView, window: Window, ahead_s: float) -> float | None:
-    """Return the distance of target and beam (mm)."""
+    """Return the distance of the target from the middle of the window (mm)."""
     place = view.target_at(ahead_s)
-    return None if place is None else math.hypot(*place)
+    return None if place is None else math.dist(place, view.centre_mm)
 
 
 def _amplitude(view: GatingView, window: Window, ahead_s: float) -> float | None:
@@ -100,7 +106,7 @@ def _amplitude(view: GatingView, window: Window, ahead_s: float) -> float | None
     swing = view.swing_at(ahead_s)
     if swing is None:
         return None
-    above = swing.amplitude_mm - window.level_mm
+    above = swing.amplitude_mm - view.level_mm
     return above if window.at == "exhale" else -above
 
 

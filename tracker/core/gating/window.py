@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+from tracker.core.gating.drifting_centre import DriftingCentre
+from tracker.core.gating.point_swing import PointSwing
 from tracker.core.gating.signals import SIGNALS, GatingView
 from tracker.core.settings import Window
 
@@ -26,6 +28,8 @@ class GatingWindow:
         self._beyond_ns = -1
         self._opened_ns = -1
         self._open = False
+        self._point = PointSwing(settings.point) if settings.point >= 0 else None
+        self.centre = DriftingCentre(settings)
 
     def coming(self, now_ns: int) -> bool:
         """Tell whether the window is open, but the beam has not had the time to come on."""
@@ -40,6 +44,10 @@ class GatingWindow:
         """Return why the window is closed now; empty: it is open, or there is none."""
         if self._row is None:
             return ""
+        if self._point is not None:
+            view = self._point.seen(view)
+        self.centre.follow(view)
+        view = view._replace(centre_mm=self.centre.target_mm, level_mm=self.centre.level_mm)
         if self._open:
             self._open = not self._leaves(view)
         else:

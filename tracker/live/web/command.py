@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from tracker.api.tokens import people
 from tracker.config import load_configuration
 from tracker.daemon_settings import Operation
 from tracker.live.ready_file import ReadyFile, ReadyProgram, add_ready_file
@@ -20,7 +21,6 @@ from tracker.live.web.context import ConsoleContext
 from tracker.live.web.daemon_feed import DaemonFeed
 from tracker.live.web.review import Review
 from tracker.live.web.server import serving
-from tracker.live.web.tokens import people
 
 GIVES_WAY = 5
 PARENT_S = 0.5

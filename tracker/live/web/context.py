@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import web
 
 from tracker.api.schema import Model, Published, State
+from tracker.api.tokens import people
 from tracker.daemon_settings import ConsolePage
 from tracker.live.web.access import LOOPBACK_NAMES, Gatekeeper, is_loopback
 from tracker.live.web.feed import Feed
@@ -23,7 +24,6 @@ from tracker.live.web.hub import Hub
 from tracker.live.web.logins import Logins, Throttle
 from tracker.live.web.patient import for_patient
 from tracker.live.web.review import Review
-from tracker.live.web.tokens import people
 
 SWEEP_S = 2.0
 LINK_S = 0.2

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tracker.api.schema import Role
-from tracker.live.web.tokens import Person
+from tracker.api.tokens import Person
 
 MOST_LOGINS = 500
 TRIES_S = 60.0

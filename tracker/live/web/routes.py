@@ -361,7 +361,7 @@ def _refused(login: Login | None) -> web.Response:
 
 
 def _whose(context: ConsoleContext, token: str) -> Any:
-    from tracker.live.web.tokens import whose
+    from tracker.api.tokens import whose
 
     return whose(token.strip(), context.people, utc())
 

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from tracker.api.schema import Role
+from tracker.api.tokens import MOST_DAYS, new_token, people, revoke_token
 from tracker.config import load_configuration
 from tracker.daemon_settings import ConsolePage
-from tracker.live.web.tokens import MOST_DAYS, new_token, people, revoke_token
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

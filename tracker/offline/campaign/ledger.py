@@ -63,7 +63,7 @@ def _whole_lines(path: Path) -> tuple[Head | None, dict[str, RunRecord], int]:
         for line in lines[1:]:
             record = msgspec.json.decode(line, type=RunRecord)
             records[record.name] = record
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CampaignError(
             f"{path}: no ledger of a campaign ({error}); name another file with --json"
         ) from None

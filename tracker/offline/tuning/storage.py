@@ -71,11 +71,11 @@ def _in_database(where: str, url: str) -> BaseStorage:
     if url.partition("://")[2].partition("/")[0].count("@") > 1:
         raise TuningError(f"--storage {shown}: write an @ within the password as %40")
     try:
-        foreign = _foreign_tables(url)
+        foreign = _foreign_part(url)
         if foreign:
             raise TuningError(
-                f"--storage {shown}: is another program's database (it has the table "
-                f"{foreign[0]}); name one for tidetrack alone"
+                f"--storage {shown}: is another program's database ({foreign}); name one for "
+                "tidetrack alone"
             )
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except ModuleNotFoundError as error:
@@ -91,17 +91,34 @@ def _in_database(where: str, url: str) -> BaseStorage:
         raise TuningError(f"--storage {shown}: cannot be opened: {_first_line(error)}") from None
 
 
-def _foreign_tables(url: str) -> list[str]:
-    """Return the tables of a database that Optuna does not make, in the order of their names."""
+def _foreign_part(url: str) -> str:
+    """Return what in a database Optuna does not make: a table, a view or other columns; or "".
+
+    A table of studies with other columns would be taken for Optuna's, and fail at its first use.
+    """
     from optuna.storages._rdb import models
     from sqlalchemy import create_engine, inspect
 
+    own = models.BaseModel.metadata.tables
     engine = create_engine(url)
     try:
-        there = set(inspect(engine).get_table_names())
+        seen = inspect(engine)
+        tables = set(seen.get_table_names())
+        strange = sorted(tables - set(own) - {"alembic_version"})
+        if strange:
+            return f"it has the table {' '.join(strange[0].split())}"
+        views = sorted(set(seen.get_view_names()) & set(own))
+        if views:
+            return f"{views[0]} is a view"
+        for name in sorted(tables & set(own)):
+            missing = {each.name for each in own[name].columns} - {
+                column["name"] for column in seen.get_columns(name)
+            }
+            if missing:
+                return f"its table {name} has no column {min(missing)}"
     finally:
         engine.dispose()
-    return sorted(there - set(models.BaseModel.metadata.tables) - {"alembic_version"})
+    return ""
 
 
 def _first_line(error: Exception) -> str:

@@ -19,6 +19,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from tracker.api.keys import NOT_READABLE
 from tracker.api.schema import Role
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -100,10 +101,10 @@ def people(folder: Path) -> People:
             person = msgspec.json.decode(path.read_bytes(), type=Person)
             if person.name != path.stem or not NAME.fullmatch(person.name):
                 raise TokenError(f"{path}: is about {person.name!r}; name the file after it")
-        except (OSError, msgspec.DecodeError) as error:
-            problems.append(f"{path}: {error}")
         except TokenError as error:
             problems.append(str(error))
+        except NOT_READABLE as error:
+            problems.append(f"{path}: {error}")
         else:
             found[person.name] = person
     return People(found, tuple(problems))
