@@ -42,8 +42,9 @@ class Monitor(Settings, frozen=True, kw_only=True):
     """Path of the shared page where both stand apart; empty: in the user's runtime folder."""
     heartbeat_ms: Annotated[float, Meta(ge=40, le=150)] = 100.0
     """Hazard H16: the beam is taken from a daemon that is silent for this long."""
-    readback_ms: Annotated[float, Meta(ge=40, le=150)] = 120.0
-    """Hazard H19: beam after its permit ended, the gate's own delay included."""
+    readback_ms: Annotated[float, Meta(ge=40, le=1000)] = 120.0
+    """Hazard H19: beam after its permit ended, the gate's own delay included. More than 150 ms only
+    for a beam that takes so long to go off: at most ``gate.readback_ms``."""
     surrogate_ms: Annotated[float, Meta(ge=60, le=150)] = 140.0
     """Hazard H01: more than ``fusion.stale_ms``, which the engine holds at."""
     lost_ms: Annotated[float, Meta(ge=50, le=1000)] = 250.0
