@@ -9,8 +9,8 @@ project = _project["name"]
 release = _project["version"]
 html_title = f"tidetrack {release}"
 
-extensions = ["myst_parser"]
-source_suffix = {".md": "markdown"}
+extensions = ["myst_nb"]  # Markdown by myst_parser, and notebooks
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 root_doc = "index"
 nitpicky = True  # a reference that leads nowhere is a warning, and warnings are errors
 nitpick_ignore_regex = [("py:.*", ".*")]  # types in signatures are text, not references,
@@ -19,6 +19,12 @@ highlight_language = "text"
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "fieldlist"]
+
+nb_execution_mode = "force"  # a notebook has no outputs in the repository; it is run here
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600  # s a cell
+nb_merge_streams = True
 
 html_theme = "furo"
 html_copy_source = False

@@ -15,7 +15,7 @@ from hal.gige.driver import GIGE_MARKERS, GIGE_XRAY
 from hal.icom.driver import ICOM
 from hal.lsl.driver import LSL
 from hal.modbus.driver import MODBUS, MODBUS_LINAC
-from hal.openigtlink.driver import OPENIGTLINK, OPENIGTLINK_LINAC
+from hal.openigtlink.driver import OPENIGTLINK, OPENIGTLINK_BEV, OPENIGTLINK_LINAC
 from hal.polaris.driver import POLARIS
 from hal.rsi.driver import RSI
 from hal.video.driver import VIDEO_MARKERS
@@ -37,5 +37,6 @@ DRIVERS = DriverTable(
         OPENIGTLINK_LINAC,
         ICOM,
         MODBUS_LINAC,
+        OPENIGTLINK_BEV,
     )
 )

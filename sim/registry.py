@@ -12,6 +12,7 @@ from sim.marker_cameras import GIGE_MARKERS, VIDEO_MARKERS
 from sim.modbus import MODBUS
 from sim.modbus_linac import MODBUS_LINAC
 from sim.openigtlink import OPENIGTLINK
+from sim.openigtlink_bev import OPENIGTLINK_BEV
 from sim.openigtlink_linac import OPENIGTLINK_LINAC
 from sim.polaris import POLARIS
 from sim.rsi import RSI
@@ -35,5 +36,6 @@ TWINS = TwinTable(
         OPENIGTLINK_LINAC,
         ICOM,
         MODBUS_LINAC,
+        OPENIGTLINK_BEV,
     )
 )

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from tidetrack.replaying import ReplayResult, replay
     from tidetrack.sessions import RecordedSession, open_session
     from tidetrack.simulation import SimulationResult, simulate
+    from tracker.artefact import ArtefactError
     from tracker.config import ConfigurationError
     from tracker.exporting.export_error import ExportError
     from tracker.journal import JournalError
     from tracker.offline.bench.traces import BenchError
 
 __all__ = [
+    "ArtefactError",
     "BenchError",
     "BenchResult",
     "ComparisonResult",
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ArtefactError": "tracker.artefact",
     "bench": "tidetrack.benchmark",
     "BenchError": "tracker.offline.bench.traces",
     "BenchResult": "tidetrack.benchmark",

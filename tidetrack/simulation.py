@@ -13,6 +13,7 @@ from tidetrack.packages import needed
 from tidetrack.progress import progress
 from tidetrack.recordings import LoadedRecording, as_recordings
 from tidetrack.sessions import RecordedSession, open_session
+from tracker.build.engine import with_artefact
 from tracker.config import (
     SHIPPED,
     Configuration,
@@ -72,6 +73,7 @@ def simulate(
     changes: Mapping[str, Mapping[str, Any]] | None = None,
     predictor: str | None = None,
     latency_ms: float | None = None,
+    parameters: str | Path | None = None,
     seed: int = 1,
     journal: str | Path | None = None,
     report: str | Path | None = None,
@@ -82,8 +84,9 @@ def simulate(
     ``recording``: ``None`` takes the configuration's own generated patient. ``config``: a file, or
     the name of a shipped one (``couch``, ``robot``, ``machines/gate``, …). ``changes``: keys by
     section, as ``{"room": {"duration_s": 120.0}}``. ``latency_ms``: of machine and prediction.
-    ``seed``: of the room's noise. ``journal``: the file to write; ``report``: the folder for
-    ``report.html``. Raises `ConfigurationError` or `RecordingError`.
+    ``parameters``: an artefact of ``tidetrack tune``. ``seed``: of the room's noise. ``journal``:
+    the file to write; ``report``: the folder for ``report.html``. Raises `ConfigurationError`,
+    `RecordingError`, or `ArtefactError`.
     """
     if seed < 0:
         raise ConfigurationError([f"seed {seed}: is negative; give 0 or more"])
@@ -91,6 +94,8 @@ def simulate(
     if changes:
         configuration = _changed(configuration, changes)
     configuration = with_changes(configuration, latency_ms, predictor)
+    if parameters is not None:
+        configuration = with_artefact(configuration, Path(parameters))
     loaded = None if recording is None else as_recordings(recording)[0]
     wanted = Wanted(
         configuration,

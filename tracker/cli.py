@@ -63,6 +63,16 @@ COMMANDS: dict[str, CommandRow] = {
         "write a recorded session as CSV, Parquet, MAT, BIDS or DICOM, or send it to an archive",
         "tidetrack export parquet out/demo/session.mcap --out out/parquet",
     ),
+    "plan": CommandRow(
+        "tracker.dicom.plan_command",
+        "read a plan from DICOM files, check it, and write a configuration and a dose plan",
+        "tidetrack plan import plan.dcm structures.dcm --out patient.toml --extends couch.toml",
+    ),
+    "qa": CommandRow(
+        "tracker.offline.qa.command",
+        "run quality assurance tests against stated tolerances and keep their history",
+        "tidetrack qa daily",
+    ),
     "verify": CommandRow(
         "tracker.offline.verify",
         "check by their seals that journals are unchanged",
@@ -82,6 +92,11 @@ COMMANDS: dict[str, CommandRow] = {
         "tracker.offline.compare.command",
         "say what every technique would do for a patient's own breathing, and which of them suit",
         "tidetrack compare recording.csv --report compared",
+    ),
+    "doctor": CommandRow(
+        "tracker.doctor.command",
+        "say what is missing for which feature of the program, and how to get it",
+        "tidetrack doctor notebook tune",
     ),
     "machines": CommandRow(
         "tracker.offline.machines",
@@ -177,6 +192,7 @@ KNOWN_ERRORS = (
     ("tracker.dose.dose_error", "DoseError"),
     ("tracker.dicom.dicom_error", "DicomError"),
     ("tracker.report.report_error", "ReportError"),
+    ("tracker.offline.qa.qa_error", "QaError"),
     ("sim.recording", "RecordingError"),
     ("tracker.importing.errors", "ImportRefusedError"),
     ("tracker.exporting.export_error", "ExportError"),

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from hal.messages import Triple
 from tracker.core.settings import Settings
-from tracker.tolerance_settings import ReportRules
+from tracker.tolerance_settings import QaRules, ReportRules
 
 
 class SessionRecords(Settings, frozen=True, kw_only=True):
@@ -42,8 +42,9 @@ class Monitor(Settings, frozen=True, kw_only=True):
     """Path of the shared page where both stand apart; empty: in the user's runtime folder."""
     heartbeat_ms: Annotated[float, Meta(ge=40, le=150)] = 100.0
     """Hazard H16: the beam is taken from a daemon that is silent for this long."""
-    readback_ms: Annotated[float, Meta(ge=40, le=150)] = 120.0
-    """Hazard H19: beam after its permit ended, the gate's own delay included."""
+    readback_ms: Annotated[float, Meta(ge=40, le=1000)] = 120.0
+    """Hazard H19: beam after its permit ended, the gate's own delay included. More than 150 ms only
+    for a beam that takes so long to go off: at most ``gate.readback_ms``."""
     surrogate_ms: Annotated[float, Meta(ge=60, le=150)] = 140.0
     """Hazard H01: more than ``fusion.stale_ms``, which the engine holds at."""
     lost_ms: Annotated[float, Meta(ge=50, le=1000)] = 250.0
@@ -136,3 +137,4 @@ class Operation(Settings, frozen=True, kw_only=True):
     service: Service = Service()
     console: ConsolePage = ConsolePage()
     report: ReportRules = ReportRules()
+    qa: QaRules = QaRules()

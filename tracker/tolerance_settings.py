@@ -163,3 +163,131 @@ class ReportRules(Settings, frozen=True, kw_only=True):
     """Dose of one image (a stereo pair counts as one), measured locally. 0: not known."""
     tolerances: Annotated[tuple[Tolerance, ...], Meta(max_length=40)] = DEFAULT_TOLERANCES
     """The tolerance table; a table given in a file replaces all of this one."""
+
+
+QaTest = Literal["static", "dynamic", "interruption", "latency", "end-to-end"]
+
+QaFigure = Literal[
+    "static_mean_mm",
+    "static_most_mm",
+    "dynamic_mean_mm",
+    "dynamic_p95_mm",
+    "dynamic_gain",
+    "beam_off_ms",
+    "missed_interruptions",
+    "beyond_5_mm_s",
+    "not_resumed",
+    "motion_latency_error_ms",
+    "hold_latency_ms",
+    "permit_latency_ms",
+    "targeting_mm",
+    "target_d99_loss",
+]
+
+QA_FIGURES: Final[Mapping[str, FigureKind]] = MappingProxyType(
+    {
+        "static_mean_mm": FigureKind("mm", "at most", "mean error of localisation, at rest"),
+        "static_most_mm": FigureKind("mm", "at most", "largest error of localisation, at rest"),
+        "dynamic_mean_mm": FigureKind("mm", "at most", "length of the mean tracking error"),
+        "dynamic_p95_mm": FigureKind("mm", "at most", "tracking error, 95th percentile"),
+        "dynamic_gain": FigureKind("share", "at most", "error with tracking against without"),
+        "beam_off_ms": FigureKind("ms", "at most", "longest time from interruption to beam off"),
+        "missed_interruptions": FigureKind(
+            "", "at most", "interruptions that did not hold the beam"
+        ),
+        "beyond_5_mm_s": FigureKind("s", "at most", "longest time with beam beyond 5 mm"),
+        "not_resumed": FigureKind("", "at most", "interruptions without a return of the beam"),
+        "motion_latency_error_ms": FigureKind(
+            "ms", "at most", "latency of motion, measured against configured"
+        ),
+        "hold_latency_ms": FigureKind("ms", "at most", "longest time from hold to beam off"),
+        "permit_latency_ms": FigureKind("ms", "at most", "longest time from permit to beam on"),
+        "targeting_mm": FigureKind("mm", "at most", "shift of the dose, end to end"),
+        "target_d99_loss": FigureKind("share", "at most", "loss of target D99 against the plan"),
+    }
+)
+
+
+class QaTolerance(Settings, frozen=True, kw_only=True):
+    """One row of the QA tolerance table: the test, its figure, the limit, and the source."""
+
+    test: QaTest
+    figure: QaFigure
+    limit: Annotated[float, Meta(ge=0, le=1e6)]
+    remedy: Annotated[str, Meta(min_length=1, max_length=200)]
+    """What to do when the limit is not kept."""
+    source: Annotated[str, Meta(max_length=200)] = "set locally"
+
+
+_TG147 = "AAPM TG-147 (2012): 1 mm for stereotactic treatments"
+_TG142 = "AAPM TG-142 (2009): gating on time within 100 ms"
+
+DEFAULT_QA_TOLERANCES: Final = (
+    QaTolerance(
+        test="static", figure="static_mean_mm", limit=1.0, source=_TG147,
+        remedy="calibrate the imager and the cameras again (tidetrack arrangement)",
+    ),
+    QaTolerance(
+        test="static", figure="static_most_mm", limit=2.0,
+        source="AAPM TG-147 (2012): 2 mm, daily",
+        remedy="find the image that is off; check that every fiducial is seen",
+    ),
+    QaTolerance(
+        test="dynamic", figure="dynamic_mean_mm", limit=1.0,
+        remedy="check the reference position and the calibration of the machine",
+    ),
+    QaTolerance(
+        test="dynamic", figure="dynamic_p95_mm", limit=2.0,
+        remedy="run qa latency; then look at which cause is largest",
+    ),
+    QaTolerance(
+        test="dynamic", figure="dynamic_gain", limit=0.5,
+        remedy="tracking hardly helps: look at prediction and machine",
+    ),
+    QaTolerance(
+        test="interruption", figure="missed_interruptions", limit=0.0,
+        remedy="do not treat: an interruption went unnoticed",
+    ),
+    QaTolerance(
+        test="interruption", figure="beam_off_ms", limit=500.0,
+        source="AAPM TG-76 (2006): delay of the system below 0.5 s",
+        remedy="do not treat: check fusion.stale_ms, the gate and its wire",
+    ),
+    QaTolerance(
+        test="interruption", figure="beyond_5_mm_s", limit=0.3,
+        remedy="do not treat: the beam stayed on beyond 5 mm",
+    ),
+    QaTolerance(
+        test="interruption", figure="not_resumed", limit=0.0,
+        remedy="read in the log which fault stays",
+    ),
+    QaTolerance(
+        test="latency", figure="motion_latency_error_ms", limit=20.0,
+        remedy="measure the latency (tidetrack latency), then set timing.latency_ms",
+    ),
+    QaTolerance(
+        test="latency", figure="hold_latency_ms", limit=100.0, source=_TG142,
+        remedy="check the gate and its wire",
+    ),
+    QaTolerance(
+        test="latency", figure="permit_latency_ms", limit=100.0, source=_TG142,
+        remedy="check the gate and its wire",
+    ),
+    QaTolerance(
+        test="end-to-end", figure="targeting_mm", limit=1.5, source=_TG135,
+        remedy="run qa static and qa dynamic to find which part is off",
+    ),
+    QaTolerance(
+        test="end-to-end", figure="target_d99_loss", limit=0.03,
+        remedy="look at the tracking error; the dose follows it",
+    ),
+)  # fmt: skip
+
+
+class QaRules(Settings, frozen=True, kw_only=True):
+    """The tolerances of `tidetrack qa`, and where its history is kept."""
+
+    history: Annotated[str, Meta(min_length=1, max_length=400)] = "qa/history.jsonl"
+    """File of the QA history; relative to where the command is started."""
+    tolerances: Annotated[tuple[QaTolerance, ...], Meta(max_length=60)] = DEFAULT_QA_TOLERANCES
+    """The tolerance table; a table given in a file replaces all of this one."""

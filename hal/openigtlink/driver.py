@@ -1,4 +1,7 @@
-"""The driver row of a tracker or belt behind an OpenIGTLink server, and the gateway's settings."""
+"""The driver rows on OpenIGTLink, and the settings of the gateway.
+
+A tracker or a belt, the angles of the treatment machine, and demands in beam's-eye view.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from hal.driver import (
+    ACTUATOR,
     BELT,
     LINAC,
     MARKERS,
@@ -20,6 +24,7 @@ from hal.driver import (
     OnWire,
     Text,
 )
+from hal.openigtlink.bev_session import IgtlBevSettings
 from hal.openigtlink.linac_session import IgtlLinacSettings
 from hal.openigtlink.session import IgtlSettings
 
@@ -88,4 +93,27 @@ OPENIGTLINK_LINAC = DriverRow(
     settings=IgtlLinacWire,
     wires=("tcp",),
     build=build_linac,
+)
+
+
+class IgtlBevWire(AddressedSettings, frozen=True, kw_only=True, tag="openigtlink-bev"):
+    """A controller of leaves, jaws or a gimbal that is an OpenIGTLink server."""
+
+    session: IgtlBevSettings = IgtlBevSettings()
+
+
+def build_bev(settings: IgtlBevWire, context: DriverContext, clock: Clock) -> OnWire:
+    """Make the conversation."""
+    from hal.openigtlink.bev_session import IgtlBevSession
+
+    session = IgtlBevSession(context.device, context.limits, settings.session)
+    return OnWire(session, settings.address)
+
+
+OPENIGTLINK_BEV = DriverRow(
+    does="leaves, jaws or gimbal that take demands in beam's-eye view over OpenIGTLink",
+    roles=(ACTUATOR,),
+    settings=IgtlBevWire,
+    wires=("tcp",),
+    build=build_bev,
 )

@@ -16,13 +16,13 @@ import msgspec
 from hal.errors import DeviceError, LinkError
 from hal.events import Command
 from hal.messages import BadSample, LinacStatus, Sample
-from hal.openigtlink.codec import IgtlGarbled, IgtlPacket, StreamReader
+from hal.openigtlink.codec import IgtlGarbled, IgtlPacket
 from hal.openigtlink.contents import Matrix, Sensor, Transform
+from hal.openigtlink.timed_reader import TimedReader
 from hal.openigtlink.tool_status import ToolStatus
 
 _ROUND = 1e-3
 """How far a matrix may be from a rotation about its axis."""
-_UNFINISHED_NS = 200_000_000
 
 
 class IgtlLinacState(enum.Enum):
@@ -61,10 +61,9 @@ class IgtlLinacSession:
     def __init__(self, device: str, settings: IgtlLinacSettings) -> None:
         self._device = device
         self._settings = settings
-        self._reader = StreamReader()
+        self._reader = TimedReader()
         self._state = IgtlLinacState.CLOSED
         self._heard_ns = 0
-        self._partial_ns: int | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -96,21 +95,12 @@ class IgtlLinacSession:
         self._reader.reset()
         self._forget()
         self._heard_ns = now_ns
-        self._partial_ns = None
         self._state = IgtlLinacState.LISTENING
 
     def receive(self, data: bytes, now_ns: int) -> list[Sample]:
         """Take a piece of the stream."""
-        items = self._reader.feed(data)
-        if not self._reader.waiting:
-            self._partial_ns = None
-        elif items or self._partial_ns is None:
-            self._partial_ns = now_ns
-        elif now_ns - self._partial_ns > _UNFINISHED_NS:
-            self._partial_ns = now_ns
-            items = self._reader.resume()
         samples: list[Sample] = []
-        for item in items:
+        for item in self._reader.feed(data, now_ns):
             if isinstance(item, IgtlGarbled):
                 samples.append(BadSample(self._device, now_ns, "OpenIGTLink message", item.what))
             else:

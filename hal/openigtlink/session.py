@@ -20,7 +20,7 @@ from hal.errors import DeviceError, LinkError, ProtocolError
 from hal.events import Command
 from hal.messages import BadSample, BeltSample, MarkerFrame, Sample, Triple
 from hal.openigtlink.bodies import NAME_BYTES, chars
-from hal.openigtlink.codec import IgtlGarbled, IgtlPacket, StreamReader, encode
+from hal.openigtlink.codec import IgtlGarbled, IgtlPacket, encode
 from hal.openigtlink.contents import (
     STATUS_WORDS,
     IgtlText,
@@ -35,11 +35,9 @@ from hal.openigtlink.contents import (
     Transform,
     position_of,
 )
+from hal.openigtlink.timed_reader import TimedReader
 from hal.openigtlink.tool_status import ToolStatus
 from hal.sender_clock import SampleCount, SenderClock
-
-UNFINISHED_NS = 200_000_000
-"""A message that is not whole by then has a wrong length: its header has no checksum."""
 
 
 class IgtlState(enum.Enum):
@@ -131,11 +129,10 @@ class IgtlSession:
         self._places = {name: index for index, name in enumerate(settings.tools)}
         self._frames = SampleCount(settings.rate_hz)
         self._belts = SampleCount(settings.rate_hz)
-        self._reader = StreamReader()
+        self._reader = TimedReader()
         self._out = bytearray()
         self._state = IgtlState.CLOSED
         self._heard_ns = 0
-        self._partial_ns: int | None = None
         self._gathered: list[Triple | None] = []
         self._told: set[int] = set()
         """The tools of the gathered moment of which a message came, seen or not."""
@@ -175,7 +172,6 @@ class IgtlSession:
         self._gathering_since_ns = None
         self._clock = self._new_clock()
         self._heard_ns = now_ns
-        self._partial_ns = None
         settings = self._settings
         self._move(IgtlTrigger.BEGIN_ASKING if settings.ask else IgtlTrigger.BEGIN_LISTENING)
         if settings.ask:
@@ -185,15 +181,7 @@ class IgtlSession:
     def receive(self, data: bytes, now_ns: int) -> list[Sample]:
         """Take a piece of the stream; raises `LinkError` when the server refuses to push."""
         samples: list[Sample] = []
-        items = self._reader.feed(data)
-        if not self._reader.waiting:
-            self._partial_ns = None
-        elif items or self._partial_ns is None:
-            self._partial_ns = now_ns
-        elif now_ns - self._partial_ns > UNFINISHED_NS:
-            self._partial_ns = now_ns
-            items = self._reader.resume()
-        for item in items:
+        for item in self._reader.feed(data, now_ns):
             if isinstance(item, IgtlGarbled):
                 samples.append(self._bad("OpenIGTLink message", item.what, now_ns))
             else:

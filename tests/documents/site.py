@@ -3,11 +3,11 @@
     python -m tests.documents.site build  # into build/docs/site; every warning is an error
     python -m tests.documents.site serve  # the same at a local address, rebuilt after each change
 
-The site shows the pages of ``docs/``, the pages at the root of the repository (changelog,
-contributing, security), the shipped configurations, and an API reference made from docstrings. They
-are first gathered in ``build/docs/source``. ``docs/README.md`` is the start page, and the links
-under its headings are the navigation. Links in the pages are written for a reader of the
-repository; the gathered pages have them rewritten for a reader of the site.
+The site shows the pages and notebooks of ``docs/`` (notebooks are run), the pages at the root of
+the repository (changelog, contributing, security), the shipped configurations, and an API reference
+made from docstrings. They are first gathered in ``build/docs/source``. ``docs/README.md`` is the
+start page, and the links under its headings are the navigation. Links in the pages are written for
+a reader of the repository; the gathered pages have them rewritten for a reader of the site.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import functools
 import http.server
+import os
 import posixpath
 import re
 import subprocess
@@ -28,7 +29,8 @@ from tests.documents.api_reference import reference_pages
 REPOSITORY = Path(__file__).parent.parent.parent
 BUILD = REPOSITORY / "build" / "docs"
 ROOT_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
-WATCHED = ("docs", "config", "hal", "tracker", "sim", *ROOT_PAGES)
+WATCHED = ("docs", "config", "hal", "tidetrack", "tracker", "sim", *ROOT_PAGES)
+PAGES = (".md", ".ipynb")
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 LOADED = re.compile(
     r"""(?:<(?:script|img|iframe)\b[^>]*\bsrc=|<link\b(?![^>]*rel="(?:canonical|license)")[^>]*\bhref=)"""
@@ -87,7 +89,7 @@ def navigation(index: str, pages: list[str]) -> str:
         caption, _, text = section.partition("\n")
         captions.append(caption)
         for match in LINK.finditer(text):
-            if match[2].endswith(".md") and ":" not in match[2]:
+            if match[2].endswith(PAGES) and ":" not in match[2]:
                 linked.setdefault(match[2], caption)
     folders = {posixpath.dirname(page): caption for page, caption in linked.items()}
     for page in pages:
@@ -114,7 +116,7 @@ def gather(source: Path) -> None:
         if file.suffix == ".md":
             data = rewrite_links(data.decode(), path).encode()
         wanted[shown_at] = data
-    pages = sorted(path for path in wanted if path.endswith(".md") and path != "index.md")
+    pages = sorted(path for path in wanted if path.endswith(PAGES) and path != "index.md")
     start = wanted["index.md"].decode()
     wanted["index.md"] = f"{start}\n{navigation(start, pages)}".encode()
     api = reference_pages(REPOSITORY)
@@ -155,7 +157,9 @@ def build() -> int:
         str(BUILD / "source"),
         str(BUILD / "site"),
     ]
-    if subprocess.run(command, cwd=REPOSITORY, check=False).returncode:
+    # Notebooks run in folders of their own, and import the code of this checkout.
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    if subprocess.run(command, cwd=REPOSITORY, check=False, env=environment).returncode:
         return 1
     foreign = loaded_from_elsewhere(BUILD / "site")
     for line in foreign:

@@ -1,9 +1,11 @@
 """A long session with the console page open in a browser: lateness, latency, leases, memory.
 
     python -m tests.live.long_run --minutes 10 --priority 20
+    python -m tests.live.long_run --machine gate --minutes 5    # also --machine mlc
 
 A real room and a real run on wires, started from the page as a person would. Exits with 1 when a
-lease was missed, a demand came late, memory grew, or the journal does not replay.
+lease was missed, a demand came late, memory grew, or the journal does not replay. With
+``--machine`` it is a run of that machine on its own wires, without the page (`machine_run`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tests.live.machine_load import MachineLoad
+from tests.live.machine_run import MACHINE_WIRES, measure_machine
 from tests.live.processes import children_of
 from tests.live.undisturbed import Undisturbed, read_run, replayed
 from tests.live.web.stand import FIGURES, Stand, stand
@@ -203,11 +206,22 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="with beam (default 10)")
     parser.add_argument("--priority", type=int, default=0, help="of the run, as for tidetrack run")
+    parser.add_argument("--machine", choices=sorted(MACHINE_WIRES), help="without the page")
     args = parser.parse_args(arguments)
+    if args.machine is not None:
+        return measure_one(args.machine, 60.0 * args.minutes, ("--priority", args.priority))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         run = measure(Path(folder), 60.0 * args.minutes, ("--priority", args.priority))
     print(run.describe())
     return 1 if run.wrong() else 0
+
+
+def measure_one(machine: str, seconds: float, options: Sequence[object]) -> int:
+    """Measure one kind of machine and tell."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        run = measure_machine(Path(folder), machine, seconds, options, soon=False)
+    print(run.describe())
+    return 1 if run.wrong() or run.slow() else 0
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ def problems_of(text: str) -> tuple[str, ...]:
         ),
         (
             '[wires.actuator]\ndriver = "rssi"\naddress = "udp://:1"',
-            'f.toml: wires.actuator.driver: "rssi" is not one of rsi, gcs, bev-udp;'
-            ' did you mean "rsi"?',
+            'f.toml: wires.actuator.driver: "rssi" is not one of rsi, gcs, bev-udp, '
+            'openigtlink-bev; did you mean "rsi"?',
         ),
         ('[wires.actuator]\naddress = "udp://:1"', "f.toml: wires.actuator.driver: missing;"),
         ('[wires.lamp]\ndriver = "x"', "f.toml: wires.lamp: unknown section;"),
@@ -112,6 +112,27 @@ def test_angles_that_come_more_seldom_than_their_limit_of_age_are_refused() -> N
     assert said in problem
     assert list(wire_problems(slow)) == [problem]
     assert "linac" in device_plans(altered(slow, {"linac": {"stale_ms": 500.0}}))
+
+
+def test_the_monitor_waits_as_long_as_the_beam_takes_to_go_off_and_no_longer() -> None:
+    shipped = load_configuration(ROOM_TWIN)
+
+    def problems(monitor_ms: float, off_ms: float = 5.0, start: str = "child") -> list[str]:
+        changes = {
+            "monitor": {"readback_ms": monitor_ms, "start": start},
+            "timing": {"latency_ms": 260.0},
+            "window": {"on": "target", "off_ms": off_ms},
+            "gate": {"readback_ms": 450.0},
+        }
+        return [line.partition(": ")[2] for line in wire_problems(altered(shipped, changes))]
+
+    assert problems(120.0) == problems(150.0) == problems(350.0, 250.0) == []
+    assert problems(450.0, 250.0) == problems(900.0, start="off") == []
+    assert problems(200.0) == [
+        "monitor.readback_ms: too large: 200, at most 150 (gate.readback_ms, or 150); lower it"
+    ]
+    assert "too large: 460, at most 450" in problems(460.0, 250.0)[0]
+    assert "too small: 200, at least 250 (window.off_ms" in problems(200.0, 250.0)[0]
 
 
 @pytest.mark.parametrize(

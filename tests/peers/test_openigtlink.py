@@ -23,7 +23,11 @@ from typing import Any
 
 import pytest
 
-from hal.messages import MarkerFrame, Sample
+from hal.clock import HostClock
+from hal.events import Command, SendDemand
+from hal.messages import ActuatorStatus, MarkerFrame, Sample
+from hal.motion_limits import MotionLimits
+from hal.openigtlink.bev_session import IgtlBevSession, IgtlBevSettings
 from hal.openigtlink.codec import IgtlGarbled, IgtlPacket, StreamReader, encode
 from hal.openigtlink.contents import (
     Content,
@@ -43,6 +47,8 @@ from hal.openigtlink.publication import DISABLED, Publication
 from hal.openigtlink.server import serve
 from hal.openigtlink.session import IgtlSession, IgtlSettings
 from sim.openigtlink import IgtlTwin
+from sim.openigtlink_bev import IgtlBevTwin
+from sim.serve import serve as sim_serve
 
 pytestmark = [pytest.mark.realtime, pytest.mark.peer]
 
@@ -68,6 +74,26 @@ for tick in range(1000):
             message.metadata = {"TransformStatus": "OK"}
         server.send_message(message, wait=True)
 """
+
+PYIGTL_CONTROLLER = """
+import sys, time
+import numpy as np
+import pyigtl
+server = pyigtl.OpenIGTLinkServer(port=int(sys.argv[1]), local_server=True)
+matrix = np.eye(4)
+for tick in range(2000):
+    for message in server.get_latest_messages():
+        straight = np.array_equal(message.matrix[:3, :3], np.eye(3))
+        if message.device_name == "BevDemand" and straight:
+            matrix[:3, 3] = message.matrix[:3, 3]
+    if server.is_connected():
+        answer = pyigtl.TransformMessage(
+            matrix, timestamp=1.7e9 + tick * 0.01, device_name="BevPosition"
+        )
+        server.send_message(answer)
+    time.sleep(0.01)
+"""
+"""A controller that goes at once where the last demand asked it to."""
 
 
 @pytest.fixture(scope="session")
@@ -379,3 +405,58 @@ class TestPyigtl:
         assert {frame.markers_mm for frame in frames} == {((1.5, 2.0, 3.0), (-4.25, 2.0, 3.0))}
         steps = {b.ticks - a.ticks for a, b in itertools.pairwise(frames)}
         assert steps == {1}
+
+    def test_a_controller_made_of_pyigtl_gets_demands_and_says_where_it_is(self) -> None:
+        port = free_port()
+        with running(Path(sys.executable), "-c", PYIGTL_CONTROLLER, str(port)) as controller:
+            made = IgtlBevSession("mlc", MotionLimits(), IgtlBevSettings())
+            asked = (3.25, -4.5, 0.0)
+            reached: list[Sample] = []
+            with connected(port) as wire:
+                wire.settimeout(20.0)
+                made.begin(0)
+                for turn in range(1000):
+                    reached += made.receive(wire.recv(65536), turn)
+                    if made.ready:
+                        made.obey(SendDemand(turn, "mlc", asked), turn)
+                    wire.sendall(made.data_to_send())
+                    last = reached[-1] if reached else None
+                    if isinstance(last, ActuatorStatus) and last.position_mm == asked:
+                        break
+            controller.kill()
+        assert all(isinstance(sample, ActuatorStatus) for sample in reached)
+        assert reached[-1].position_mm == asked, "the controller went where it was asked to"
+
+    def test_pyigtl_moves_the_twin_of_a_controller(self) -> None:
+        import numpy as np
+        import pyigtl
+
+        commands: list[Command] = []
+
+        async def scenario() -> Any:
+            twin = IgtlBevTwin("mlc", IgtlBevSettings())
+            async with sim_serve(twin, "tcp://127.0.0.1:0", HostClock(), commands.append) as at:
+                port = int(at.text.rsplit(":", 1)[1])
+                client = pyigtl.OpenIGTLinkClient("127.0.0.1", port)
+                matrix = np.eye(4)
+                matrix[:3, 3] = (1.5, -2.5, 0.0)
+                try:
+                    for tick in range(400):
+                        at.show(ActuatorStatus("mlc", tick * 1_000_000, (0.25, 8.75, 0.0)))
+                        found = client.get_latest_messages()
+                        if found and commands:
+                            return found[-1]
+                        if found:
+                            client.send_message(
+                                pyigtl.TransformMessage(matrix, device_name="BevDemand")
+                            )
+                        await asyncio.sleep(0.01)
+                finally:
+                    await asyncio.to_thread(client.stop)
+            return pytest.fail("pyigtl and the twin did not meet")
+
+        found = asyncio.run(scenario())
+        assert found.device_name == "BevPosition"
+        assert found.matrix[:3, 3].tolist() == [0.25, 8.75, 0.0]
+        assert isinstance(commands[0], SendDemand)
+        assert commands[0].position_mm == (1.5, -2.5, 0.0)

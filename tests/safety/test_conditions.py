@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tracker.config import SHIPPED, load_configuration
+from tracker.core.machine.whole_steps import WholeSteps
+from tracker.core.settings import Actuator
 from tracker.live.dead_man import conditions
 from tracker.live.dead_man.conditions import (
     CONDITIONS,
@@ -19,6 +24,8 @@ from tracker.live.dead_man.conditions import (
     MonitorLimits,
     judge,
 )
+from tracker.live.dead_man.heartbeat import monitor_setup
+from tracker.live.dead_man.monitor import MonitorSetup
 from tracker.live.dead_man.shared_page import (
     DaemonRecord,
     MonitorRecord,
@@ -111,6 +118,52 @@ def test_the_envelope_follows_demands() -> None:
     assert fresh.outside_mm(demand(420, 42.0, 0.0, 0.0)) == 0.0, "stopped in between"
     for wrong in (math.nan, math.inf, -math.inf):
         assert Envelope(LIMITS).outside_mm(demand(0, 0.0, wrong, 0.0)) == math.inf
+
+
+LEAVES = Actuator(kind="mlc", quantum_mm=(0.0, 2.5, 0.0), speed_mm_s=30.0)
+LEAF_LIMITS = MonitorLimits(100.0, 120.0, 140.0, 42.0, 36.0, LEAVES.quantum_mm)
+
+
+def leaps(place: Callable[[int], float], period_ms: int = 10) -> list[float]:
+    """How far demands are outside whose stepping axis is so at each tick of half a second."""
+    envelope = Envelope(LEAF_LIMITS)
+    return [
+        envelope.outside_mm(demand(at_ms, 0.0, place(at_ms), 0.0))
+        for at_ms in range(0, 500, period_ms)
+    ]
+
+
+@pytest.mark.parametrize("period_ms", [10, 20, 50])
+def test_leaves_that_move_in_whole_steps_are_inside(period_ms: int) -> None:
+    steps = WholeSteps(LEAVES)
+    places = [steps.nearest(at_ms * MS, (0.0, 0.04 * at_ms, 0.0))[1] for at_ms in range(500)]
+    assert len(set(places)) > 5, "one step after the other, as fast as leaves go"
+    assert max(leaps(lambda at_ms: places[at_ms], period_ms)) == 0.0
+
+
+def test_leaves_that_leap_by_more_or_too_often_are_outside() -> None:
+    two_at_once = leaps(lambda at_ms: 5.0 if at_ms >= 100 else 0.0)
+    assert two_at_once[9] == 0.0
+    assert two_at_once[10] == pytest.approx(5.0 - 2.5 - 0.36 - 0.5)
+    each_tick = leaps(lambda at_ms: 2.5 * (at_ms // 10))
+    assert each_tick[1] == 0.0
+    assert each_tick[2] == pytest.approx(1.64 - (2.5 - 1.64 + 0.36))
+    envelope = Envelope(LEAF_LIMITS)
+    envelope.outside_mm(demand(0, 0.0, 0.0, 0.0))
+    assert envelope.outside_mm(demand(10, 2.5, 0.0, 0.0)) == pytest.approx(1.64), "along the leaves"
+
+
+def test_the_limits_reach_the_monitor_with_the_steps_of_the_leaves(tmp_path: Path) -> None:
+    file = tmp_path / "jaws.toml"
+    file.write_text(
+        f'extends = "{SHIPPED / "machines" / "jaws.toml"}"\n'
+        '[wires.gate]\ndriver = "modbus"\naddress = "tcp://127.0.0.1:502"\n'
+    )
+    configuration = load_configuration(file)
+    sent = monitor_setup(configuration, "3").as_json()
+    limits = MonitorSetup(**json.loads(sent)).limits()
+    assert limits.quantum_mm == configuration.controller.actuator.quantum_mm
+    assert max(limits.quantum_mm) == 6.25
 
 
 @pytest.fixture

@@ -7,11 +7,14 @@ for their limit of age, and an address must be of a kind that the driver speaks 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from hal.driver import AddressedSettings
 from hal.errors import DeviceError
 from tracker.config import Configuration
 from tracker.wires import DeviceWire
+
+_USUAL_READBACK_MS: Final = 150.0
 
 
 def wire_problems(configuration: Configuration) -> Iterator[str]:
@@ -24,6 +27,8 @@ def wire_problems(configuration: Configuration) -> Iterator[str]:
             yield f"{name}: wires.{wire.section}.{problem}"
         if wire.section == "linac":
             yield from (f"{name}: {line}" for line in _slow_angles(wire, configuration))
+        if wire.section == "gate" and configuration.operation.monitor.start != "off":
+            yield from (f"{name}: {line}" for line in _monitor_and_beam(configuration))
 
 
 def address_problems(configuration: Configuration) -> Iterator[str]:
@@ -47,6 +52,29 @@ def address_problems(configuration: Configuration) -> Iterator[str]:
                 f"{wire.driver.name} does not speak over {scheme}; "
                 f"write {' or '.join(f'{each}://' for each in allowed)}…"
             )
+
+
+def _monitor_and_beam(configuration: Configuration) -> Iterator[str]:
+    """Yield a line where the monitor waits less than the beam takes to go off, or needlessly long.
+
+    At 150 ms the beam is off within the 200 ms that the monitor promises. Only a beam that is slow
+    itself may have more, and then no more than the engine allows.
+    """
+    controller, limit_ms = configuration.controller, configuration.operation.monitor.readback_ms
+    off_ms = 0.0 if controller.window.on == "nothing" else controller.window.off_ms
+    most_ms = _USUAL_READBACK_MS
+    if off_ms > most_ms:
+        most_ms = max(most_ms, controller.gate.readback_ms)
+    if limit_ms < off_ms:
+        yield (
+            f"monitor.readback_ms: too small: {limit_ms:g}, at least {off_ms:g} "
+            "(window.off_ms: the beam takes so long to go off); raise it"
+        )
+    if limit_ms > most_ms:
+        yield (
+            f"monitor.readback_ms: too large: {limit_ms:g}, at most {most_ms:g} "
+            "(gate.readback_ms, or 150); lower it"
+        )
 
 
 def _slow_angles(wire: DeviceWire, configuration: Configuration) -> Iterator[str]:

@@ -22,12 +22,14 @@ from hal.events import (
     Request,
     SendDemand,
     SendHold,
+    SendPermit,
     SendStop,
     Tick,
 )
 from hal.messages import Sample
 from tracker.build.engine import build_engine
 from tracker.config import Configuration
+from tracker.core.machine.kinds.table import machine_kind
 from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.types import Output
 from tracker.journal import JournalError, JournalWriter
@@ -93,6 +95,8 @@ class Daemon:
         self._onlookers = tuple(onlookers)
         self._devices = {name: make_device(role, self._on_arrival) for role, name in roles.items()}
         names = {source.device for source in controller.surrogate_sources().values()}
+        moves = machine_kind(controller.actuator.kind).moves
+        self._measured_command = SendDemand if moves else SendPermit
         self._sensors = [device for name, device in self._devices.items() if name in names]
         self._reported = BeamAndMotion()
         self._ended: asyncio.Future[None] | None = None
@@ -184,10 +188,10 @@ class Daemon:
         wish = self._operator.wish(now_ns, self._engine.state, self._all_up())
         if wish is not None:
             self._handle(Request(now_ns, wish, "auto"))
-        demanded = self._handle(Tick(now_ns, due_ns))
+        commanded = self._handle(Tick(now_ns, due_ns))
         took = time.perf_counter_ns() - began
         measured.tick.add(took)
-        if demanded:
+        if commanded:
             costs = (getattr(sensor, "arrival_cost_ns", 0) for sensor in self._sensors)
             measured.sample_to_demand.add(took + max(costs, default=0))
         measured.ticks += 1
@@ -226,18 +230,21 @@ class Daemon:
             self._fail(error)
 
     def _handle(self, event: Event) -> bool:
-        """Have the engine handle an event, send its commands; tell whether one was a demand."""
+        """Have the engine handle an event, and send its commands.
+
+        Tell whether one was a demand; for a machine that follows nothing, whether one was a permit.
+        """
         outputs = self._engine.handle(event)
-        demanded = False
+        commanded = False
         for output in outputs:
             if isinstance(output, Command):
                 self._send(output)
-                demanded = demanded or isinstance(output, SendDemand)
+                commanded = commanded or isinstance(output, self._measured_command)
             else:
                 self._lines.observe(output)
         for onlooker in self._onlookers:
             onlooker(event, outputs)
-        return demanded
+        return commanded
 
     def _send(self, command: Command) -> None:
         device = self._devices.get(command.device)

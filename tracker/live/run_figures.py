@@ -19,7 +19,8 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     tick: DurationFigures
     """From the beginning of a tick until its last command was handed to its device."""
     sample_to_demand: DurationFigures
-    """Decoding and handling the newest surrogate sample, and the tick that sent the demand."""
+    """Decoding and handling the newest surrogate sample, and the tick that sent the demand; for a
+    machine that follows nothing, the tick that sent the permit."""
     journal: DurationFigures
     """Appending the records of one event."""
     devices: list[DeviceFigures]

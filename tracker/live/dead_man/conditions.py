@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tracker.live.dead_man.shared_page import DaemonRecord
 
 MS = 1_000_000
+Axes = tuple[float, float, float]
 
 
 class Condition(NamedTuple):
@@ -42,6 +43,8 @@ class MonitorLimits(NamedTuple):
     surrogate_ms: float
     position_mm: float
     speed_mm_s: float
+    quantum_mm: Axes = (0.0, 0.0, 0.0)
+    """The steps of axes that move in steps, as leaves do; 0: the axis moves continuously."""
 
 
 class MonitorFinding(NamedTuple):
@@ -58,11 +61,16 @@ APART_NS = 300 * MS
 
 
 class Envelope:
-    """Compares each demand with the position limit, and each step with the speed limit."""
+    """Compares each demand with the position limit, and each step with the speed limit.
+
+    An axis that moves in steps leaps by one of them at once, which the speed alone would not allow.
+    So it has one step in reserve. A leap uses the reserve, and it fills again with the speed limit.
+    """
 
     def __init__(self, limits: MonitorLimits) -> None:
         self._limits = limits
-        self._last: tuple[int, tuple[float, float, float]] | None = None
+        self._last: tuple[int, Axes] | None = None
+        self._reserve_mm = list(limits.quantum_mm)
 
     def outside_mm(self, record: DaemonRecord) -> float:
         """Return how far the newest demand is outside, in mm; 0: inside, or there is none."""
@@ -75,9 +83,14 @@ class Envelope:
         before, self._last = self._last, (record.demand_ns, demand)
         outside = max(abs(axis) for axis in demand) - self._limits.position_mm
         if before is not None and 0 <= record.demand_ns - before[0] <= APART_NS:
-            reach = self._limits.speed_mm_s * (record.demand_ns - before[0]) * 1e-9 + SLACK_MM
-            moved = max(abs(a - b) for a, b in zip(demand, before[1], strict=True))
-            outside = max(outside, moved - reach)
+            travel_mm = self._limits.speed_mm_s * (record.demand_ns - before[0]) * 1e-9
+            for k in range(3):
+                leap = abs(demand[k] - before[1][k]) - travel_mm - SLACK_MM
+                outside = max(outside, leap - self._reserve_mm[k])
+                left_mm = self._reserve_mm[k] - max(leap, 0.0)
+                self._reserve_mm[k] = min(max(left_mm, 0.0) + travel_mm, self._limits.quantum_mm[k])
+        else:
+            self._reserve_mm = list(self._limits.quantum_mm)
         return max(outside, 0.0)
 
 

@@ -66,7 +66,7 @@ def monitored_gate(configuration: Configuration) -> MonitoredGate:
 def monitor_setup(configuration: Configuration, page: str, parent: int = 0) -> MonitorSetup:
     """Return the settings of a monitor; raises `ConfigurationError` where it has no gate."""
     gate, limits = monitored_gate(configuration), configuration.operation.monitor
-    guard = configuration.controller.guard
+    guard, actuator = configuration.controller.guard, configuration.controller.actuator
     return MonitorSetup(
         page=page,
         host=gate.host,
@@ -82,6 +82,7 @@ def monitor_setup(configuration: Configuration, page: str, parent: int = 0) -> M
         surrogate_ms=limits.surrogate_ms,
         position_mm=guard.position_mm,
         speed_mm_s=guard.speed_mm_s,
+        quantum_mm=actuator.quantum_mm,
         priority=limits.priority,
         parent=parent,
     )

@@ -24,6 +24,7 @@ from hal.modbus.trip import READ_COILS, READ_INPUTS, ModbusReplies, read_bit, wr
 from tracker.live.dead_man.conditions import (
     CONDITIONS,
     MS,
+    Axes,
     Envelope,
     MonitorFinding,
     MonitorLimits,
@@ -60,6 +61,7 @@ class MonitorSetup:
     surrogate_ms: float
     position_mm: float
     speed_mm_s: float
+    quantum_mm: Axes = (0.0, 0.0, 0.0)
     priority: int = 60
     parent: int = 0
     """Process of the daemon that started it, after which it ends; 0: it was started by itself."""
@@ -70,12 +72,14 @@ class MonitorSetup:
 
     def limits(self) -> MonitorLimits:
         """Return the limits of the conditions."""
+        x, y, z = self.quantum_mm
         return MonitorLimits(
             self.heartbeat_ms,
             self.readback_ms,
             self.surrogate_ms,
             self.position_mm,
             self.speed_mm_s,
+            (x, y, z),
         )
 
 

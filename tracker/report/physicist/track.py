@@ -90,6 +90,11 @@ def track_by_estimate(session: GatheredSession) -> BeamTrack:
     return _track(session, t_ns, estimate[kept, 1:4], np.zeros((len(t_ns), 3)))
 
 
+def track_against(session: GatheredSession, t_ns: Vector, target: Table) -> BeamTrack:
+    """Return the errors against a target that is known otherwise, as a phantom's is."""
+    return _track(session, t_ns, target, np.zeros((len(t_ns), 3)))
+
+
 def _track(session: GatheredSession, t_ns: Vector, target: Table, correlation: Table) -> BeamTrack:
     records = session.records
     view = beams_eye(session, t_ns)

@@ -115,7 +115,8 @@ def value_text(value: float, unit: str) -> str:
     """Return a value with its unit; a share in per cent."""
     if unit == "share":
         return f"{value * 100:.1f} %"
-    return f"{value:.2f} {unit}".rstrip()
+    digits = 0 if not unit and value == round(value) else 2
+    return f"{value:.{digits}f} {unit}".rstrip()
 
 
 def limit_text(judged: JudgedFigure) -> str:

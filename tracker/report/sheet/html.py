@@ -30,9 +30,9 @@ h3 { font-size: .98rem; margin: 1rem 0 .2rem; }
 .caution { background: #fff6df; border: 1px solid #e3c675; padding: .5rem .8rem; }
 table { border-collapse: collapse; margin: .3rem 0 .6rem; font-size: .88rem; }
 th, td { border-bottom: 1px solid #ddd; padding: .2rem .7rem .2rem 0; text-align: left;
-  vertical-align: top; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+  vertical-align: top; font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
 th { color: #333; } td.pass { color: var(--pass); font-weight: 600; }
-td.fail { color: var(--fail); font-weight: 700; }
+td { max-width: 36rem; } td.fail { color: var(--fail); font-weight: 700; }
 .note, .lead { color: #444; max-width: 60rem; margin: .2rem 0; }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: .4rem 0; max-width: 100%; } figure svg { max-width: 100%; height: auto; }
