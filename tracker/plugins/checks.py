@@ -30,14 +30,14 @@ _NOISE = 0.02
 _FAR_MM = 100.0
 
 
-class Finding(NamedTuple):
+class CheckFinding(NamedTuple):
     """What one check found: ``problem`` is empty where it passed."""
 
     check: str
     problem: str
 
 
-class RecordedTrace(NamedTuple):
+class CheckedTrace(NamedTuple):
     """A recording for the check of its future: times (ns) and positions (samples, channels)."""
 
     name: str
@@ -50,7 +50,7 @@ class _CheckFailedError(Exception):
     """A check failed; the message names the sample."""
 
 
-def check_plugin(name: str, make: Make, traces: Sequence[RecordedTrace] = ()) -> list[Finding]:
+def check_plugin(name: str, make: Make, traces: Sequence[CheckedTrace] = ()) -> list[CheckFinding]:
     """Run every check on fresh predictors; an exception in one is its problem."""
     checks: list[tuple[str, Callable[[], None]]] = [
         (title, lambda check=check: check(name, make)) for title, check in CHECKS.items()
@@ -59,15 +59,15 @@ def check_plugin(name: str, make: Make, traces: Sequence[RecordedTrace] = ()) ->
         (f"future of {trace.name}", lambda trace=trace: _recorded_future(name, make, trace))
         for trace in traces
     ]
-    findings: list[Finding] = []
+    findings: list[CheckFinding] = []
     for title, check in checks:
         try:
             check()
-            findings.append(Finding(title, ""))
+            findings.append(CheckFinding(title, ""))
         except _CheckFailedError as failed:
-            findings.append(Finding(title, str(failed)))
+            findings.append(CheckFinding(title, str(failed)))
         except Exception as error:  # whatever somebody else's code raises
-            findings.append(Finding(title, said(error)))
+            findings.append(CheckFinding(title, said(error)))
     return findings
 
 
@@ -235,7 +235,7 @@ def _save_and_load(name: str, make: Make) -> None:
         raise _CheckFailedError(f"{_at(199, 199 * STEP_NS)}: {other} after load, {one} before")
 
 
-def _recorded_future(name: str, make: Make, trace: RecordedTrace) -> None:
+def _recorded_future(name: str, make: Make, trace: CheckedTrace) -> None:
     """Feed a recording with noise: an answer equal to its clean future was read, not predicted."""
     positions = trace.positions
     whole: NDArray[np.int64] = np.flatnonzero(np.isfinite(positions).all(axis=1))

@@ -149,10 +149,10 @@ def _check_plugin(name: str, paths: Sequence[Path]) -> int:
     check_predictors([name], "--check")
     if not is_plugin(name):
         raise BenchError(f"--check {name}: is one of the program's own; name ./file.py:Class")
-    from tracker.plugins.checks import RecordedTrace, check_plugin
+    from tracker.plugins.checks import CheckedTrace, check_plugin
 
     traces = [
-        RecordedTrace(trace.name, trace.times_ns, trace.positions, trace.rate_hz)
+        CheckedTrace(trace.name, trace.times_ns, trace.positions, trace.rate_hz)
         for trace in _read_all(paths, WARMUP_S)
     ]
     findings = check_plugin(name, lambda: load_plugin(name), traces)
