@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from tracker.config import SHIPPED, load_configuration
 from tracker.core.session import SessionState, SessionTrigger
 from tracker.core.types import SessionChanged, WindowChanged
 from tracker.offline.campaign import kinds
+from tracker.offline.campaign.command import add_arguments, runs_of
 from tracker.offline.campaign.errors import CampaignError
 from tracker.offline.campaign.figures import breach_of, digest_of, tally
 from tracker.offline.campaign.ledger import CampaignIdentity, Head, Ledger, Made
@@ -32,6 +34,7 @@ from tracker.offline.campaign.patients import CampaignPatient, patient_of
 from tracker.offline.campaign.record import Kept, RunRecord, judge
 from tracker.offline.campaign.run import Single
 from tracker.offline.campaign.run_farm import parse_run_name
+from tracker.offline.campaign.table import in_words
 
 SEEDS = Path(__file__).parent.parent / "seeds"
 COUCH = load_configuration(SHIPPED / "couch.toml")
@@ -288,6 +291,45 @@ CALM = RunRecord(
 
 def altered(**changes: object) -> RunRecord:
     return msgspec.structs.replace(CALM, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "outside"),
+    [
+        ({}, []),
+        ({"beam_s": 232.0}, ["duty"]),
+        ({"nuisance": ("target unsure",)}, []),
+        ({"nuisance": ("target unsure",) * 2}, ["nuisance holds per 10 min"]),
+        ({"unsafe_5mm_s": 0.26}, ["unsafe share of beam at 5 mm"]),
+        ({"unsafe_3mm_s": 5.1}, ["unsafe share of beam at 3 mm"]),
+        ({"episodes_5mm_ms": (5250,)}, []),
+        ({"episodes_5mm_ms": (5260,)}, ["longest unsafe episode at 5 mm, ms"]),
+    ],
+)
+def test_clean_runs_of_recorded_patients_have_limits_of_their_own(changes, outside) -> None:
+    found = tally([altered(recorded=True, **changes)], interval_s=5.0)
+    assert [row.fault for row in found.rows] == ["clean, recorded"]
+    assert [breach.what for breach in found.breaches] == outside
+    said = in_words(found, "again")
+    assert said.count("NOT KEPT") == sum("episode" not in what for what in outside)
+    assert "clean, recorded: duty" in said
+
+
+def test_a_generated_patient_is_held_to_the_stricter_ones() -> None:
+    found = tally([altered(nuisance=("target unsure",))], interval_s=5.0)
+    assert [breach.what for breach in found.breaches] == ["nuisance holds per 10 min"]
+    short = tally([altered(episodes_5mm_ms=(160,))], interval_s=5.0)
+    assert [breach.what for breach in short.breaches] == ["longest unsafe episode at 5 mm, ms"]
+    with_mishap = altered(fault="cough", recorded=True, episodes_5mm_ms=(160,))
+    assert tally([with_mishap], interval_s=5.0).breaches
+
+
+def test_recorded_patients_alone_take_every_second_seed() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = ["--faults", "clean", "--seeds", "3", "--recordings", "there"]
+    assert runs_of(parser.parse_args([*words, "--recorded"])) == ["clean:2", "clean:4", "clean:6"]
+    assert runs_of(parser.parse_args(words)) == ["clean:1", "clean:2", "clean:3"]
 
 
 @pytest.mark.parametrize(

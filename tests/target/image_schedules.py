@@ -48,7 +48,7 @@ SCHEDULES = (
     Schedule("single 5 Hz", 1, 0.2),
 )
 ONE_A_SECOND = SCHEDULES[7]
-WITH_PORTAL = Schedule("single 1 Hz + portal 0.5 Hz", 1, 1.0, portal_every_s=2.0)
+WITH_PORTAL = Schedule("single 1 Hz + portal 1 Hz", 1, 1.0, portal_every_s=1.0)
 
 
 def arc_deg(t_s: float) -> float:

@@ -93,6 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recorded patients, one for every second seed (default: generated ones alone)",
     )
     parser.add_argument(
+        "--recorded", action="store_true", help="with --recordings: no generated patients"
+    )
+    parser.add_argument(
         "--workers", type=int, metavar="W", help="processes on this machine (default: its cores)"
     )
     parser.add_argument("--dask", metavar="ADDRESS", help="run on this dask scheduler's workers")
@@ -210,11 +213,18 @@ def runs_of(args: argparse.Namespace, absent: frozenset[str] = kinds.NO_LINAC) -
     names: list[str] = []
     pairs = kinds.pairs(args.pairs, absent)
     for place in range(args.seeds):
-        seed = args.first_seed + place
+        seed = seed_at(args, place)
         names += [f"{fault}:{seed}" for fault in dict.fromkeys(faults)]
         these = range(place, len(pairs), args.seeds)
-        names += [f"{pairs[which]}:{args.first_seed + which}" for which in these]
+        names += [f"{pairs[which]}:{seed_at(args, which)}" for which in these]
     return names
+
+
+def seed_at(args: argparse.Namespace, place: int) -> int:
+    """Return the seed at a place in the campaign; the even ones are recorded patients."""
+    if not args.recorded:
+        return args.first_seed + place
+    return args.first_seed + args.first_seed % 2 + 2 * place
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -228,6 +238,8 @@ def _check(args: argparse.Namespace) -> None:
     ):
         if not low <= value <= high:
             problems.append(f"{option} {value:g}: is outside {low:g} to {high:g}")
+    if args.recorded and args.recordings is None:
+        problems.append("--recorded: needs the recordings; name their folder with --recordings")
     if args.machines is not None and args.config != COUCH:
         problems.append("--machines: names the configurations itself; leave out --config")
     if args.machines is not None and args.replay is not None:

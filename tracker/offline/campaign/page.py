@@ -13,10 +13,7 @@ from importlib import resources
 import numpy as np
 
 from tracker.offline.campaign.figures import (
-    CLEAN_DUTY,
-    CLEAN_NUISANCE_PER_10_MIN,
-    CLEAN_SHARE_3MM,
-    CLEAN_SHARE_5MM,
+    CLEAN_LIMITS,
     DETECTABLE_MS,
     Tally,
     digest_of,
@@ -216,11 +213,14 @@ def _made(records: Sequence[RunRecord], head: Head) -> str:
         ("recordings", head.made.recordings or "none"),
         ("minutes a run", f"{head.identity.minutes:g}"),
         ("digest of all runs", digest_of(records)),
-        (
-            "limits",
-            f"{DETECTABLE_MS:g} ms at 5 mm; clean: duty {CLEAN_DUTY:g}, "
-            f"{CLEAN_NUISANCE_PER_10_MIN:g} nuisance hold in 10 min, unsafe shares "
-            f"{CLEAN_SHARE_5MM:.1%} at 5 mm and {CLEAN_SHARE_3MM:.0%} at 3 mm",
+        ("limit of an unsafe episode", f"{DETECTABLE_MS:g} ms at 5 mm, where sensors show it"),
+        *(
+            (
+                f"limits of {name} runs",
+                f"duty {limits.duty:g}, {limits.nuisance_per_10_min:g} nuisance holds in 10 min, "
+                f"unsafe shares {limits.share_5mm:.1%} at 5 mm and {limits.share_3mm:.0%} at 3 mm",
+            )
+            for name, limits in CLEAN_LIMITS.items()
         ),
     ]
     return "<h2>With what</h2>" + html_table(

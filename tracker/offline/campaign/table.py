@@ -26,6 +26,12 @@ def in_words(found: Tally, again: str) -> str:
             f"{row.longest_5mm_ms:>10}{row.longest_3mm_ms:>10}{100 * row.duty:>6.1f}%"
             f"{_cell(row.rms_mm, 2):>6}{row.nuisance:>6}"
         )
+    for fault, held in found.clean.items():
+        figures = "; ".join(
+            f"{each.what} {each.value:g} (limit {each.limit:g}{'' if each.kept else ', NOT KEPT'})"
+            for each in held
+        )
+        lines.append(f"{fault}: {figures}")
     if found.worst:
         lines.append("the longest unsafe episodes at 5 mm; each is done again by its command:")
         lines += [f"{each.longest_5mm_ms:>7} ms  {again} {each.name}" for each in found.worst]
