@@ -28,6 +28,8 @@ Picture = NDArray[np.uint16] | NDArray[np.uint8]
 
 _BORDER_PX = 40.0
 _NOT_FOUND = -1
+_MOST_MOVED = 1.5
+"""Radii by which the fit of a picture larger than a seed may leave the middle of the spot."""
 
 
 class ProjectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,9 +47,9 @@ class ProjectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Whether a picture may be larger than a seed, by motion and noise, where it touches none."""
     place_mm: Annotated[float, Meta(gt=0, le=5)] = 0.35
     """Standard deviation of a seed's place in the arrangement (detection, migration)."""
-    turn_deg: Annotated[float, Meta(gt=0, le=30)] = 4.0
+    turn_deg: Annotated[float, Meta(gt=0, le=30)] = 6.0
     """Standard deviation of the arrangement's turn about each axis."""
-    residual_mm: Annotated[float, Meta(gt=0, le=10)] = 1.2
+    residual_mm: Annotated[float, Meta(gt=0, le=10)] = 0.9
     """Largest distance of a seed from its place in the fitted arrangement."""
     missing_cost: Annotated[float, Meta(gt=0, le=200)] = 16.0
     """Cost of a seed that is not found, in squared standard deviations."""
@@ -300,6 +302,7 @@ def _fitted(
     named = np.nonzero(used >= 0)[0]
     spare = np.setdiff1d(np.arange(len(seen.places_px)), used[named])
     everything = np.vstack([seen.places_px[used[named]], seen.places_px[spare]])
+    most_px = _MOST_MOVED * look.radius_px
     owner = groups(everything, look.length_px + 2.0 * look.radius_px)
     for number in np.unique(owner[: len(named)]):
         members = np.nonzero(owner == number)[0][:4]
@@ -307,6 +310,7 @@ def _fitted(
         fit = fit_blobs(seen.flat, starts, look.radius_px, look.length_px)
         if fit is None:
             continue
+        moved_px = np.linalg.norm(fit.middles_px - starts, axis=1)
         for position, member in enumerate(members):
             if member >= len(named):
                 continue
@@ -315,7 +319,10 @@ def _fitted(
             good[seed] = (
                 fit.likeness[position] >= settings.likeness
                 and fit.sigma_px[position] <= settings.sigma_px
-                and (fit.plausible[position] or (settings.any_size and len(members) == 1))
+                and (
+                    fit.plausible[position]
+                    or (settings.any_size and len(members) == 1 and moved_px[position] <= most_px)
+                )
             )
     return places, good
 
