@@ -135,7 +135,7 @@ def test_a_file_of_a_machine_is_right_and_room_and_controller_agree(file: Path) 
     configuration = load_configuration(file)
     controller, room = configuration.controller, configuration.room
     assert room is not None
-    assert file.stem in (controller.actuator.kind, "breath-hold")
+    assert file.stem in (controller.actuator.kind, "breath-hold", "deep-inspiration")
     assert room.actuator.kind == controller.actuator.kind
     assert room.actuator.latency_ms == controller.timing.latency_ms
     if MACHINE_KINDS[controller.actuator.kind].moves:

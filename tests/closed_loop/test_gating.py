@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from hal.events import SendDemand, SendHold, SendPermit
+from tests.hold_figures import holds_of
 from tests.machine_figures import gated
 from tracker.api.schema import Health
 from tracker.core.session import SessionTrigger
@@ -87,6 +88,33 @@ def test_a_window_may_stand_on_top_of_a_machine_that_follows():
     assert len(run.outputs(WindowChanged)) > 8
     assert 0.2 < run.summary["beam"]["duty"] < 0.7
     assert not any(f.reaction == "STOP" for f in run.outputs(FaultChanged))
+
+
+def sagging_hold() -> Session:
+    """A hold in deep inspiration, in which the target alone rises by 2 mm in 15 s."""
+    return session(
+        78.0,
+        config="machines/deep-inspiration.toml",
+        events=[
+            {"kind": "hold", "at_s": 10.0, "duration_s": 8.0, "size": 1.6},
+            {"kind": "hold", "at_s": 22.0, "duration_s": 8.0, "size": 1.6},
+            {"kind": "hold", "at_s": 55.0, "duration_s": 10.0, "size": 1.6},
+        ],
+        mishaps=[
+            {"kind": "sag", "on": "patient", "at_s": 62.0, "duration_s": 8.0, "size": 1.1},
+        ],
+    )
+
+
+def test_a_hold_in_deep_inspiration_has_beam_and_a_sag_ends_where_the_window_does():
+    run = sagging_hold()
+    (hold,) = holds_of(run.records, run.configuration)
+    assert hold.lasts_s > 15.0
+    assert hold.on_after_s is not None
+    assert 2.0 <= hold.on_after_s <= 2.5
+    assert hold.off_after_ms is None or hold.off_after_ms <= 150.0
+    assert hold.furthest_mm <= run.configuration.controller.breath_hold.window_mm + 0.5
+    assert hold.estimate_off_mm <= 2.5
 
 
 # The patient's screen ----------------------------------------------------------------------------

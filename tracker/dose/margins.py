@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+from scipy.special import ndtr
 from scipy.stats import norm
 
 from tracker.dose.shapes import Points
@@ -74,7 +75,7 @@ def edge_dose(
     The dose without errors at x is Φ((x + w) / σp) − Φ((x − w) / σp); with errors it is the mean.
     """
     at = position_mm + errors_mm
-    dose = norm.cdf((at + half_width_mm) / penumbra) - norm.cdf((at - half_width_mm) / penumbra)
+    dose = ndtr((at + half_width_mm) / penumbra) - ndtr((at - half_width_mm) / penumbra)
     return float(np.dot(weights, dose) / weights.sum())
 
 
@@ -95,7 +96,7 @@ def from_distribution(
         towards = sign * errors_mm
 
         def lacking(margin: float, towards: Vector = towards) -> float:
-            return float(np.dot(share, norm.cdf((margin - towards) / penumbra + beta))) - level
+            return float(np.dot(share, ndtr((margin - towards) / penumbra + beta))) - level
 
         if lacking(0.0) < -1e-12:
             needed = max(needed, float(brentq(lacking, 0.0, reach, xtol=1e-6)))  # pyright: ignore[reportArgumentType]

@@ -7,7 +7,7 @@ from html import escape
 
 from tracker.dose.course import Course, LiverFigures, TechniqueFigures
 from tracker.dose.isodose import LEVELS, isodoses
-from tracker.dose.limits import LIVER_LIMIT_GY, LIVER_LIMIT_PER_FRACTION_GY, LimitFinding
+from tracker.dose.limits import LIVER_LIMIT_GY, LIVER_LIMIT_PER_FRACTION_GY, LimitFinding, Measure
 from tracker.dose.margins import EDGE_LEVEL, PENUMBRA_SIGMA_MM, Margins
 from tracker.dose.radiobiology import BAND_RATIOS_GY, LIVER_METASTASES, LIVER_PRIMARY, Band
 from tracker.dose.techniques import Technique
@@ -243,16 +243,19 @@ def _spared(liver: LiverFigures) -> tuple[str, str, str]:
     )
 
 
+_WANTED: dict[Measure, str] = {
+    "cc below": "{volume:g} cm³ or more below {dose:g} Gy",
+    "cc at most": "{volume:g} cm³ or less above {dose:g} Gy",
+    "maximum": "maximum (0.035 cm³) {dose:g} Gy or less",
+}
+
+
 def _limits(course: Course) -> str:
     rows: list[Sequence[str]] = []
     for index, finding in enumerate(course.techniques["tracked"].limits):
         others = {name: each.limits[index] for name, each in course.techniques.items()}
         limit = finding.limit
-        wanted = (
-            f"{limit.value:.0f} cm³ or more below {limit.dose_gy:g} Gy"
-            if limit.measure == "cc below"
-            else f"maximum (0.035 cm³) {limit.dose_gy:g} Gy or less"
-        )
+        wanted = _WANTED[limit.measure].format(volume=limit.value, dose=limit.dose_gy)
         rows.append(
             (
                 f"{escape(limit.structure)}<small>{escape(limit.source)}</small>",
@@ -271,8 +274,8 @@ def _limits(course: Course) -> str:
 def _found(finding: LimitFinding | None) -> str:
     if finding is None:
         return "–"
-    unit = "cm³" if finding.limit.measure == "cc below" else "Gy"
-    digits = 0 if unit == "cm³" else 1
+    unit = "Gy" if finding.limit.measure == "maximum" else "cm³"
+    digits = 0 if finding.limit.measure == "cc below" else 1
     said = "kept" if finding.is_kept else "<strong>not kept</strong>"
     return f"{finding.found:.{digits}f} {unit}<small>{said}</small>"
 
