@@ -77,6 +77,7 @@ $(VENV)/dev.stamp: locks/dev.lock $(VENV)/runtime.stamp
 # Without them their tests skip and say so.
 $(VENV)/peers.stamp: locks/peers.lock tests/peers/setup.sh $(VENV)/dev.stamp
 	sh tests/peers/setup.sh
+	@$(BIN)/python -m tests.dicom.planning_system_set || true
 	@if $(INSTALL) -r locks/peers.lock; then touch $@; else \
 	  echo "peers: not installed; the tests that need them will skip"; fi
 

@@ -121,7 +121,7 @@ def load_artefact(path: Path | str) -> Artefact:
         raise ArtefactError(f"{path}: cannot be read: {error.strerror}") from None
     try:
         table = tomllib.loads(text)
-    except ValueError as error:  # tomllib.TOMLDecodeError
+    except (ValueError, RecursionError) as error:  # mostly tomllib.TOMLDecodeError
         raise ArtefactError(f"{path}: not TOML: {error}; tune again or restore it") from None
     if table.get("format", FORMAT) != FORMAT:
         raise ArtefactError(

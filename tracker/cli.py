@@ -63,6 +63,11 @@ COMMANDS: dict[str, CommandRow] = {
         "write a recorded session as CSV, Parquet, MAT, BIDS or DICOM, or send it to an archive",
         "tidetrack export parquet out/demo/session.mcap --out out/parquet",
     ),
+    "plan": CommandRow(
+        "tracker.dicom.plan_command",
+        "read a plan from DICOM files, check it, and write a configuration and a dose plan",
+        "tidetrack plan import plan.dcm structures.dcm --out patient.toml --extends couch.toml",
+    ),
     "qa": CommandRow(
         "tracker.offline.qa.command",
         "run quality assurance tests against stated tolerances and keep their history",

@@ -22,7 +22,7 @@ from hal.driver import DriverTable
 from hal.registry import DRIVERS
 from sim.machines import MACHINES
 from sim.scenario import RoomScenario, SourceTwinSettings, Twin
-from tracker.config_errors import Problem, document_problems, not_one_of, shown
+from tracker.config_errors import Problem, document_problems, not_one_of, path_first, shown
 from tracker.config_extends import ExtendsError, whole_text
 from tracker.config_rules import rule_problems
 from tracker.config_sources import Entries, as_entries, entry_problems, read_entries
@@ -181,7 +181,7 @@ def parse_configuration(
             raise ConfigurationError([f"{name}: {path}: {what}" for path, what in problems])
         running = msgspec.convert(operation, Operation)
     except msgspec.ValidationError as error:
-        raise ConfigurationError([f"{name}: {error}"]) from None
+        raise ConfigurationError([f"{name}: {path_first(str(error))}"]) from None
     digest = hashlib.sha256(text.encode()).hexdigest()
     wires = None if document.wires is None else read_wires(document.wires, roles, drivers)
     return Configuration(controller, room, text, path, digest, wires, running, drivers, sources)

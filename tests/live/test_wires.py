@@ -61,7 +61,12 @@ def problems_of(text: str) -> tuple[str, ...]:
         (
             '[wires.actuator]\ndriver = "rsi"\naddress = "udp://:1"\nethernet = "e.xml"\n'
             "session = {cycle_ns = 5}",
-            "f.toml: RSI cycle 5 ns: KUKA has 4 ms",
+            "f.toml: wires.actuator.session: RSI cycle 5 ns: KUKA has 4 ms",
+        ),
+        (
+            '[wires.linac]\ndriver = "modbus-linac"\naddress = "tcp://a:1"\n'
+            "session = {gantry = {register = 3}, counter = 3}",
+            "f.toml: wires.linac.session: counter: register 3 is gantry; choose another",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from tracker.core.machine.guard import DemandGuard, GuardLimits
 from tracker.core.machine.kinds.table import MACHINE_KINDS, MachineKinds, machine_kind
 from tracker.core.machine.steering import Steering
 from tracker.core.prediction.protocol import Predictor
-from tracker.core.prediction.registry import make_predictor
+from tracker.core.prediction.registry import METHODS, make_predictor
 from tracker.core.safety.checks.table import CHECKS, CheckFactory
 from tracker.core.safety.fault_table import FaultTable, faults_for
 from tracker.core.settings import Controller
 from tracker.core.surrogate.sources.table import SOURCE_KINDS, SourceKinds
 from tracker.core.target.forecast import Forecast
+from tracker.plugins.calibrated import CalibratedPlugin, PluginUse
+from tracker.plugins.loading import load_plugin
 
 
 def build_engine(
@@ -27,15 +30,27 @@ def build_engine(
     *,
     checks: Sequence[CheckFactory] = CHECKS,
     faults: FaultTable | None = None,
+    step_budget_ns: int | None = None,
 ) -> Engine:
     """Build the controller of one room, from the shipped tables or from others.
 
-    Without ``faults`` the shipped faults name the machine that is configured.
+    ``step_budget_ns``: the longest time a predictor of one's own may take for a step, in a live
+    run; ``None``: any. Without ``faults`` the shipped faults name the machine that is configured.
     Raises ``ValueError`` for parameters that do not fit the predictor, and for a kind of machine
     that is not in ``machines``; `LookupError` for a source that is not of ``source_kinds``.
     """
+    prediction = settings.prediction
+    use = PluginUse(prediction.predictor, _tell, step_budget_ns)
 
     def predictor(channels: int, horizon_ns: int) -> Predictor:
+        if prediction.predictor not in METHODS:
+            return CalibratedPlugin(
+                load_plugin(prediction.predictor, prediction.parameters),
+                use,
+                channels=channels,
+                rate_hz=prediction.learn_hz,
+                horizon_ns=horizon_ns,
+            )
         return make_predictor(
             settings.prediction.predictor,
             channels=channels,
@@ -64,6 +79,11 @@ def build_engine(
         faults=faults_for(machine.words) if faults is None else faults,
         source_kinds=source_kinds,
     )
+
+
+def _tell(text: str) -> None:
+    """Tell the person at the terminal why a predictor of one's own gave no number."""
+    sys.stderr.write(f"{text}; the beam is held\n")
 
 
 def with_artefact(configuration: Configuration, path: Path) -> Configuration:

@@ -1,4 +1,4 @@
-"""Read a plan from a TOML file: beams, body and structures made of simple shapes.
+"""Read a plan from a TOML file: beams, body, and structures of simple shapes or outlines.
 
 name = "two beams"
 prescription_gy = 45.0
@@ -29,6 +29,7 @@ from pathlib import Path
 import msgspec
 
 from hal.messages import Triple
+from tracker.dose.contours import Contours
 from tracker.dose.dose_error import DoseError
 from tracker.dose.plan import Aperture, Body, Plan, PlanBeam, Role, Structure, checked
 from tracker.dose.shapes import Cylinder, Ellipsoid
@@ -60,7 +61,7 @@ class _BodyRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _StructureRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     role: Role
-    shape: Ellipsoid | Cylinder
+    shape: Ellipsoid | Cylinder | Contours
     spacing_mm: float = 4.0
 
 

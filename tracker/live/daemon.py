@@ -79,7 +79,11 @@ class Daemon:
         controller = configuration.controller
         self._controller = controller
         self._measured = RunMeasurements()
-        self._engine = RecordedEngine(build_engine(controller), journal, self._measured.journal)
+        self._engine = RecordedEngine(
+            build_engine(controller, step_budget_ns=round(0.5e9 / controller.timing.tick_hz)),
+            journal,
+            self._measured.journal,
+        )
         self._clock = clock
         self._operator = operator
         self._lines = RunLines(say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -80,9 +81,7 @@ def encoded(values: Vector) -> Encoded:
     if max(-low, high) > FINEST_MM * LARGEST_COUNT:
         baseline = round((low + high) / 2.0, 3)
     reach = max(high - baseline, baseline - low)
-    step = FINEST_MM
-    while reach > step * LARGEST_COUNT:
-        step = round(step * 2.0, 6)
+    step = max(FINEST_MM, math.ceil(reach / LARGEST_COUNT * 1e6) / 1e6)
     counts = np.full(len(values), PADDING, dtype=np.int16)
     counts[known] = np.round((values[known] - baseline) / step).astype(np.int16)
     return Encoded(counts, step, baseline)

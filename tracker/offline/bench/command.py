@@ -38,6 +38,7 @@ from tracker.offline.bench.traces import (
     steps_ahead,
     trace_files,
 )
+from tracker.plugins.loading import PluginError, is_plugin, load_plugin
 
 Results = dict[str, dict[str, dict[str, Score]]]
 
@@ -67,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=WARMUP_S,
         metavar="S",
         help="seconds at the start that are not scored (default %(default)g)",
+    )
+    parser.add_argument(
+        "--check",
+        metavar="NAME",
+        help="check a predictor of your own: ./file.py:Class, package.module:Class; with PATH also"
+        " that it does not read the recordings",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots into DIR")
@@ -100,6 +107,8 @@ def _run(args: argparse.Namespace) -> int:
         print_speed()
         if not args.paths:
             return 0
+    if args.check is not None:
+        return _check_plugin(args.check, args.paths)
     if not args.paths:
         raise BenchError("no PATH given; name recordings or folders, or use --speed alone")
     horizons_ms = _horizons(args.horizons_ms)
@@ -133,6 +142,23 @@ def _run(args: argparse.Namespace) -> int:
         args.plots.mkdir(parents=True, exist_ok=True)
         draw(traces, horizons_ms, predictors, results, args.plots)
     return 0
+
+
+def _check_plugin(name: str, paths: Sequence[Path]) -> int:
+    """Print what each check found; 1 when one failed."""
+    check_predictors([name], "--check")
+    if not is_plugin(name):
+        raise BenchError(f"--check {name}: is one of the program's own; name ./file.py:Class")
+    from tracker.plugins.checks import CheckedTrace, check_plugin
+
+    traces = [
+        CheckedTrace(trace.name, trace.times_ns, trace.positions, trace.rate_hz)
+        for trace in _read_all(paths, WARMUP_S)
+    ]
+    findings = check_plugin(name, lambda: load_plugin(name), traces)
+    for finding in findings:
+        print(f"{finding.check}: {'failed at ' + finding.problem if finding.problem else 'passed'}")
+    return int(any(finding.problem for finding in findings))
 
 
 def _read_all(paths: Sequence[Path], warmup_s: float) -> list[Trace]:
@@ -182,7 +208,10 @@ def check_predictors(names: Sequence[str], option: str) -> None:
     """Raise `BenchError` for a name that is no predictor; ``option`` is what the user calls it."""
     for name in names:
         try:
-            parameter_record(name)
+            if is_plugin(name):
+                load_plugin(name)
+            else:
+                parameter_record(name)
         except ValueError as error:
             raise BenchError(f"{option}: {error}") from None
 
@@ -206,7 +235,12 @@ def score_trace(
     points = points_of(trace.channels)
     scores: dict[str, Score] = {}
     for name in (*predictors, *rivals):
-        said = _replayed(trace, name, ahead)
+        try:
+            said = _replayed(trace, name, ahead)
+        except PluginError as error:
+            print(f"{trace.name} at {horizon_ms:g} ms: {error}", file=sys.stderr)
+            scores[name] = Score(*([math.nan] * len(Score._fields)))
+            continue
         scores[name] = score(
             measured,
             said.means[rows - ahead],
@@ -220,7 +254,7 @@ def score_trace(
 
 def _replayed(trace: Trace, name: str, ahead: int) -> Replayed:
     """Run a predictor of ours, or a rival of another library, over the trace."""
-    if name in METHODS:
+    if name in METHODS or is_plugin(name):
         return replay(trace, name, ahead)
     from tracker.offline.bench.rivals import replay_rival
 

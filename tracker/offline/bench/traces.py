@@ -19,6 +19,8 @@ from tracker.core.prediction.registry import (
     RATE_HZ,
     parameter_record,
 )
+from tracker.plugins.calibrated import CalibratedPlugin, PluginUse
+from tracker.plugins.loading import PluginError, load_plugin
 
 Reals = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -120,12 +122,15 @@ def steps_ahead(trace: Trace, horizon_ms: float) -> int:
 
 
 def replay(trace: Trace, name: str, ahead: int) -> Replayed:
-    """Run a compiled predictor over the whole trace, asked at each sample for ``ahead`` later."""
+    """Run a predictor over the whole trace, asked at each sample for ``ahead`` later.
+
+    Raises `PluginError` when a predictor of one's own gives no number.
+    """
+    if name not in METHODS:
+        return _replay_plugin(trace, name, ahead)
     method, record = METHODS[name], parameter_record(name)
     count, channels = trace.positions.shape
-    horizon_ns = int(np.median(trace.times_ns[ahead:] - trace.times_ns[:-ahead]))
-    asked_ns = trace.times_ns + horizon_ns
-    asked_ns[:-ahead] = trace.times_ns[ahead:]
+    horizon_ns, asked_ns = _asked(trace, ahead)
     means = np.full((count, channels), np.nan)
     covariances = np.full((count, channels, channels), np.nan)
     warm = method.begin(record, channels, trace.rate_hz, horizon_ns)
@@ -137,3 +142,40 @@ def replay(trace: Trace, name: str, ahead: int) -> Replayed:
     method.run(record, state, trace.times_ns, trace.positions, asked_ns, means, covariances)
     step_us = (time.perf_counter() - start) / count * 1e6
     return Replayed(means, covariances, step_us)
+
+
+def _asked(trace: Trace, ahead: int) -> tuple[int, Integers]:
+    """Return the usual horizon, and the moment that each sample is asked for."""
+    horizon_ns = int(np.median(trace.times_ns[ahead:] - trace.times_ns[:-ahead]))
+    asked_ns = trace.times_ns + horizon_ns
+    asked_ns[:-ahead] = trace.times_ns[ahead:]
+    return horizon_ns, asked_ns
+
+
+def _replay_plugin(trace: Trace, name: str, ahead: int) -> Replayed:
+    """Run a predictor of one's own; a row with a blank is a sample that did not come."""
+    count, channels = trace.positions.shape
+    horizon_ns, asked_ns = _asked(trace, ahead)
+    wrapped = CalibratedPlugin(
+        load_plugin(name),
+        PluginUse(name),
+        channels=channels,
+        rate_hz=trace.rate_hz,
+        horizon_ns=horizon_ns,
+    )
+    means = np.full((count, channels), np.nan)
+    covariances = np.full((count, channels, channels), np.nan)
+    start = time.perf_counter()
+    for row in range(count):
+        t_ns, position = int(trace.times_ns[row]), trace.positions[row]
+        if np.isfinite(position).all():
+            wrapped.learn(t_ns, position)
+        found = wrapped.predict(int(asked_ns[row]))
+        if wrapped.problem:
+            raise PluginError(f"{wrapped.problem}, at sample {row} ({t_ns * 1e-9:.3f} s)")
+        if found is not None:
+            means[row], covariances[row] = found.mean, found.covariance
+        elif np.isfinite(position).all():
+            means[row] = position
+            covariances[row] = np.eye(channels)
+    return Replayed(means, covariances, (time.perf_counter() - start) / count * 1e6)

@@ -100,7 +100,7 @@ def _to_look_at(outliers: Sequence[Outlier]) -> tuple[str, ...]:
     by_session = dict.fromkeys(each.session for each in outliers)
     return tuple(
         f"{name}: look at {', '.join(_words(o.figure) for o in outliers if o.session == name)},"
-        " which is far from the other fractions'."
+        " far from the other fractions."
         for name in list(by_session)[:5]
     )
 

@@ -34,8 +34,9 @@ th, td { border-bottom: 1px solid #ddd; padding: .2rem .7rem .2rem 0; text-align
 th { color: #333; } td.pass { color: var(--pass); font-weight: 600; }
 td { max-width: 36rem; } td.fail { color: var(--fail); font-weight: 700; }
 .note, .lead { color: #444; max-width: 60rem; margin: .2rem 0; }
-.charts { display: flex; flex-wrap: wrap; gap: 1rem; }
-figure { margin: .4rem 0; max-width: 100%; } figure svg { max-width: 100%; height: auto; }
+.charts { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+figure { margin: .4rem 0; max-width: 34rem; } figure svg { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
 """
 
