@@ -184,7 +184,7 @@ def test_a_replay_is_identical(simulated: tidetrack.SimulationResult) -> None:
 
 def test_techniques_are_compared(recording: Path) -> None:
     result = tidetrack.compare(recording, ["itv"], beam_on_s=20.0)
-    frame = result.to_frame()
+    frame: Any = result.to_frame()
     assert list(frame["technique"]) == ["itv"]
     assert frame["beams_eye.rms_mm"][0] > 0.0
     assert "patient" in result.sentences
