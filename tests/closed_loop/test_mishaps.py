@@ -127,7 +127,7 @@ CASES = {
     "chest drifts": Case(
         [mishap("chest_drift", "patient", 60.0, 12.0)], "baseline drifts", 45.0, end_s=60.0
     ),
-    "hold sags": Case([mishap("sag", "patient", 25.0, 6.0)], "model doubtful", 25.0, end_s=45.0),
+    "hold sags": Case([mishap("sag", "patient", 25.0, 6.0)], "baseline drifts", 25.0, end_s=45.0),
     "tumour comes to lag": Case(
         [mishap("phase_shift", "patient", 2.0, 170.0)], "model doubtful", 2 * SHOT_S, end_s=45.0
     ),

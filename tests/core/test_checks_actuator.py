@@ -48,6 +48,16 @@ def test_a_machine_out_of_reach_for_two_seconds_is_a_fault():
     }
 
 
+def test_it_does_not_matter_when_the_count_begins():
+    first: list[int] = []
+    for start_ns in (0, NOW):
+        check, far = ActuatorCheck(COUCH), Following(0.1, 3.01, 0.1, True, 1, out_of_reach=True)
+        times = (start_ns + k * 100 * MS for k in range(40))
+        told = [found(check, situation(now_ns=at_ns, following=far)) for at_ns in times]
+        first.append(next(k for k, said in enumerate(told) if said))
+    assert first[0] == first[1]
+
+
 def test_time_within_reach_is_taken_off():
     check = ActuatorCheck(COUCH)
     for now_ms in range(0, 8000, 10):  # as long out of reach as within it

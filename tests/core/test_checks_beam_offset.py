@@ -57,6 +57,22 @@ def test_a_machine_that_follows_with_the_beam_off_has_half_a_second():
     assert set(found(check, at(52, 3.51))) == {"beam off target"}
 
 
+def test_half_a_second_begins_anew_when_the_beam_has_been_near():
+    check = BeamOffsetCheck(COUCH)
+
+    def slow(k, offset_mm=3.51):
+        following = Following(0.0, 0.0, offset_mm, True, 1, out_of_reach=True)
+        return situation(now_ns=k * TICK, following=following)
+
+    assert all(found(check, slow(k)) == {} for k in range(50))
+    assert found(check, slow(50, 3.5)) == {}
+    assert all(found(check, slow(k)) == {} for k in range(51, 101))
+    assert set(found(check, slow(101))) == {"beam off target"}
+    begins = BeamOffsetCheck(COUCH)
+    told = [found(begins, slow(k)) for k in range(52)]
+    assert [bool(said) for said in told] == [False] * 50 + [True] * 2
+
+
 def test_nothing_is_said_before_the_actuator_has_settled_or_when_nothing_was_measured():
     assert found(BeamOffsetCheck(COUCH), at(0, 9.0, settled=False)) == {}
     assert found(BeamOffsetCheck(COUCH), at(0, None)) == {}

@@ -126,6 +126,7 @@ def test_both_must_be_near_again_to_be_within_reach(aim_mm, offset_mm, out):
 
 
 def test_before_it_has_settled_nothing_is_out_of_reach():
+    assert Follower(COUCH).out_of_reach is False
     assert not settle(9.0, 9.0).out_of_reach
 
 

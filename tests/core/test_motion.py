@@ -153,6 +153,17 @@ def test_it_is_settled_while_it_moves_and_has_been_where_it_should_be():
     assert not made.settled
 
 
+def test_it_is_out_of_reach_only_while_it_moves():
+    made = begun(motion())
+    track = follow_closely(made, beam=False)
+    assert made.out_of_reach is False
+    track.add(60 * TICK_NS, GOAL)
+    made.follow(60 * TICK_NS, track, GOAL, (90.0, 0.0, 0.0), beam=False)
+    assert made.out_of_reach is True
+    made.stop(61 * TICK_NS)
+    assert made.out_of_reach is False
+
+
 def test_the_guard_counts_time_from_the_beginning():
     """The first step of steering accelerates by 200 mm/s2."""
     step = begun(motion(acceleration_mm_s2=150.0)).step(2 * TICK_NS, GOAL, REST, HERE)
