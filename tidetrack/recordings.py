@@ -124,13 +124,11 @@ def as_recordings(
 
 
 def new_figure(panels: int) -> tuple[Any, list[Any]]:
-    """Return a figure with panels one below the other, all with one time axis.
+    """Return a figure with panels one below the other, all with one time axis."""
+    needed("plot", "matplotlib.figure")
+    from tidetrack.shown_figure import ShownFigure
 
-    The figure belongs to the caller alone: pyplot does not know it, so nothing shows it twice.
-    """
-    figure: Any = needed("plot", "matplotlib.figure").Figure(
-        figsize=(9.0, 1.2 + 1.6 * panels), layout="constrained"
-    )
+    figure: Any = ShownFigure(figsize=(9.0, 1.2 + 1.6 * panels), layout="constrained")
     found: Any = figure.subplots(panels, 1, sharex=True, squeeze=False)
     return figure, list(found[:, 0])
 

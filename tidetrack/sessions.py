@@ -162,7 +162,7 @@ def _described(table: SignalTable) -> tuple[object, ...]:
     rate = 1.0 / float(np.median(np.diff(times_s))) if len(times_s) > 2 else float("nan")
     return (
         table.name, table.rows, rate if np.isfinite(rate) else float("nan"),
-        float(times_s[0]), float(times_s[-1]), table.about,
+        float(times_s[0]), float(times_s[-1]), table.about.replace("`", ""),
     )  # fmt: skip
 
 

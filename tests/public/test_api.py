@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 import tidetrack
 from tidetrack.progress import progress
@@ -91,7 +92,10 @@ def test_a_recording_is_a_frame_with_units(recording: Path) -> None:
     np.testing.assert_array_equal(frame["int_si_mm"].to_numpy(), loaded.values[:, 1])
     assert "patient" in repr(loaded)
     assert "<td>int_si_mm</td>" in loaded._repr_html_()
-    assert len(loaded.plot().axes) == len(loaded.channels)
+    figure = loaded.plot()
+    assert len(figure.axes) == len(loaded.channels)
+    formats, _ = DisplayFormatter().format(figure)
+    assert formats["image/png"].startswith(b"\x89PNG")  # a notebook shows it as a picture
 
 
 def test_a_bench_is_what_the_command_says(
