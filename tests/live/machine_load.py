@@ -14,8 +14,9 @@ from typing import NamedTuple, Self
 STEP_S = 0.005
 LATE_NS = 20_000_000
 """A wake-up later than this is noted."""
-HOLD_NS = 50_000_000
-"""Half of what a sample may be old or a lease lasts."""
+HOLD_NS = 25_000_000
+"""A quarter of what a sample may be old or a lease lasts: on its way from the simulated room to the
+beam a sample waits for several processes, and each may wait for a processor as long as this."""
 
 
 class Wait(NamedTuple):

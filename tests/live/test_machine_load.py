@@ -11,15 +11,15 @@ MS = 1_000_000
 
 def test_a_wait_counts_where_it_can_have_delayed_something() -> None:
     load = MachineLoad()
-    load._waits = [Wait(100 * MS, 150 * MS), Wait(400 * MS, 430 * MS)]
+    load._waits = [Wait(100 * MS, 125 * MS), Wait(400 * MS, 422 * MS)]
     assert load.taken_ms(0, 90 * MS) == 0.0
-    assert load.taken_ms(0, 120 * MS) == 50.0
-    assert load.taken_ms(140 * MS, 300 * MS) == 50.0
-    assert load.taken_ms(151 * MS, 399 * MS) == 0.0
-    assert load.taken_ms(0, 1000 * MS) == 80.0
+    assert load.taken_ms(0, 110 * MS) == 25.0
+    assert load.taken_ms(120 * MS, 300 * MS) == 25.0
+    assert load.taken_ms(126 * MS, 399 * MS) == 0.0
+    assert load.taken_ms(0, 1000 * MS) == 47.0
     assert not load.starved(0, 1000 * MS)
-    load._waits.append(Wait(500 * MS, 551 * MS))
+    load._waits.append(Wait(500 * MS, 526 * MS))
     assert load.starved(0, 1000 * MS)
     assert not load.starved(0, 400 * MS)
     load._waits.pop()
-    assert load.taken_share(0, 1000 * MS) == pytest.approx(0.08)
+    assert load.taken_share(0, 1000 * MS) == pytest.approx(0.047)
