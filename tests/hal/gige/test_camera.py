@@ -28,7 +28,7 @@ from sim.scene import Light, discs, stereo_camera
 PICTURE = np.random.default_rng(0).integers(0, 255, (240, 320), dtype=np.uint8)
 
 
-def until(condition, within_s: float = 8.0) -> None:
+def until(condition, within_s: float = 60.0) -> None:
     end = time.monotonic() + within_s
     while not condition() and time.monotonic() < end:
         time.sleep(0.005)
